@@ -1,0 +1,32 @@
+/**
+ * Purpose: structured events with stable names. Inventories, tokens and personal data never enter a log.
+ */
+import { pino, type Logger as PinoLogger } from "pino";
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
+
+export interface Log {
+  /** `event` is a stable name such as `report-rejected`; `fields` are ids and counts. */
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+  debug(event: string, fields?: LogFields): void;
+  child(fields: LogFields): Log;
+}
+
+function wrap(logger: PinoLogger): Log {
+  return {
+    info: (event, fields) => logger.info({ event, ...fields }),
+    warn: (event, fields) => logger.warn({ event, ...fields }),
+    error: (event, fields) => logger.error({ event, ...fields }),
+    debug: (event, fields) => logger.debug({ event, ...fields }),
+    child: (fields) => wrap(logger.child({ ...fields })),
+  };
+}
+
+/** Logs as JSON lines to standard error; standard output belongs to data. Level: DAICHO_LOG_LEVEL or `info`. */
+export function createLog(fields: LogFields = {}, level = process.env["DAICHO_LOG_LEVEL"] ?? "info"): Log {
+  return wrap(pino({ level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2)));
+}
+
+export const silentLog: Log = { info() {}, warn() {}, error() {}, debug() {}, child: () => silentLog };

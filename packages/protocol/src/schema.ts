@@ -1,0 +1,40 @@
+/**
+ * Purpose: one way from a JSON Schema to a validator. Schemas are TypeBox values, so the TypeScript type, the
+ * validator and the OpenAPI document come from the same lines.
+ * Invariants: a validator never changes its input and reports every fault it sees (bounded) with a JSON pointer,
+ * never with the offending value - values may be personal data.
+ */
+import { Ajv, type ErrorObject } from "ajv";
+import addFormatsModule from "ajv-formats";
+import type { Static, TSchema } from "@sinclair/typebox";
+
+const addFormats = addFormatsModule as unknown as (ajv: Ajv) => Ajv;
+const ajv = addFormats(new Ajv({ allErrors: false, strict: false, allowUnionTypes: true }));
+
+export interface Fault {
+  /** JSON pointer of the place, `""` for the document itself. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export type Validated<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly faults: readonly Fault[] };
+
+function toFault(error: ErrorObject): Fault {
+  const detail =
+    error.keyword === "additionalProperties"
+      ? ` (${String((error.params as { additionalProperty: string }).additionalProperty)})`
+      : error.keyword === "enum"
+        ? ` (${(error.params as { allowedValues: unknown[] }).allowedValues.join(", ")})`
+        : "";
+  return { path: error.instancePath, message: `${error.message ?? "is not valid"}${detail}` };
+}
+
+/** Compiles a schema once; the returned function answers with the typed value or with the places that are wrong. */
+export function validator<S extends TSchema>(schema: S): (value: unknown) => Validated<Static<S>> {
+  const check = ajv.compile(schema);
+  return (value) =>
+    check(value)
+      ? { ok: true, value: value as Static<S> }
+      : { ok: false, faults: (check.errors ?? []).slice(0, 20).map(toFault) };
+}
