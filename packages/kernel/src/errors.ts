@@ -59,7 +59,8 @@ export function isDaichoError(error: unknown, code?: string): error is DaichoErr
 
 /** What, where, what to do - as one line, for standard error. */
 export function oneLine(error: unknown): string {
-  if (error instanceof DaichoError) return `${error.message} [${error.code}] ${error.action}`.replace(/\s*\n\s*/g, " ").trim();
+  if (error instanceof DaichoError)
+    return `${error.message} [${error.code}] ${error.action}`.replace(/\s*\n\s*/g, " ").trim();
   const text = error instanceof Error ? error.message : String(error);
   return text.replace(/\s*\n\s*/g, " ").trim();
 }

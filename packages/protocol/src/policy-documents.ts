@@ -62,7 +62,9 @@ export const LicensePolicy = Type.Object(
         }),
       ]),
     ),
-    software: Type.Array(Type.Object({ code: Type.String(), name: Type.String(), metric: Type.Optional(Type.String()) })),
+    software: Type.Array(
+      Type.Object({ code: Type.String(), name: Type.String(), metric: Type.Optional(Type.String()) }),
+    ),
     /** Codes selected as licences; absent = all. */
     selected: Type.Optional(Type.Array(Type.String())),
   },

@@ -1,0 +1,88 @@
+/**
+ * Purpose: what travels upward besides reports: distribution status and health of the nodes below (domain.md §2), and the
+ * corporate licence inventory a company sends to its group (domain.md §3, §7).
+ */
+import { Type, type Static } from "@sinclair/typebox";
+import { nodeKinds, type NodeKind } from "./credential.ts";
+import { validator } from "./schema.ts";
+
+/** ● complete · ○ in progress · failed (with the reason) · none: not yet distributed. */
+export const distributionStates = ["complete", "in-progress", "failed", "none"] as const;
+export type DistributionState = (typeof distributionStates)[number];
+
+export const NodeStatus = Type.Object(
+  {
+    id: Type.String({ minLength: 1, maxLength: 64 }),
+    kind: Type.Unsafe<NodeKind>({ type: "string", enum: [...nodeKinds] }),
+    name: Type.String({ maxLength: 255 }),
+    /** Company the node belongs to. */
+    company: Type.String({ maxLength: 128 }),
+    /** Id of the node above. */
+    parent: Type.Optional(Type.String({ maxLength: 64 })),
+    /** Program version. */
+    program: Type.Optional(Type.String({ maxLength: 32 })),
+    /** Enterprise policy version held (servers). */
+    policy: Type.Optional(Type.Integer({ minimum: 0 })),
+    /** Dictionary version held. */
+    dictionary: Type.Integer({ minimum: 0 }),
+    state: Type.Unsafe<DistributionState>({ type: "string", enum: [...distributionStates] }),
+    /** Why `failed`: a stable code and words. */
+    reason: Type.Optional(
+      Type.Object({ code: Type.String({ maxLength: 64 }), message: Type.String({ maxLength: 512 }) }),
+    ),
+    at: Type.String({ maxLength: 40 }),
+    spool: Type.Optional(
+      Type.Object({
+        records: Type.Integer({ minimum: 0 }),
+        bytes: Type.Integer({ minimum: 0 }),
+        oldestAt: Type.Optional(Type.String({ maxLength: 40 })),
+      }),
+    ),
+    connected: Type.Optional(Type.Integer({ minimum: 0 })),
+  },
+  { additionalProperties: true },
+);
+export type NodeStatus = Static<typeof NodeStatus>;
+
+/** `POST /ingest/v1/status`: the sender itself first, then the nodes below it. Agents appear only when something failed. */
+export const StatusReport = Type.Object(
+  { nodes: Type.Array(NodeStatus, { maxItems: 10_000 }) },
+  { additionalProperties: true },
+);
+export type StatusReport = Static<typeof StatusReport>;
+export const validateStatusReport = validator(StatusReport);
+
+const Count = Type.Integer();
+export const Unmanaged = Type.Object({ preinstalled: Count, individual: Count, other: Count });
+
+/** One licence of one company: domain.md §3. `held` is null where the metric is unlimited (site, free). */
+export const Position = Type.Object({
+  license: Type.String({ maxLength: 64 }),
+  name: Type.String({ maxLength: 256 }),
+  metric: Type.String({ maxLength: 32 }),
+  required: Count,
+  held: Count,
+  rights: Count,
+  requested: Count,
+  used: Count,
+  overUnder: Count,
+  idle: Count,
+  unmanaged: Unmanaged,
+});
+export type Position = Static<typeof Position>;
+
+/** `POST /ingest/v1/company-positions`: the corporate licence inventory. `version` only rises; an older one never overwrites a newer one. */
+export const CompanyPositions = Type.Object(
+  {
+    company: Type.String({ minLength: 1, maxLength: 128 }),
+    version: Type.Integer({ minimum: 0 }),
+    /** Enterprise policy version the counts were made with. */
+    policy: Type.Integer({ minimum: 0 }),
+    at: Type.String({ maxLength: 40 }),
+    devices: Type.Integer({ minimum: 0 }),
+    positions: Type.Array(Position, { maxItems: 100_000 }),
+  },
+  { additionalProperties: true },
+);
+export type CompanyPositions = Static<typeof CompanyPositions>;
+export const validateCompanyPositions = validator(CompanyPositions);
