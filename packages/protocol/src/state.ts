@@ -106,12 +106,42 @@ function demand<T>(
   throw new RangeError(`${what}${first?.path ?? ""}: ${first?.message ?? "is not valid"}`);
 }
 
-/** SHA-256 over the digests of the four sections, hex. */
+/**
+ * Count, sum and exclusive-or of the title hashes (as unsigned 64-bit numbers), 20 bytes: does not depend on order, so a
+ * server can keep titles in its own order and still digest a state in microseconds. It guards against loss and mix-ups; against
+ * alteration the device's signature does.
+ */
+export function titlesSum(titles: Uint8Array): Buffer {
+  let sumHigh = 0;
+  let sumLow = 0;
+  let xorHigh = 0;
+  let xorLow = 0;
+  const view = new DataView(titles.buffer, titles.byteOffset, titles.length);
+  for (let at = 0; at + titleHashBytes <= titles.length; at += titleHashBytes) {
+    const high = view.getUint32(at);
+    const low = view.getUint32(at + 4);
+    sumLow += low;
+    const carry = sumLow > 0xffffffff ? 1 : 0;
+    sumLow = sumLow >>> 0;
+    sumHigh = (sumHigh + high + carry) >>> 0;
+    xorHigh = (xorHigh ^ high) >>> 0;
+    xorLow = (xorLow ^ low) >>> 0;
+  }
+  const out = Buffer.alloc(20);
+  out.writeUInt32BE(titles.length / titleHashBytes, 0);
+  out.writeUInt32BE(sumHigh, 4);
+  out.writeUInt32BE(sumLow, 8);
+  out.writeUInt32BE(xorHigh, 12);
+  out.writeUInt32BE(xorLow, 16);
+  return out;
+}
+
+/** SHA-256 over the titles' sum and the digests of the other three sections, hex. */
 export function stateDigest(state: DeviceState): string {
   return sha256(
     Buffer.concat([
       Buffer.from("daicho-state/1\n"),
-      sha256(state.titles),
+      titlesSum(state.titles),
       sha256(state.details),
       sha256(state.probes),
       sha256(state.machine),
