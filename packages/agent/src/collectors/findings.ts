@@ -130,12 +130,19 @@ export function isAbsent(error: unknown): boolean {
   return errno === "ENOENT" || errno === "ENOTDIR";
 }
 
-/** RFC 3339 in UTC with whole seconds; `undefined` for what is no time. */
+/** RFC 3339 in UTC with whole seconds; `undefined` for what is no time (1970 itself is how images say "no date"). */
 export function rfc3339(ms: number): string | undefined {
   const date = new Date(ms);
   const year = date.getUTCFullYear();
-  if (!(year >= 1970 && year <= 9999)) return undefined;
+  if (!(ms > 0 && year <= 9999)) return undefined;
   return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+/** The name part of `Name <mail>`, as found; all of it where there is no such part. */
+export function nameOfMailbox(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const name = text.slice(0, text.indexOf("<") >>> 0).trim();
+  return name === "" ? text.trim() : name;
 }
 
 function errnoOf(error: unknown): string | undefined {

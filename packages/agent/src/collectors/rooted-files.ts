@@ -24,6 +24,8 @@ import { Fault } from "./findings.ts";
 export interface RootedFiles {
   /** The host path that `path` leads to, all links resolved inside the root. On the live machine: the path itself. */
   hostPath(path: string): string;
+  /** The same, on the live machine too; the identity of a place that links can reach by several paths. */
+  realPath(path: string): string;
   /** Like fs.stat. */
   stat(path: string): Stats;
   exists(path: string): boolean;
@@ -41,14 +43,18 @@ const nonblock = constants.O_NONBLOCK ?? 0;
 export function rootedFiles(root: string, live: boolean): RootedFiles {
   // The live machine's own "/" needs no guarding against itself; the kernel resolves links faster.
   const direct = live && root === "/";
+  // "/" alone would be whatever drive the process happens to stand on.
+  const drive = process.platform === "win32" ? (process.env["SystemDrive"] ?? "C:") : "";
   let realRoot: string | undefined;
   const base = (): string => (realRoot ??= realpathSync(root));
 
   const files: RootedFiles = {
-    hostPath: (path) => (direct ? path : resolveInside(base(), path)),
+    hostPath: (path) => (direct ? drive + path : resolveInside(base(), path)),
+
+    realPath: (path) => (direct ? realpathSync(drive + path) : files.hostPath(path)),
 
     // After resolution nothing is left to follow, so lstat: a link swapped in meanwhile is seen as the link it is.
-    stat: (path) => (direct ? statSync(path) : lstatSync(files.hostPath(path))),
+    stat: (path) => (direct ? statSync(drive + path) : lstatSync(files.hostPath(path))),
 
     exists(path) {
       try {

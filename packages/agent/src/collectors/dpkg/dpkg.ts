@@ -1,0 +1,108 @@
+/**
+ * Purpose: Debian packages, from dpkg's own status file; in distroless images, from the files of status.d.
+ * Invariants: a title is a package that is installed now - not one of which only configuration is left, nor one half way in.
+ * Copies for several architectures are titles of their own. The install date is the mtime of the package's file list, which dpkg
+ * writes at every installation and upgrade.
+ * On failure: an unreadable file is an error and no titles; a broken stanza is an error with its line, the others stay.
+ */
+import { lstatSync } from "node:fs";
+import { join } from "node:path";
+import type { Collector } from "../collector.ts";
+import { createFindings, nameOfMailbox, rfc3339, type Findings } from "../findings.ts";
+import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
+import { stanzas } from "../stanzas.ts";
+
+const statusFile = "/var/lib/dpkg/status";
+const statusDirectory = "/var/lib/dpkg/status.d";
+const infoDirectory = "/var/lib/dpkg/info";
+const maxBytes = 256 * 1024 * 1024;
+
+export const dpkg: Collector = {
+  name: "dpkg",
+  platforms: ["linux"],
+  collect(context) {
+    const files = rootedFiles(context.root, context.live);
+    const findings = createFindings();
+
+    const text = findings.attempt(statusFile, () => files.readText(statusFile, maxBytes));
+    if (text !== undefined) {
+      const info = findings.attempt(infoDirectory, () => files.hostPath(infoDirectory));
+      parseStatus(text, statusFile, findings, info === undefined ? () => undefined : listDates(info));
+    }
+
+    for (const entry of findings.attempt(statusDirectory, () => files.list(statusDirectory)) ?? []) {
+      if (entry.name.endsWith(".md5sums") || entry.name.startsWith(".")) continue;
+      collectDistroless(`${statusDirectory}/${entry.name}`, files, findings);
+    }
+    return findings.result();
+  },
+};
+
+type InstallDate = (name: string, arch: string, multiArch: boolean) => string | undefined;
+
+/** Adds the installed packages of a status file. Without a Status field a stanza is installed only where `bare` says so. */
+export function parseStatus(
+  text: string,
+  place: string,
+  findings: Findings,
+  installDate: InstallDate = () => undefined,
+  bare = false,
+): void {
+  const wanted = ["Package", "Status", "Version", "Architecture", "Multi-Arch", "Maintainer", "Installed-Size"] as const;
+  for (const { line, fields, badLine } of stanzas(text, wanted)) {
+    if (badLine !== undefined) findings.error(place, "malformed", `line ${badLine}: neither a field nor its continuation`);
+    const name = fields.Package;
+    if (name === undefined || (fields.Status === undefined && !bare)) {
+      if (badLine === undefined) findings.error(place, "malformed", `line ${line}: a record without Package or Status`);
+      continue;
+    }
+    if (fields.Status !== undefined && !isInstalled(fields.Status)) continue;
+    if (fields.Version === undefined) findings.error(place, "malformed", `line ${line}: an installed package without Version`);
+    const arch = fields.Architecture;
+    findings.title(
+      place,
+      {
+        name,
+        version: fields.Version,
+        publisher: nameOfMailbox(fields.Maintainer),
+        source: "dpkg",
+        arch,
+        size: kibibytes(fields["Installed-Size"]),
+        installedAt: installDate(name, arch ?? "", fields["Multi-Arch"] === "same"),
+      },
+      `line ${line}`,
+    );
+  }
+  if (text.length > 0 && !text.endsWith("\n") && !bare) {
+    findings.error(place, "malformed", "the file ends in the middle of a line; packages may be missing");
+  }
+}
+
+/** `want flag state`. A package that only waits for another one's triggers is installed. */
+function isInstalled(status: string): boolean {
+  const state = status.split(/\s+/)[2];
+  return state === "installed" || state === "triggers-pending" || state === "triggers-awaited";
+}
+
+function kibibytes(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) * 1024 : undefined;
+}
+
+function listDates(infoHostPath: string): InstallDate {
+  const dateOf = (file: string): string | undefined => {
+    const stats = lstatSync(join(infoHostPath, file), { throwIfNoEntry: false });
+    return stats === undefined ? undefined : rfc3339(stats.mtimeMs);
+  };
+  return (name, arch, multiArch) => {
+    // The name becomes part of a path, so it must be a package name.
+    if (!/^[A-Za-z0-9][A-Za-z0-9+.-]*$/.test(name) || !/^[A-Za-z0-9-]*$/.test(arch)) return undefined;
+    const plain = `${name}.list`;
+    const qualified = `${name}:${arch}.list`;
+    return multiArch ? (dateOf(qualified) ?? dateOf(plain)) : (dateOf(plain) ?? dateOf(qualified));
+  };
+}
+
+function collectDistroless(place: string, files: RootedFiles, findings: Findings): void {
+  const text = findings.attempt(place, () => files.readText(place, 1024 * 1024));
+  if (text !== undefined) parseStatus(text, place, findings, undefined, true);
+}
