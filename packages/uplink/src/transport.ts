@@ -1,0 +1,259 @@
+/**
+ * Purpose: one HTTP request to the node above - with fail-over, time limits and bounds - and an answer that never throws.
+ * Invariants: every request may be sent twice (all of `/ingest/v1` is idempotent), so a connection that the peer closed while it lay
+ * idle costs one silent second try, not a failure. An answer is never read beyond its bound. Redirects are not followed.
+ */
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import type { Clock, Log, TlsMaterial } from "@daicho/kernel";
+import { protocolHeader, protocolVersion, type Problem } from "@daicho/protocol";
+import { Agent, type Dispatcher } from "undici";
+import { createUpstreams, longestWaitMs, type Attempt, type BackoffOptions, type Upstreams } from "./upstreams.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+  /** Which node answered. */
+  readonly upstream: string;
+}
+
+/**
+ * `ok`: it worked. `retry`: it did not, and can work later; `after` = milliseconds until trying makes sense. `refused`: it will not
+ * work by trying again; the problem says why.
+ */
+export type UplinkResult<T> =
+  | { readonly kind: "ok"; readonly value: T }
+  | { readonly kind: "retry"; readonly code: string; readonly after: number }
+  | { readonly kind: "refused"; readonly problem: Problem };
+
+export interface RequestOptions {
+  readonly body?: Uint8Array | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal | undefined;
+  /** Bound of the answer's body, after unpacking. Default 16 MiB. */
+  readonly maxBytes?: number;
+}
+
+/** What the sender above adds and learns. */
+export interface TransportHooks {
+  readonly headers: () => Readonly<Record<string, string>>;
+  /** Sees a 401; true = something was learnt, try once more. */
+  readonly onUnauthorized?: (problem: Problem) => boolean;
+  /** False = a 2xx that is no answer (a captive portal's page, say): counts as a failure of that upstream. */
+  readonly accept?: (answer: Answer) => boolean;
+}
+
+export interface Transport {
+  readonly upstreams: Upstreams;
+  readonly lastError: string | undefined;
+  send(method: Method, path: string, options: RequestOptions, hooks: TransportHooks): Promise<UplinkResult<Answer>>;
+  close(): Promise<void>;
+}
+export type Method = "GET" | "POST" | "PUT" | "HEAD" | "DELETE";
+
+export interface TransportOptions {
+  /** Addresses of the nodes above, the preferred one first. */
+  readonly upstreams: readonly string[];
+  readonly tls?: TlsMaterial | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random?: () => number;
+  readonly backoff?: BackoffOptions;
+  /** Connections kept to one upstream. Default 4. */
+  readonly connections?: number;
+  /** Time limit for connecting, and for each silence while waiting for the answer. Default 10 s and 60 s. */
+  readonly connectTimeoutMs?: number;
+  readonly answerTimeoutMs?: number;
+}
+
+const defaultMaxBytes = 16 * 1024 * 1024;
+const unzip = promisify(gunzip);
+
+export function createTransport(options: TransportOptions): Transport {
+  const { clock, log } = options;
+  const random = options.random ?? Math.random;
+  const upstreams = createUpstreams({
+    urls: options.upstreams,
+    clock,
+    random,
+    ...(options.backoff && { backoff: options.backoff }),
+  });
+  const agent = new Agent({
+    connections: options.connections ?? 4,
+    pipelining: 1,
+    // Where the peer gives no hint of its own. Node servers hint (5 s unless told); the hint minus a second is obeyed.
+    keepAliveTimeout: 30_000,
+    keepAliveMaxTimeout: 600_000,
+    headersTimeout: options.answerTimeoutMs ?? 60_000,
+    bodyTimeout: options.answerTimeoutMs ?? 60_000,
+    connect: {
+      timeout: options.connectTimeoutMs ?? 10_000,
+      // TCP keep-alive fails under wine, and requests have time limits of their own.
+      keepAlive: false,
+      ...options.tls,
+    },
+  });
+  let closed = false;
+  let lastError: string | undefined;
+
+  /** One exchange with one upstream; throws where there was none. */
+  async function exchange(
+    attempt: Attempt,
+    method: Method,
+    path: string,
+    request: RequestOptions,
+    hooks: TransportHooks,
+  ): Promise<Answer> {
+    const base = new URL(attempt.upstream.url);
+    const init: Dispatcher.RequestOptions = {
+      origin: base.origin,
+      path: `${base.pathname.replace(/\/$/, "")}${path}`,
+      method,
+      headers: {
+        accept: "application/json, application/problem+json, application/octet-stream",
+        "accept-encoding": "gzip",
+        [protocolHeader]: protocolVersion,
+        ...hooks.headers(),
+        ...request.headers,
+      },
+      body: request.body ?? null,
+      signal: request.signal ?? null,
+    };
+    const response = await agent.request(init).catch((error: unknown) => {
+      // Closed by the peer while idle, just as we wrote: once more, on a fresh connection.
+      const { code } = error as { code?: string };
+      if (closed || (code !== "UND_ERR_SOCKET" && code !== "ECONNRESET")) throw error;
+      return agent.request(init);
+    });
+    const limit = request.maxBytes ?? defaultMaxBytes;
+    let body = await readBounded(response.body, limit);
+    const headers = flatten(response.headers);
+    if (headers["content-encoding"] === "gzip") body = await unzip(body, { maxOutputLength: limit });
+    return { status: response.statusCode, headers, body, upstream: attempt.upstream.url };
+  }
+
+  function note(attempt: Attempt, code: string): void {
+    lastError = code;
+    log.debug("upstream-failed", { upstream: attempt.upstream.url, code });
+  }
+
+  return {
+    upstreams,
+    get lastError() {
+      return lastError;
+    },
+    async send(method, path, request, hooks) {
+      let code = "waiting";
+      let tried = false;
+      for (const attempt of upstreams.candidates()) {
+        tried = true;
+        let answer: Answer;
+        try {
+          answer = await exchange(attempt, method, path, request, hooks);
+          if (answer.status === 401 && hooks.onUnauthorized?.(problemOf(answer)) === true)
+            answer = await exchange(attempt, method, path, request, hooks);
+        } catch (error) {
+          if (closed) return { kind: "retry", code: "closed", after: 0 };
+          if (request.signal?.aborted === true) return { kind: "retry", code: "aborted", after: 0 };
+          code = codeOf(error);
+          note(attempt, code);
+          attempt.failed();
+          continue;
+        }
+        const { status } = answer;
+        const retryAfter = parseRetryAfter(answer.headers["retry-after"], clock.now());
+        if (status === 429 || (status === 503 && retryAfter !== undefined)) {
+          // Never shorter than asked for; a little longer, so that not all come back in the same instant.
+          attempt.overloaded((retryAfter ?? 5_000) * (1 + random() * 0.25));
+          lastError = problemOf(answer).code;
+          return { kind: "retry", code: lastError, after: Math.max(0, upstreams.nextAttemptAt - clock.now()) };
+        }
+        const ok = (status >= 200 && status < 300) || status === 304;
+        if (status >= 500 || status === 408 || (status >= 300 && status < 400 && !ok)) {
+          code = problemOf(answer).code;
+          note(attempt, code);
+          attempt.failed();
+          continue;
+        }
+        if (!ok) {
+          attempt.succeeded();
+          const problem = problemOf(answer);
+          lastError = problem.code;
+          return { kind: "refused", problem };
+        }
+        if (hooks.accept?.(answer) === false) {
+          code = "answer-invalid";
+          note(attempt, code);
+          attempt.failed();
+          continue;
+        }
+        attempt.succeeded();
+        lastError = undefined;
+        return { kind: "ok", value: answer };
+      }
+      if (tried) upstreams.exhausted();
+      return { kind: "retry", code, after: Math.max(0, upstreams.nextAttemptAt - clock.now()) };
+    },
+    async close() {
+      closed = true;
+      await agent.destroy();
+    },
+  };
+}
+
+async function readBounded(stream: Dispatcher.ResponseData["body"], limit: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of stream as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > limit) {
+      stream.destroy();
+      throw Object.assign(new Error("answer too large"), { code: "answer-too-large" });
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts, length);
+}
+
+function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(", ") : value;
+  return flat;
+}
+
+/** The problem document of an answer; made from the status where the peer sent none. */
+export function problemOf(answer: Pick<Answer, "status" | "headers" | "body">): Problem {
+  const fallback = { type: "about:blank", title: `HTTP ${answer.status}`, status: answer.status };
+  if (/json/.test(answer.headers["content-type"] ?? "") && answer.body.length <= 65_536)
+    try {
+      const value = JSON.parse(answer.body.toString("utf8")) as Partial<Record<keyof Problem, unknown>> | null;
+      if (typeof value?.code === "string" && /^[a-z0-9-]{1,64}$/.test(value.code))
+        return {
+          ...fallback,
+          code: value.code,
+          ...(typeof value.title === "string" && { title: value.title.slice(0, 256) }),
+          ...(typeof value.detail === "string" && { detail: value.detail.slice(0, 1024) }),
+          ...(typeof value.action === "string" && { action: value.action.slice(0, 1024) }),
+          ...(typeof value.time === "string" && { time: value.time.slice(0, 40) }),
+        };
+    } catch {
+      // Not a problem document after all.
+    }
+  return { ...fallback, code: `http-${answer.status}` };
+}
+
+/** Seconds or a date → milliseconds, bounded. */
+export function parseRetryAfter(text: string | undefined, now: number): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = /^\d{1,9}$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - now;
+  return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), longestWaitMs) : undefined;
+}
+
+function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (code === "answer-too-large") return code;
+  if (code === "ERR_BUFFER_TOO_LARGE") return "answer-too-large";
+  return typeof code === "string" && /^[A-Z][A-Z0-9_]{2,63}$/.test(code) ? code : "upstream-unreachable";
+}
