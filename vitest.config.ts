@@ -1,11 +1,17 @@
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
 // Workspace packages resolve to their sources, so a test never runs against a stale build.
-const conditions = ["source", "import", "module", "node", "default"];
+const alias = Object.fromEntries(
+  readdirSync(new URL("./packages", import.meta.url)).map((name) => [
+    `@daicho/${name}`,
+    fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url)),
+  ]),
+);
 
 export default defineConfig({
-  resolve: { conditions },
-  ssr: { resolve: { conditions, externalConditions: ["import", "module", "node", "default"] } },
+  resolve: { alias },
   test: {
     include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
     testTimeout: 60_000,

@@ -1,0 +1,92 @@
+/**
+ * Purpose: the one composition root of the server. It opens the store, makes the modules in the order of their dependencies, registers their
+ * routes and owns start and stop. Read it top to bottom to see what a server consists of.
+ */
+import "@fastify/swagger";
+import fastify, { type FastifyInstance } from "fastify";
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import websocket from "@fastify/websocket";
+import { readTls, systemClock, type Clock, type Log } from "@daicho/kernel";
+import { maxBatchBytes } from "@daicho/protocol";
+import type { ServerConfig } from "./config.ts";
+import { openDatabase, type Database } from "./db/database.ts";
+import { createEvents } from "./events.ts";
+import { createAuthorize } from "./http/authorize.ts";
+import { installProblems } from "./http/problem.ts";
+import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
+
+export interface Server {
+  /** Starts listening; answers the address. */
+  start(): Promise<{ readonly url: string }>;
+  /** Finishes what is under way, then closes everything. Nothing acknowledged is lost by being stopped at any other moment either. */
+  stop(): Promise<void>;
+  /** In-process use by `daicho up`, `daicho admin token` and tests. */
+  readonly access: AccessService;
+  readonly app: FastifyInstance;
+  readonly db: Database;
+}
+
+export async function createServer(options: {
+  readonly config: ServerConfig;
+  readonly log: Log;
+  readonly clock?: Clock;
+}): Promise<Server> {
+  const { config, log } = options;
+  const clock = options.clock ?? systemClock;
+  const db = await openDatabase({ url: config.database, clock, log });
+  const events = createEvents(log);
+  const access = await createAccessService({ db, clock, company: config.name });
+  const authorize = createAuthorize({ access, clock });
+
+  const tls = readTls(config.tls);
+  const app = fastify({
+    bodyLimit: maxBatchBytes,
+    // Idle agents keep their sockets: Node's 5 s default would close them between two reports.
+    keepAliveTimeout: 72_000,
+    forceCloseConnections: true,
+    ...(tls !== undefined && {
+      https: { cert: tls.cert ?? "", key: tls.key ?? "", ...(tls.ca !== undefined && { ca: tls.ca }) },
+    }),
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: "array", allErrors: false, strict: false } },
+  } as Record<string, unknown>) as unknown as FastifyInstance;
+  installProblems(app, { clock, log });
+  await app.register(websocket, { options: { maxPayload: 1024 * 1024 } });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: { title: "Daicho", description: "Software licence ledger", version: "1" },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+  });
+  await app.register(swaggerUi, { routePrefix: "/api/docs" });
+  app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
+  app.get("/healthz", { schema: { hide: true } }, () => ({ status: "alive" }));
+
+  accessRoutes(app, { access, authorize, departmentExists: () => Promise.resolve(true) });
+
+  void events;
+  return {
+    access,
+    app,
+    db,
+    async start() {
+      const { host, port } = parseListen(config.listen);
+      await app.listen({ host, port });
+      const address = app.server.address();
+      const actual = typeof address === "object" && address !== null ? address.port : port;
+      const shown = host.includes(":") ? `[${host}]` : host;
+      return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
+    },
+    async stop() {
+      await app.close();
+      await db.close();
+    },
+  };
+}
+
+function parseListen(listen: string): { host: string; port: number } {
+  const at = listen.lastIndexOf(":");
+  return { host: listen.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(listen.slice(at + 1)) };
+}

@@ -1,0 +1,100 @@
+/**
+ * Purpose: the server's configuration (contract.md "Configuration"). The schema validates, fills defaults and documents.
+ */
+import { loadConfig, tlsSchema, type TlsConfig } from "@daicho/kernel";
+
+export interface ServerConfig {
+  readonly role: "corporate" | "group" | "both";
+  readonly name: string;
+  readonly listen: string;
+  readonly database: string;
+  readonly upstream?: {
+    readonly url: string | readonly string[];
+    readonly enrollmentToken?: string;
+    readonly enrollmentTokenFile?: string;
+    readonly tls?: TlsConfig;
+  };
+  readonly tls?: TlsConfig;
+  /** Directory for the node's own files (its identity towards the group, imported blobs). */
+  readonly data: string;
+  readonly reports: {
+    /** Reports waiting for their commit before senders are told to come back. */
+    readonly queue: number;
+    /** Reports that share one commit. */
+    readonly group: number;
+  };
+  readonly heartbeatSeconds: number;
+  readonly mail?: Readonly<Record<string, unknown>>;
+  readonly alerts?: Readonly<Record<string, unknown>>;
+}
+
+export const serverConfigSchema = {
+  $id: "https://daicho.example/schemas/server-config.json",
+  title: "Configuration of a Daicho server",
+  type: "object",
+  additionalProperties: false,
+  required: ["role", "name"],
+  properties: {
+    role: {
+      type: "string",
+      enum: ["corporate", "group", "both"],
+      description: "corporate: counts one company. group: owns the enterprise policy. both: one server for both.",
+    },
+    name: {
+      type: "string",
+      pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+      description: "Company code, unique in the group.",
+    },
+    listen: {
+      type: "string",
+      pattern: "^(\\[[0-9a-fA-F:.]+\\]|[^:\\s]+):\\d{1,5}$",
+      default: "127.0.0.1:7400",
+      description: "Address and port to listen on; port 0 takes any free one.",
+    },
+    database: {
+      type: "string",
+      pattern: "^(sqlite:|postgres://|postgresql://)",
+      default: "sqlite:./data/daicho.db",
+      description: "sqlite:FILE (embedded) or postgres://user@host/database.",
+    },
+    upstream: {
+      type: "object",
+      additionalProperties: false,
+      required: ["url"],
+      description: "The group server above, if there is one.",
+      properties: {
+        url: { anyOf: [{ type: "string" }, { type: "array", items: { type: "string" }, minItems: 1 }] },
+        enrollmentToken: { type: "string", description: "Needed once; better given by enrollmentTokenFile." },
+        enrollmentTokenFile: { type: "string" },
+        tls: tlsSchema,
+      },
+    },
+    tls: { ...tlsSchema, description: "Certificate, key and client CA of the listener (PEM files)." },
+    data: { type: "string", default: "./data", description: "Directory for the node's own files." },
+    reports: {
+      type: "object",
+      additionalProperties: false,
+      default: {},
+      properties: {
+        queue: { type: "integer", minimum: 100, maximum: 100_000, default: 4000 },
+        group: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
+      },
+    },
+    heartbeatSeconds: {
+      type: "integer",
+      minimum: 10,
+      default: 3600,
+      description: "How often agents should come by when nothing changes.",
+    },
+    mail: { type: "object", description: "SMTP settings: { smtp, from }." },
+    alerts: { type: "object", description: "Alert digest schedule: { digest, timezone }." },
+  },
+} as const;
+
+export function loadServerConfig(options: {
+  readonly file?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly flags?: Readonly<Record<string, unknown>>;
+}): ServerConfig {
+  return loadConfig<ServerConfig>({ schema: serverConfigSchema, ...options });
+}

@@ -1,0 +1,124 @@
+/**
+ * Purpose: opens the store - SQLite file or PostgreSQL - brings its schema up to date and hands out transactions.
+ * Invariants: SQLite runs in WAL mode with synchronous=FULL, so a commit that was acknowledged survives power loss; migrations run in
+ * one explicit order, under a lock on PostgreSQL, and a database made by a newer version is refused, not touched.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import BetterSqlite3 from "better-sqlite3";
+import { Kysely, PostgresDialect, SqliteDialect, sql, type Transaction } from "kysely";
+import pg from "pg";
+import { isDaichoError, type Clock, type Log } from "@daicho/kernel";
+import { serverErrors } from "../errors.ts";
+import { postgresBulk, sqliteBulk, type Bulk, type DialectName } from "./dialect.ts";
+import { migrations } from "./migrations.ts";
+import type { Schema } from "./schema.ts";
+
+export type Trx = Transaction<Schema>;
+
+export interface Database {
+  readonly kysely: Kysely<Schema>;
+  readonly dialect: DialectName;
+  readonly bulk: Bulk<Schema>;
+  /** One transaction; on PostgreSQL READ COMMITTED, repeated when it was the victim of a deadlock. */
+  transaction<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** @throws database-unusable, schema-newer */
+export async function openDatabase(options: {
+  readonly url: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Promise<Database> {
+  const opened = options.url.startsWith("sqlite:") ? openSqlite(options.url) : openPostgres(options.url, options.log);
+  try {
+    await migrate(opened.kysely, opened.dialect, options.clock);
+  } catch (error) {
+    await opened.kysely.destroy();
+    if (isDaichoError(error)) throw error;
+    throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
+  }
+  return {
+    ...opened,
+    async transaction(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await opened.kysely.transaction().execute(work);
+        } catch (error) {
+          const code = (error as { code?: string }).code;
+          // 40P01 deadlock, 40001 serialisation: nothing was done, and doing it again is right.
+          if ((code !== "40P01" && code !== "40001") || attempt === 5) throw error;
+        }
+      }
+    },
+    close: () => opened.kysely.destroy(),
+  };
+}
+
+type Opened = Pick<Database, "kysely" | "dialect" | "bulk">;
+
+function openSqlite(url: string): Opened {
+  const file = url.slice("sqlite:".length);
+  let database: BetterSqlite3.Database;
+  try {
+    if (file !== ":memory:") mkdirSync(dirname(resolve(file)), { recursive: true });
+    database = new BetterSqlite3(file);
+    database.pragma("journal_mode = WAL");
+    database.pragma("synchronous = FULL");
+    database.pragma("foreign_keys = ON");
+    database.pragma("busy_timeout = 5000");
+    database.pragma("cache_size = -65536");
+  } catch (error) {
+    throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
+  }
+  return {
+    kysely: new Kysely<Schema>({ dialect: new SqliteDialect({ database }) }),
+    dialect: "sqlite",
+    bulk: sqliteBulk<Schema>(database),
+  };
+}
+
+function openPostgres(url: string, log: Log): Opened {
+  // bigint columns hold times and ordinals, all below 2^53.
+  const types = {
+    getTypeParser: ((oid: number, format: "text" | "binary") =>
+      oid === 20 && format !== "binary"
+        ? Number
+        : (pg.types.getTypeParser as (o: number, f: string) => unknown)(
+            oid,
+            format ?? "text",
+          )) as typeof pg.types.getTypeParser,
+  };
+  const pool = new pg.Pool({ connectionString: url, max: 8, types, connectionTimeoutMillis: 10_000 });
+  // Without a listener an idle connection's loss would end the process.
+  pool.on("error", (error) => log.warn("database-connection-lost", { reason: reasonOf(error) }));
+  return {
+    kysely: new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }),
+    dialect: "postgres",
+    bulk: postgresBulk<Schema>(),
+  };
+}
+
+async function migrate(kysely: Kysely<Schema>, dialect: DialectName, clock: Clock): Promise<void> {
+  await kysely.transaction().execute(async (trx) => {
+    if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 1)`.execute(trx);
+    await sql`create table if not exists schema_migrations (name text primary key, applied_at bigint not null)`.execute(
+      trx,
+    );
+    const applied = new Set(
+      (await trx.selectFrom("schema_migrations").select("name").execute()).map((row) => row.name),
+    );
+    const known = new Set(migrations.map((m) => m.name));
+    for (const name of applied) if (!known.has(name)) throw serverErrors.make("schema-newer", { migration: name });
+    for (const migration of migrations) {
+      if (applied.has(migration.name)) continue;
+      await migration.up(trx as never, dialect);
+      await trx.insertInto("schema_migrations").values({ name: migration.name, applied_at: clock.now() }).execute();
+    }
+  });
+}
+
+function reasonOf(error: unknown): string {
+  return (error as { code?: string }).code ?? (error instanceof Error ? error.message : "unknown");
+}

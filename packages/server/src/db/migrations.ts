@@ -1,0 +1,31 @@
+/**
+ * Purpose: the explicit list of migrations, oldest first. A migration is never edited after it has landed; each module keeps
+ * its own in `modules/<context>/migrations.ts`.
+ */
+import type { Kysely } from "kysely";
+import type { DialectName } from "./dialect.ts";
+import { accessMigrations } from "../modules/access/migrations.ts";
+import { deviceMigrations } from "../modules/devices/migrations.ts";
+import { groupMigrations } from "../modules/group/migrations.ts";
+import { inventoryMigrations } from "../modules/inventory/migrations.ts";
+import { licenseMigrations } from "../modules/licenses/migrations.ts";
+import { nodeMigrations } from "../modules/nodes/migrations.ts";
+import { organizationMigrations } from "../modules/organization/migrations.ts";
+import { policyMigrations } from "../modules/policies/migrations.ts";
+
+export interface Migration {
+  /** `yyyymmddhhmm-context-what` */
+  readonly name: string;
+  up(db: Kysely<never>, dialect: DialectName): Promise<void>;
+}
+
+export const migrations: readonly Migration[] = [
+  ...accessMigrations,
+  ...organizationMigrations,
+  ...deviceMigrations,
+  ...licenseMigrations,
+  ...inventoryMigrations,
+  ...policyMigrations,
+  ...nodeMigrations,
+  ...groupMigrations,
+].sort((a, b) => (a.name < b.name ? -1 : 1));

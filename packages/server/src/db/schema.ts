@@ -1,0 +1,27 @@
+/** Purpose: the whole schema as Kysely sees it. Each module declares its own tables and is the only one to write them. */
+import type { AccessTables } from "../modules/access/tables.ts";
+import type { DeviceTables } from "../modules/devices/tables.ts";
+import type { GroupTables } from "../modules/group/tables.ts";
+import type { InventoryTables } from "../modules/inventory/tables.ts";
+import type { LicenseTables } from "../modules/licenses/tables.ts";
+import type { NodeTables } from "../modules/nodes/tables.ts";
+import type { OrganizationTables } from "../modules/organization/tables.ts";
+import type { PolicyTables } from "../modules/policies/tables.ts";
+
+export interface MigrationTable {
+  name: string;
+  applied_at: number;
+}
+
+export interface Schema
+  extends
+    AccessTables,
+    OrganizationTables,
+    DeviceTables,
+    LicenseTables,
+    InventoryTables,
+    PolicyTables,
+    NodeTables,
+    GroupTables {
+  schema_migrations: MigrationTable;
+}

@@ -1,0 +1,100 @@
+/** Every code the server answers with. docs/reference/errors.md is made from this table. */
+import { defineErrors } from "@daicho/kernel";
+
+export const serverErrors = defineErrors({
+  "input-invalid": {
+    status: 400,
+    message: "The request is not valid: {faults}",
+    action: "Correct the named places; /api/docs describes every field.",
+  },
+  "not-authenticated": {
+    status: 401,
+    message: "No valid token came with the request",
+    action: "Send `Authorization: Bearer <token>`; `daicho admin token` on the server's host makes one.",
+  },
+  "credential-refused": {
+    status: 401,
+    message: "The node's credential was refused ({reason})",
+    action: "Enrol the node again, or correct its clock when the reason is clock-skew.",
+  },
+  "not-allowed": {
+    status: 403,
+    message: "This token's role ({role}) may not do this",
+    action: "Use a token with the role {needed}.",
+  },
+  "not-found": {
+    status: 404,
+    message: "There is no {what} {id}",
+    action: "Check the id; lists are at the parent route.",
+  },
+  "route-not-found": { status: 404, message: "There is no route {route}", action: "See /api/docs for the routes." },
+  "already-exists": {
+    status: 409,
+    message: "{what} {id} exists already",
+    action: "Change it with PUT or PATCH instead.",
+  },
+  conflict: { status: 409, message: "{reason}", action: "Read the current state and try again." },
+  "wrong-role": {
+    status: 409,
+    message: "This server's role is {role}; {what} belongs to a {needed} server",
+    action: "Ask the right server, or set `role: both`.",
+  },
+  "too-large": {
+    status: 413,
+    message: "The request is larger than {limit} bytes",
+    action: "Send it in smaller parts.",
+  },
+  "media-type-unsupported": {
+    status: 415,
+    message: "Content type or encoding {type} is not understood here",
+    action: "Send {supported}.",
+  },
+  overloaded: {
+    status: 503,
+    message: "More is waiting than can be stored right now",
+    retryable: true,
+    action: "Come back after the time in Retry-After; nothing was stored.",
+  },
+  starting: {
+    status: 503,
+    message: "The server is starting or stopping",
+    retryable: true,
+    action: "Come back after the time in Retry-After.",
+  },
+  "version-unsupported": {
+    status: 426,
+    message: "Protocol version {version} cannot be served by version {own}",
+    action: "Update the older node; one minor version apart keeps working.",
+  },
+  "enrollment-token-invalid": {
+    status: 403,
+    message: "The enrolment token is not valid, used up or expired",
+    action: "Make a new one with `daicho enrollment create`.",
+  },
+  "enrollment-proof-invalid": {
+    status: 400,
+    message: "The enrolment request does not prove that its sender holds the key",
+    action: "Update the agent; if it persists, something between agent and server alters requests.",
+  },
+  "rate-limited": {
+    status: 429,
+    message: "Too many requests from this address",
+    retryable: true,
+    action: "Come back after the time in Retry-After.",
+  },
+  "database-unusable": {
+    status: 500,
+    message: "The database cannot be used ({reason})",
+    action: "Check `database` in the configuration, the file's permissions or the PostgreSQL server.",
+  },
+  "schema-newer": {
+    status: 500,
+    message: "The database was made by a newer version of Daicho (migration {migration})",
+    action: "Start that version, or restore a backup made before the update.",
+  },
+  internal: {
+    status: 500,
+    message: "Something went wrong on the server (reference {reference})",
+    action: "The server's log has an event with this reference.",
+  },
+});

@@ -1,0 +1,50 @@
+/**
+ * Purpose: who may call what. Two kinds of callers: people and scripts with API tokens (`/api/v1`), nodes with
+ * credentials (`/ingest/v1`). Every route names what it needs; one that names nothing cannot be registered under these prefixes.
+ */
+import type { FastifyRequest, preHandlerAsyncHookHandler } from "fastify";
+import { createCredentialVerifier, type Certificate, type NodeKind } from "@daicho/protocol";
+import type { Clock } from "@daicho/kernel";
+import { serverErrors } from "../errors.ts";
+import { apiRoles, type AccessService, type ApiRole } from "../modules/access/index.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set by `role()`: the token's id and role. */
+    caller?: { readonly tokenId: string; readonly role: ApiRole };
+    /** Set by `node()`: the certificate of the calling node. */
+    node?: Certificate;
+  }
+}
+
+export interface Authorize {
+  /** The caller's token must have this role or a mightier one. */
+  role(needed: ApiRole): preHandlerAsyncHookHandler;
+  /** The caller must be an enrolled node of one of these kinds. */
+  node(...kinds: readonly NodeKind[]): preHandlerAsyncHookHandler;
+}
+
+export function createAuthorize(deps: { readonly access: AccessService; readonly clock: Clock }): Authorize {
+  const verify = createCredentialVerifier({ root: () => deps.access.root(), now: () => deps.clock.now() });
+  return {
+    role: (needed) => async (request) => {
+      const header = request.headers.authorization;
+      const token = header?.startsWith("Bearer ") === true ? header.slice(7).trim() : undefined;
+      const caller = token === undefined ? undefined : await deps.access.authenticate(token);
+      if (caller === undefined) throw serverErrors.make("not-authenticated");
+      if (apiRoles.indexOf(caller.role) > apiRoles.indexOf(needed))
+        throw serverErrors.make("not-allowed", { role: caller.role, needed });
+      request.caller = caller;
+    },
+    node:
+      (...kinds) =>
+      async (request: FastifyRequest) => {
+        const result = verify(request.headers.authorization);
+        if (!result.ok) throw serverErrors.make("credential-refused", { reason: result.refusal });
+        if (!kinds.includes(result.certificate.kind))
+          throw serverErrors.make("not-allowed", { role: result.certificate.kind, needed: kinds.join(" or ") });
+        request.node = result.certificate;
+        await Promise.resolve();
+      },
+  };
+}

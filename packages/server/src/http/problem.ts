@@ -1,0 +1,83 @@
+/**
+ * Purpose: every answer that is not a success is an RFC 9457 problem document with a stable `code` (contract.md "Administration").
+ * Unexpected errors answer with a reference only; their text stays in the server's log.
+ */
+import { problemContentType, type Problem } from "@daicho/protocol";
+import { DaichoError, newId, type Clock, type Log } from "@daicho/kernel";
+import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import { serverErrors } from "../errors.ts";
+
+export function problemOf(error: DaichoError, now: number): Problem {
+  const faults = (error as { faults?: Problem["faults"] }).faults;
+  return {
+    type: `https://daicho.example/errors/${error.code}`,
+    title: error.message,
+    status: error.status,
+    code: error.code,
+    action: error.action,
+    ...(faults !== undefined && { faults }),
+    ...(error.status === 401 && { time: new Date(now).toISOString() }),
+  };
+}
+
+/** An `input-invalid` error that names each wrong place. */
+export function inputInvalid(faults: readonly { readonly path: string; readonly message: string }[]): DaichoError {
+  const text = faults
+    .slice(0, 5)
+    .map((f) => `${f.path === "" ? "body" : f.path}: ${f.message}`)
+    .join("; ");
+  return Object.assign(serverErrors.make("input-invalid", { faults: text }), { faults: faults.slice(0, 100) });
+}
+
+export function installProblems(app: FastifyInstance, deps: { readonly clock: Clock; readonly log: Log }): void {
+  const send = (reply: FastifyReply, error: DaichoError): void => {
+    if (error.retryAfter !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfter)));
+    void reply
+      .code(error.status)
+      .type(problemContentType)
+      .send(JSON.stringify(problemOf(error, deps.clock.now())));
+  };
+  app.setNotFoundHandler((request, reply) => {
+    send(reply, serverErrors.make("route-not-found", { route: `${request.method} ${request.url.split("?")[0]}` }));
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    if (error instanceof DaichoError) return send(reply, error);
+    if (error.validation !== undefined) {
+      const where =
+        error.validationContext === undefined || error.validationContext === "body" ? "" : error.validationContext;
+      return send(
+        reply,
+        inputInvalid(
+          error.validation.map((v) => ({
+            path: `${where}${v.instancePath}`,
+            message:
+              v.keyword === "additionalProperties"
+                ? `unknown field ${String((v.params as { additionalProperty?: string }).additionalProperty)}`
+                : v.keyword === "enum"
+                  ? `must be one of ${((v.params as { allowedValues?: unknown[] }).allowedValues ?? []).join(", ")}`
+                  : (v.message ?? "is not valid"),
+          })),
+        ),
+      );
+    }
+    if (error.statusCode === 413) return send(reply, serverErrors.make("too-large", { limit: "allowed" }));
+    if (error.statusCode === 415)
+      return send(
+        reply,
+        serverErrors.make("media-type-unsupported", {
+          type: request.headers["content-type"] ?? "(none)",
+          supported: "application/json",
+        }),
+      );
+    if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
+      return send(reply, serverErrors.make("input-invalid", { faults: error.message }));
+    const reference = newId(deps.clock.now());
+    deps.log.error("request-failed", {
+      reference,
+      route: request.routeOptions.url,
+      reason: error instanceof Error ? error.message : "unknown",
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+    send(reply, serverErrors.make("internal", { reference }));
+  });
+}

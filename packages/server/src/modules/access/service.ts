@@ -1,0 +1,187 @@
+/**
+ * Purpose: the server's root key, API tokens and enrolment tokens; issues certificates to nodes.
+ * Invariants: tokens are shown once and stored as SHA-256 hashes; an enrolment token's uses are taken in the same transaction that
+ * records the node, so n uses never enrol n+1 nodes; there is no default password or token.
+ */
+import { timingSafeEqual } from "node:crypto";
+import {
+  createSigner,
+  generateKeyPair,
+  issueCertificate,
+  parseEnrollmentToken,
+  rootOf,
+  sha256Hex,
+  type NodeKind,
+  type SignedDocument,
+  type Signer,
+  type TrustRoot,
+} from "@daicho/protocol";
+import { newId, newSecret, type Clock } from "@daicho/kernel";
+import type { Database, Trx } from "../../db/database.ts";
+import { serverErrors } from "../../errors.ts";
+import { accessStore, type EnrollmentTokenRow } from "./store.ts";
+
+/** Mightiest first: admin does everything; manager everything but tokens and policies; auditor reads. */
+export const apiRoles = ["admin", "manager", "auditor"] as const;
+export type ApiRole = (typeof apiRoles)[number];
+
+export interface AccessService {
+  root(): TrustRoot;
+  signer(): Signer;
+  createApiToken(input: {
+    readonly name: string;
+    readonly role: ApiRole;
+    readonly expiresAt?: number;
+  }): Promise<{ id: string; token: string }>;
+  /** The token's id and role, or undefined. Answers are cached for a few seconds. */
+  authenticate(token: string): Promise<{ readonly tokenId: string; readonly role: ApiRole } | undefined>;
+  listApiTokens(): Promise<
+    readonly {
+      id: string;
+      name: string;
+      role: string;
+      createdAt: number;
+      expiresAt: number | null;
+      revokedAt: number | null;
+    }[]
+  >;
+  revokeApiToken(id: string): Promise<boolean>;
+  createEnrollmentToken(input: {
+    readonly department?: string;
+    readonly uses?: number;
+    readonly expiresAt?: number;
+  }): Promise<{ id: string; token: string }>;
+  listEnrollmentTokens(): Promise<readonly EnrollmentTokenRow[]>;
+  revokeEnrollmentToken(id: string): Promise<boolean>;
+  /** Takes one use of the token inside the caller's transaction. @throws enrollment-token-invalid */
+  takeEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow>;
+  issueCertificate(node: {
+    readonly id: string;
+    readonly kind: NodeKind;
+    readonly name: string;
+    readonly publicKey: string;
+  }): SignedDocument;
+}
+
+export async function createAccessService(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly company: string;
+}): Promise<AccessService> {
+  const { db, clock } = deps;
+  const pair = await rootKey(db, clock);
+  const signer = createSigner(pair);
+  const root = rootOf(deps.company, pair);
+  const recent = new Map<string, { caller: { tokenId: string; role: ApiRole } | undefined; until: number }>();
+
+  return {
+    root: () => root,
+    signer: () => signer,
+
+    async createApiToken({ name, role, expiresAt }) {
+      const id = newId(clock.now());
+      const secret = newSecret();
+      await accessStore.insertApiToken(db.kysely, {
+        id,
+        name,
+        role,
+        secret_hash: sha256Hex(secret),
+        created_at: clock.now(),
+        expires_at: expiresAt ?? null,
+        revoked_at: null,
+      });
+      return { id, token: `dat1.${id}.${secret}` };
+    },
+
+    async authenticate(token) {
+      const match = /^dat1\.([0-9a-z]{26})\.([A-Za-z0-9_-]{43})$/.exec(token);
+      if (match === null) return undefined;
+      const now = clock.now();
+      const key = sha256Hex(token);
+      const cached = recent.get(key);
+      if (cached !== undefined && cached.until > now) return cached.caller;
+      const row = await accessStore.findApiToken(db.kysely, match[1] as string);
+      const given = Buffer.from(sha256Hex(match[2] as string));
+      const valid =
+        row !== undefined &&
+        timingSafeEqual(Buffer.from(row.secret_hash), given) &&
+        row.revoked_at === null &&
+        (row.expires_at === null || row.expires_at > now);
+      const caller = valid ? { tokenId: row.id, role: row.role as ApiRole } : undefined;
+      if (recent.size > 1000) recent.clear();
+      if (caller !== undefined) recent.set(key, { caller, until: now + 5000 });
+      return caller;
+    },
+
+    async listApiTokens() {
+      const rows = await accessStore.listApiTokens(db.kysely);
+      return rows.map((r) => ({
+        id: r.id,
+        name: r.name,
+        role: r.role,
+        createdAt: r.created_at,
+        expiresAt: r.expires_at,
+        revokedAt: r.revoked_at,
+      }));
+    },
+
+    async revokeApiToken(id) {
+      const result = await accessStore.revokeApiToken(db.kysely, id, clock.now());
+      recent.clear();
+      return Number(result.numUpdatedRows) === 1;
+    },
+
+    async createEnrollmentToken({ department, uses, expiresAt }) {
+      const id = newId(clock.now());
+      const secret = newSecret();
+      await accessStore.insertEnrollmentToken(db.kysely, {
+        id,
+        secret_hash: sha256Hex(secret),
+        department: department ?? null,
+        uses_left: uses ?? null,
+        created_at: clock.now(),
+        expires_at: expiresAt ?? null,
+        revoked_at: null,
+      });
+      return { id, token: `dct1.${secret}.${signer.keyId}` };
+    },
+
+    listEnrollmentTokens: () => accessStore.listEnrollmentTokens(db.kysely),
+
+    async revokeEnrollmentToken(id) {
+      const result = await accessStore.revokeEnrollmentToken(db.kysely, id, clock.now());
+      return Number(result.numUpdatedRows) === 1;
+    },
+
+    async takeEnrollmentToken(trx, token) {
+      const parsed = parseEnrollmentToken(token);
+      const row =
+        parsed === undefined ? undefined : await accessStore.findEnrollmentToken(trx, sha256Hex(parsed.secret));
+      if (row === undefined || !(await accessStore.takeEnrollmentUse(trx, row.id, clock.now())))
+        throw serverErrors.make("enrollment-token-invalid");
+      return row;
+    },
+
+    issueCertificate: (node) =>
+      issueCertificate(
+        { daicho: "certificate/v1", ...node, company: deps.company, issuedAt: new Date(clock.now()).toISOString() },
+        signer,
+      ),
+  };
+}
+
+async function rootKey(db: Database, clock: Clock): Promise<{ publicKey: string; privateKey: string }> {
+  if ((await accessStore.findKey(db.kysely, "root")) === undefined) {
+    const made = generateKeyPair();
+    await accessStore.insertKey(db.kysely, {
+      name: "root",
+      public_key: made.publicKey,
+      private_key: made.privateKey,
+      created_at: clock.now(),
+    });
+  }
+  // Read back: with several servers on one database the first one's key counts.
+  const row = await accessStore.findKey(db.kysely, "root");
+  if (row === undefined) throw serverErrors.make("database-unusable", { reason: "the root key could not be stored" });
+  return { publicKey: row.public_key, privateKey: row.private_key };
+}

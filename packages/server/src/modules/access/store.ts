@@ -1,0 +1,65 @@
+/** Purpose: keys and tokens as rows. Secrets are kept as hashes; the signing key is the one secret that must be readable. */
+import type { Kysely } from "kysely";
+import type { Schema } from "../../db/schema.ts";
+import type { Trx } from "../../db/database.ts";
+
+type Db = Kysely<Schema> | Trx;
+export type ApiTokenRow = Schema["access_api_tokens"];
+export type EnrollmentTokenRow = Omit<Schema["access_enrollment_tokens"], "used"> & { used: number };
+
+export const accessStore = {
+  findKey: (db: Db, name: string) =>
+    db.selectFrom("access_keys").selectAll().where("name", "=", name).executeTakeFirst(),
+
+  insertKey: (db: Db, row: Schema["access_keys"]) =>
+    db
+      .insertInto("access_keys")
+      .values(row)
+      .onConflict((c) => c.doNothing())
+      .execute(),
+
+  insertApiToken: (db: Db, row: ApiTokenRow) => db.insertInto("access_api_tokens").values(row).execute(),
+
+  findApiToken: (db: Db, id: string) =>
+    db.selectFrom("access_api_tokens").selectAll().where("id", "=", id).executeTakeFirst(),
+
+  listApiTokens: (db: Db) => db.selectFrom("access_api_tokens").selectAll().orderBy("created_at").execute(),
+
+  revokeApiToken: (db: Db, id: string, at: number) =>
+    db
+      .updateTable("access_api_tokens")
+      .set({ revoked_at: at })
+      .where("id", "=", id)
+      .where("revoked_at", "is", null)
+      .executeTakeFirst(),
+
+  insertEnrollmentToken: (db: Db, row: Omit<EnrollmentTokenRow, "used">) =>
+    db.insertInto("access_enrollment_tokens").values(row).execute(),
+
+  findEnrollmentToken: (db: Db, secretHash: string) =>
+    db.selectFrom("access_enrollment_tokens").selectAll().where("secret_hash", "=", secretHash).executeTakeFirst(),
+
+  listEnrollmentTokens: (db: Db) =>
+    db.selectFrom("access_enrollment_tokens").selectAll().orderBy("created_at").execute(),
+
+  /** Takes one use; answers how many rows it changed, so that two callers cannot take the same last use. */
+  async takeEnrollmentUse(db: Db, id: string, now: number): Promise<boolean> {
+    const result = await db
+      .updateTable("access_enrollment_tokens")
+      .set((eb) => ({ used: eb("used", "+", 1), uses_left: eb("uses_left", "-", 1) }))
+      .where("id", "=", id)
+      .where("revoked_at", "is", null)
+      .where((eb) => eb.or([eb("uses_left", "is", null), eb("uses_left", ">", 0)]))
+      .where((eb) => eb.or([eb("expires_at", "is", null), eb("expires_at", ">", now)]))
+      .executeTakeFirst();
+    return Number(result.numUpdatedRows) === 1;
+  },
+
+  revokeEnrollmentToken: (db: Db, id: string, at: number) =>
+    db
+      .updateTable("access_enrollment_tokens")
+      .set({ revoked_at: at })
+      .where("id", "=", id)
+      .where("revoked_at", "is", null)
+      .executeTakeFirst(),
+};

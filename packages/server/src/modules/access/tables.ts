@@ -1,0 +1,26 @@
+import type { Generated } from "kysely";
+
+export interface AccessTables {
+  /** The server's own signing key (the root its nodes pin) and other named settings. */
+  access_keys: { name: string; public_key: string; private_key: string; created_at: number };
+  access_api_tokens: {
+    id: string;
+    name: string;
+    role: string;
+    secret_hash: string;
+    created_at: number;
+    expires_at: number | null;
+    revoked_at: number | null;
+  };
+  access_enrollment_tokens: {
+    id: string;
+    secret_hash: string;
+    /** Department code new devices are put into. */
+    department: string | null;
+    uses_left: number | null;
+    used: Generated<number>;
+    created_at: number;
+    expires_at: number | null;
+    revoked_at: number | null;
+  };
+}

@@ -1,0 +1,42 @@
+import type { Migration } from "../../db/migrations.ts";
+import { columnTypes, ordinalType } from "../../db/dialect.ts";
+
+export const deviceMigrations: readonly Migration[] = [
+  {
+    name: "202611210300-devices",
+    async up(db, dialect) {
+      const { time, ordinal } = columnTypes(dialect);
+      await db.schema
+        .createTable("dev_devices")
+        .addColumn("ordinal", ordinalType(dialect), ordinal)
+        .addColumn("id", "text", (c) => c.notNull().unique())
+        .addColumn("hostname", "text", (c) => c.notNull())
+        .addColumn("serial", "text")
+        .addColumn("employee", ordinalType(dialect))
+        .addColumn("department", ordinalType(dialect))
+        .addColumn("manager", "text")
+        .addColumn("state", "text", (c) => c.notNull())
+        .addColumn("origin", "text", (c) => c.notNull())
+        .addColumn("created_at", time, (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createIndex("dev_devices_serial")
+        .on("dev_devices")
+        .column("serial")
+        .where("serial", "is not", null)
+        .execute();
+      await db.schema
+        .createIndex("dev_devices_employee")
+        .on("dev_devices")
+        .column("employee")
+        .where("employee", "is not", null)
+        .execute();
+      await db.schema
+        .createIndex("dev_devices_department")
+        .on("dev_devices")
+        .column("department")
+        .where("department", "is not", null)
+        .execute();
+    },
+  },
+];

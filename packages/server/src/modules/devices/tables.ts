@@ -1,0 +1,24 @@
+import type { Generated } from "kysely";
+
+/** The hardware ledger (domain.md §4, §8). */
+export interface DeviceTables {
+  dev_devices: {
+    /** Dense; bitmaps and the licence repository are keyed by it. Never reused. */
+    ordinal: Generated<number>;
+    /** The customer's id (CSV) or the identity's. */
+    id: string;
+    hostname: string;
+    serial: string | null;
+    /** Ordinal of the user. */
+    employee: number | null;
+    /** Ordinal of the managing department. */
+    department: number | null;
+    /** Employee id of who manages it. */
+    manager: string | null;
+    /** in-use | idle | disposed */
+    state: string;
+    /** csv | enrollment | import | api: how it came into the ledger. */
+    origin: string;
+    created_at: number;
+  };
+}

@@ -1,0 +1,16 @@
+/** At a group server: each company's corporate licence inventory as last received (domain.md §6, §7). */
+export interface GroupTables {
+  grp_companies: {
+    name: string;
+    /** Node id of the company's server. */
+    node: string;
+    version: number;
+    policy: number;
+    devices: number;
+    /** When the company made it, and when it arrived. */
+    at: number;
+    received_at: number;
+    /** Position[] as JSON. */
+    positions: string;
+  };
+}

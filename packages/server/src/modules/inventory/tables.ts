@@ -1,0 +1,65 @@
+import type { Generated } from "kysely";
+
+/** Facts as they came (design.md "Facts, then everything else derived"). */
+export interface InventoryTables {
+  /** A key that reports. Reports are attached to identities; an identity is attached to a device, so a merge can be undone. */
+  inv_identities: {
+    /** 32 hex digits: hash of the public key. */
+    id: string;
+    public_key: string;
+    device: number;
+    /** MachineEvidence as JSON, from enrolment. */
+    evidence: string | null;
+    enrolled_at: number;
+    /** Enrolment token used. */
+    token: string | null;
+    /** The identity this one was split off from, for clones. */
+    split_from: string | null;
+  };
+  /** Small and hot: where each device's reporting stands. */
+  inv_heads: {
+    device: number;
+    identity: string;
+    epoch: number;
+    seq: number;
+    /** 32 bytes: digest of the state held. */
+    digest: Buffer;
+    evidence: string | null;
+    /** Dictionary version the agent holds. */
+    dictionary: number;
+    received_at: number;
+    scanned_at: number;
+    /** Generation of the policy the licences were derived with; lower than current = to be derived again. */
+    generation: number;
+  };
+  inv_states: {
+    device: number;
+    /** Packed sorted title ids. */
+    titles: Buffer;
+    /** The sections as sent: see protocol/state.ts. */
+    details: Buffer;
+    probes: Buffer;
+    machine: Buffer;
+    /** Last scan's information (times, errors), deflated; not part of the state. */
+    scan: Buffer | null;
+    /** Codes asserted by an imported inventory (JSON), where its titles do not yield them. */
+    asserted: string | null;
+  };
+  inv_titles: {
+    id: Generated<number>;
+    hash: Buffer;
+    source: string;
+    name: string;
+    version: string;
+    publisher: string | null;
+    arch: string | null;
+    identifier: string | null;
+    first_seen_at: number;
+  };
+  /** Append-only: each change of a device's titles; feeds the postings and the history. */
+  inv_changes: { id: Generated<number>; device: number; at: number; change: Buffer };
+  /** Which devices have a title: bitmap containers of 65,536 ordinals, written behind from inv_changes. */
+  inv_postings: { title: number; chunk: number; container: Buffer };
+  /** Named positions in inv_changes up to which derived data is merged. */
+  inv_marks: { name: string; change: number };
+}

@@ -1,0 +1,64 @@
+import type { Generated } from "kysely";
+
+/** Licences: what is used (repository and counters), what was bought (entitlements), what departments may use (rights). */
+export interface LicenseTables {
+  /** Every licence code ever counted, with its dense ordinal. */
+  lic_licenses: { ordinal: Generated<number>; code: string; name: string; metric: string; managed: number };
+  /** The licence repository, open intervals: what each device uses since when, for whom. One row per device. */
+  lic_repository: {
+    device: number;
+    since: number;
+    employee: number | null;
+    /** 0 = unassigned. */
+    department: number;
+    /** Packed (licence ordinal, count) pairs, sorted: `repository/pack.ts`. */
+    licenses: Buffer;
+  };
+  /** The same, closed intervals. */
+  lic_history: {
+    device: number;
+    since: number;
+    until: number;
+    employee: number | null;
+    department: number;
+    licenses: Buffer;
+  };
+  /** used per department (0 = unassigned) and licence; equals what the repository adds up to. */
+  lic_usage: { department: number; license: number; used: number };
+  /** For user-metric licences: on how many devices an employee uses it. */
+  lic_user_usage: { employee: number; license: number; devices: number };
+  lic_entitlements: {
+    id: string;
+    license: number;
+    metric: string;
+    quantity: number;
+    /** Minor units of `currency`. */
+    unit_price: number | null;
+    currency: string | null;
+    purchased_at: number | null;
+    starts_at: number | null;
+    expires_at: number | null;
+    /** Rights attached, as written: upgrade, downgrade, second-device … separated by `|`. */
+    rights: string | null;
+    contract: string | null;
+    order_no: string | null;
+    department: number | null;
+    created_at: number;
+    /** Set when a later edit or removal replaced this row: entitlements keep their history. */
+    replaced_at: number | null;
+  };
+  /** rights, required and requested per department and licence, now. */
+  lic_rights: { department: number; license: number; rights: number; required: number; requested: number };
+  /** Each change of a lic_rights row: the values that were true until `until`. */
+  lic_rights_history: {
+    id: Generated<number>;
+    department: number;
+    license: number;
+    rights: number;
+    required: number;
+    requested: number;
+    until: number;
+  };
+  /** One row (id 1): the position version, a number that rises with every change of a count. */
+  lic_version: { id: number; version: number; changed_at: number };
+}

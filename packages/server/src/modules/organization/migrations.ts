@@ -1,0 +1,35 @@
+import type { Migration } from "../../db/migrations.ts";
+import { columnTypes, ordinalType } from "../../db/dialect.ts";
+
+export const organizationMigrations: readonly Migration[] = [
+  {
+    name: "202611210200-organization",
+    async up(db, dialect) {
+      const { time, ordinal } = columnTypes(dialect);
+      await db.schema
+        .createTable("org_departments")
+        .addColumn("ordinal", ordinalType(dialect), ordinal)
+        .addColumn("code", "text", (c) => c.notNull().unique())
+        .addColumn("name", "text", (c) => c.notNull())
+        .addColumn("parent", ordinalType(dialect))
+        .addColumn("cost_centre", "text")
+        .addColumn("manager", "text")
+        .addColumn("created_at", time, (c) => c.notNull())
+        .addColumn("dissolved_at", time)
+        .execute();
+      await db.schema
+        .createTable("org_employees")
+        .addColumn("ordinal", ordinalType(dialect), ordinal)
+        .addColumn("id", "text", (c) => c.notNull().unique())
+        .addColumn("name", "text", (c) => c.notNull())
+        .addColumn("mail", "text")
+        .addColumn("department", ordinalType(dialect))
+        .addColumn("title", "text")
+        .addColumn("manager", "text")
+        .addColumn("created_at", time, (c) => c.notNull())
+        .addColumn("left_at", time)
+        .execute();
+      await db.schema.createIndex("org_employees_department").on("org_employees").column("department").execute();
+    },
+  },
+];

@@ -1,0 +1,29 @@
+import type { Generated } from "kysely";
+
+export interface OrganizationTables {
+  /** Ordinal 0 is never used: it stands for "unassigned" in counts. */
+  org_departments: {
+    ordinal: Generated<number>;
+    code: string;
+    name: string;
+    /** Ordinal of the department above. */
+    parent: number | null;
+    cost_centre: string | null;
+    /** Employee id. */
+    manager: string | null;
+    created_at: number;
+    dissolved_at: number | null;
+  };
+  org_employees: {
+    ordinal: Generated<number>;
+    id: string;
+    name: string;
+    mail: string | null;
+    department: number | null;
+    title: string | null;
+    /** Employee id. */
+    manager: string | null;
+    created_at: number;
+    left_at: number | null;
+  };
+}
