@@ -174,6 +174,20 @@ test("spool §2.4: each start begins a new segment and never writes to an old on
   expect(await contents(second)).toEqual(["a", "b"]);
 });
 
+test("spool §3.1: a record that stands in the file twice, or behind a later one, is read once and in order", async () => {
+  const spool = await open();
+  await spool.append(numbered(1, 5));
+  await spool.close();
+  const [file = ""] = segments();
+  const bytes = readFileSync(join(dir, file));
+  const record = (n: number): Buffer => bytes.subarray((n - 1) * 132, n * 132);
+  writeFileSync(
+    join(dir, file),
+    Buffer.concat([record(1), record(2), record(1), record(2), record(4), record(3), record(5)]),
+  );
+  expect(await contents(await open())).toEqual(["record 1", "record 2", "record 4", "record 5"]);
+});
+
 test("spool §3.2: a torn record at the end of the last segment is cut off, everything before it survives", async () => {
   const spool = await open();
   await spool.append(numbered(1, 5));
@@ -259,6 +273,24 @@ test("spool §4.2: a lost acked file means that records are sent again, nothing 
   await spool.close();
   unlinkSync(join(dir, "acked"));
   expect(await contents(await open())).toEqual(names(1, 5));
+});
+
+test("spool §4.1: the slots are written in turn: with the newest one spoiled, the one before it holds", async () => {
+  const spool = await open();
+  await spool.append(numbered(1, 9));
+  for (const upTo of [2, 4, 6]) await spool.ack(upTo);
+  await spool.close();
+  const bytes = readFileSync(join(dir, "acked"));
+  const newest = bytes.readUInt8(0) === 6 ? 0 : 16;
+  bytes[newest + 8] = ~bytes.readUInt8(newest + 8) & 0xff;
+  writeFileSync(join(dir, "acked"), bytes);
+  const again = await open();
+  expect(again.stats().acked).toBe(4);
+  // And the next one goes where the spoiled one was.
+  await again.ack(7);
+  await again.close();
+  const slots = readFileSync(join(dir, "acked"));
+  expect([slots.readUInt8(0), slots.readUInt8(16)].sort()).toEqual([4, 7]);
 });
 
 test("spool §4.2: an acknowledgement survives a restart and never goes back or beyond what was appended", async () => {
