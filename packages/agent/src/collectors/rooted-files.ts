@@ -34,6 +34,15 @@ export interface RootedFiles {
   /** The whole content of a regular file of at most `maxBytes`. */
   read(path: string, maxBytes: number): Buffer;
   readText(path: string, maxBytes: number): string;
+  /** Opens a regular file for as long as `use` runs. */
+  open<T>(path: string, use: (file: OpenFile) => T): T;
+}
+
+/** A regular file that is read in pieces. */
+export interface OpenFile {
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`; a Fault where the file ends before. */
+  readAt(offset: number, length: number): Buffer;
 }
 
 const maxLinks = 40;
@@ -72,23 +81,30 @@ export function rootedFiles(root: string, live: boolean): RootedFiles {
       return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
     },
 
-    read(path, maxBytes) {
-      const host = files.hostPath(path);
-      const fd = openSync(host, constants.O_RDONLY | nonblock | (direct ? 0 : nofollow));
-      try {
-        const stats = fstatSync(fd);
-        if (!stats.isFile()) throw new Fault("unreadable", "is not a regular file");
-        if (stats.size > maxBytes)
-          throw new Fault("too-large", `${stats.size} bytes, more than the ${maxBytes} that are read`);
-        if (!direct) assertInside(base(), fd);
-        return readBounded(fd, stats.size, maxBytes);
-      } finally {
-        closeSync(fd);
-      }
-    },
+    read: (path, maxBytes) =>
+      withFile(path, (fd, { size }) => {
+        if (size > maxBytes) throw new Fault("too-large", `${size} bytes, more than the ${maxBytes} that are read`);
+        return readBounded(fd, size, maxBytes);
+      }),
 
     readText: (path, maxBytes) => files.read(path, maxBytes).toString("utf8"),
+
+    open: (path, use) =>
+      withFile(path, (fd, { size }) => use({ size, readAt: (offset, length) => readAt(fd, offset, length) })),
   };
+
+  function withFile<T>(path: string, use: (fd: number, stats: Stats) => T): T {
+    const host = files.hostPath(path);
+    const fd = openSync(host, constants.O_RDONLY | nonblock | (direct ? 0 : nofollow));
+    try {
+      const stats = fstatSync(fd);
+      if (!stats.isFile()) throw new Fault("unreadable", "is not a regular file");
+      if (!direct) assertInside(base(), fd);
+      return use(fd, stats);
+    } finally {
+      closeSync(fd);
+    }
+  }
   return files;
 }
 
@@ -107,6 +123,16 @@ function readBounded(fd: number, size: number, maxBytes: number): Buffer {
   }
   if (length > maxBytes) throw new Fault("too-large", `more than the ${maxBytes} bytes that are read`);
   return buffer.subarray(0, length);
+}
+
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length);
+  for (let done = 0; done < length;) {
+    const count = readSync(fd, buffer, done, length - done, offset + done);
+    if (count === 0) throw new Fault("malformed", "the file ends too early");
+    done += count;
+  }
+  return buffer;
 }
 
 /** `path` below `root` with every link followed as if `root` were `/`; `..` stops at the root. Throws ENOENT like the system does. */

@@ -17,7 +17,11 @@ const newline = 10;
 const space = 32;
 const tab = 9;
 
-export function* stanzas<F extends string>(text: string, wanted: readonly F[], exactCase = false): Generator<Stanza<F>> {
+export function* stanzas<F extends string>(
+  text: string,
+  wanted: readonly F[],
+  exactCase = false,
+): Generator<Stanza<F>> {
   const byName = new Map<string, F>();
   for (const field of wanted) byName.set(exactCase ? field : field.toLowerCase(), field).set(field, field);
   let fields: Partial<Record<F, string>> = {};
@@ -25,7 +29,7 @@ export function* stanzas<F extends string>(text: string, wanted: readonly F[], e
   let badLine: number | undefined;
   let line = 0;
 
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     line++;
     const found = text.indexOf("\n", at);
     const end = found === -1 ? text.length : found;

@@ -30,7 +30,10 @@ export function parseXml(bytes: Buffer): XmlNode {
     const parsed: unknown = parser.parse(text, true);
     return isNode(parsed) ? parsed : "";
   } catch (error) {
-    throw new Fault("malformed", `is not well-formed XML (${error instanceof Error ? error.message.slice(0, 200) : "unknown"})`);
+    throw new Fault(
+      "malformed",
+      `is not well-formed XML (${error instanceof Error ? error.message.slice(0, 200) : "unknown"})`,
+    );
   }
 }
 
@@ -54,7 +57,9 @@ export function textOf(node: XmlNode | undefined): string | undefined {
 }
 
 function decode(bytes: Buffer): string {
-  const declared = /^<\?xml[^>]{0,100}encoding=["']([A-Za-z0-9._-]{1,40})["']/.exec(bytes.toString("latin1", 0, 200))?.[1];
+  const declared = /^<\?xml[^>]{0,100}encoding=["']([A-Za-z0-9._-]{1,40})["']/.exec(
+    bytes.toString("latin1", 0, 200),
+  )?.[1];
   const label =
     bytes[0] === 0xff && bytes[1] === 0xfe
       ? "utf-16le"

@@ -48,16 +48,26 @@ export function parseStatus(
   installDate: InstallDate = () => undefined,
   bare = false,
 ): void {
-  const wanted = ["Package", "Status", "Version", "Architecture", "Multi-Arch", "Maintainer", "Installed-Size"] as const;
+  const wanted = [
+    "Package",
+    "Status",
+    "Version",
+    "Architecture",
+    "Multi-Arch",
+    "Maintainer",
+    "Installed-Size",
+  ] as const;
   for (const { line, fields, badLine } of stanzas(text, wanted)) {
-    if (badLine !== undefined) findings.error(place, "malformed", `line ${badLine}: neither a field nor its continuation`);
+    if (badLine !== undefined)
+      findings.error(place, "malformed", `line ${badLine}: neither a field nor its continuation`);
     const name = fields.Package;
     if (name === undefined || (fields.Status === undefined && !bare)) {
       if (badLine === undefined) findings.error(place, "malformed", `line ${line}: a record without Package or Status`);
       continue;
     }
     if (fields.Status !== undefined && !isInstalled(fields.Status)) continue;
-    if (fields.Version === undefined) findings.error(place, "malformed", `line ${line}: an installed package without Version`);
+    if (fields.Version === undefined)
+      findings.error(place, "malformed", `line ${line}: an installed package without Version`);
     const arch = fields.Architecture;
     findings.title(
       place,

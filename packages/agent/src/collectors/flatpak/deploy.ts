@@ -13,7 +13,11 @@ export interface Deploy {
 }
 
 export function parseDeploy(bytes: Buffer): Deploy {
-  return { name: textValue(bytes, "appdata-name"), version: textValue(bytes, "appdata-version"), size: installedSize(bytes) };
+  return {
+    name: textValue(bytes, "appdata-name"),
+    version: textValue(bytes, "appdata-version"),
+    size: installedSize(bytes),
+  };
 }
 
 /** A dictionary entry {sv} is `key NUL`, padding to 8, `value NUL`, then `NUL s`: a variant's value is followed by its type. */

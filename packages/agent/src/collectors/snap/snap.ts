@@ -36,7 +36,8 @@ export const snap: Collector = {
     for (const known of [...snaps.values()].sort((a, b) => (a.name < b.name ? -1 : 1))) {
       const mount = mounts.get(known.name);
       const yaml = `${mount}/meta/snap.yaml`;
-      const meta = mount === undefined ? undefined : findings.attempt(yaml, () => parseMeta(files.readText(yaml, 1024 * 1024)));
+      const meta =
+        mount === undefined ? undefined : findings.attempt(yaml, () => parseMeta(files.readText(yaml, 1024 * 1024)));
       if (meta === undefined && state === undefined) continue; // a directory below /snap that is no snap
       const revision = known.revision ?? (mount === undefined ? undefined : currentRevision(mount, files, findings));
       const image = `/var/lib/snapd/snaps/${known.name}_${revision}.snap`;
@@ -105,7 +106,8 @@ function currentRevision(mount: string, files: RootedFiles, findings: Findings):
 /** The two top-level scalars wanted; snap.yaml is YAML, but snapcraft writes these as plain or quoted one-line scalars. */
 export function parseMeta(yaml: string): { version: string; arch: string | undefined } {
   const version = scalar(yaml, "version");
-  if (scalar(yaml, "name") === undefined || version === undefined) throw new Fault("malformed", "no name or no version");
+  if (scalar(yaml, "name") === undefined || version === undefined)
+    throw new Fault("malformed", "no name or no version");
   const architectures = /^architectures:\s*(?:\[\s*|\n\s*-\s*)["']?([A-Za-z0-9_-]+)/m.exec(yaml)?.[1];
   return { version, arch: architectures };
 }

@@ -75,13 +75,20 @@ function mayBeDirectory(entry: Dirent): boolean {
   return entry.isDirectory() || entry.isSymbolicLink();
 }
 
-function collectDirectory(place: string, depth: number, files: RootedFiles, findings: Findings, seen: Set<string>): void {
+function collectDirectory(
+  place: string,
+  depth: number,
+  files: RootedFiles,
+  findings: Findings,
+  seen: Set<string>,
+): void {
   for (const entry of findings.attempt(place, () => files.list(place)) ?? []) {
     const path = `${place}/${entry.name}`;
     if (/\.swidtag$/i.test(entry.name)) {
       const host = findings.attempt(path, () => files.realPath(path));
       if (host === undefined || seen.has(host)) continue;
-      if (seen.size >= maxTags) return findings.error(place, "too-large", `more than ${maxTags} tags; the rest was not read`);
+      if (seen.size >= maxTags)
+        return findings.error(place, "too-large", `more than ${maxTags} tags; the rest was not read`);
       seen.add(host);
       findings.attempt(path, () => {
         const fields = parseTag(files.read(path, maxBytes));
@@ -107,7 +114,8 @@ function identity2015(tag: XmlNode): TitleFields | undefined {
   if (["patch", "supplemental", "corpus"].some((flag) => isTrue(attribute(tag, flag)))) return undefined;
   const entities = children(tag, "Entity");
   const creator =
-    entities.find((entity) => hasRole(entity, "softwareCreator")) ?? entities.find((entity) => hasRole(entity, "tagCreator"));
+    entities.find((entity) => hasRole(entity, "softwareCreator")) ??
+    entities.find((entity) => hasRole(entity, "tagCreator"));
   return fieldsOf({
     name: attribute(tag, "name"),
     version: attribute(tag, "version"),
