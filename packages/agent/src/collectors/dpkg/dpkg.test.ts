@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { live, makeRoot, offline } from "../fixtures/root.ts";
 import { createFindings } from "../findings.ts";
@@ -92,6 +93,25 @@ describe("the dpkg collector", () => {
     const { titles, errors } = await scan({ "var/lib/dpkg/status": long });
     expect(titles).toEqual([{ name: "ok", version: "", source: "dpkg" }]);
     expect(errors).toHaveLength(2);
+  });
+
+  it("reports a status file that it may not read", async () => {
+    // Only root can give up its rights for a moment; for others the mode alone does it.
+    const root = makeRoot({ "var/lib/dpkg/status": status });
+    chmodSync(root, 0o755);
+    chmodSync(join(root, "var/lib/dpkg/status"), 0o000);
+    const isRoot = process.getuid?.() === 0;
+    if (process.platform === "win32") return;
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      const { titles, errors } = await runCollector(dpkg, offline(root));
+      expect(titles).toEqual([]);
+      expect(errors).toEqual([
+        { path: "/var/lib/dpkg/status", code: "unreadable", message: "cannot be read (EACCES)" },
+      ]);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 
   it("agrees with dpkg-query on this machine, where it has dpkg", async () => {

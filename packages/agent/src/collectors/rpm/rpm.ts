@@ -87,7 +87,14 @@ export function readDatabase(path: string, format: Format, files: RootedFiles, f
       if (format === "Packages") return addAll(bdbValues(file, fault), path, findings);
       const addFrom = (wal?: OpenFile): void => addAll(tableBlobs(file, wal, "Packages", fault), path, findings);
       const walPath = `${path}-wal`;
-      return files.exists(walPath) ? files.open(walPath, (wal) => addFrom(readOnce(wal))) : addFrom();
+      let read = false;
+      findings.attempt(walPath, () =>
+        files.open(walPath, (wal) => {
+          read = true;
+          findings.attempt(path, () => addFrom(readOnce(wal)));
+        }),
+      );
+      if (!read) addFrom();
     }),
   );
 }
