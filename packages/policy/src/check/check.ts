@@ -1,0 +1,165 @@
+/**
+ * Purpose: the checks that need the whole policy - enterprise and local editions together: codes that nobody defines or
+ * that two define, circles, what can never hold, versions that do not rise.
+ * Invariants: pure; reports everything it finds, in the order of the files given; a local edition never wins over the
+ * enterprise edition. Policies with faults of their own may be passed in (`partial`): the codes of their faulty entries
+ * count as known.
+ */
+import { byPlace, makeFault, type FaultCode, type FaultDetails, type Place, type PolicyFault } from "../faults.ts";
+import { eachTerm } from "../language/expression.ts";
+import type { ParsedPolicy, ParsedRule } from "../policy/types.ts";
+import { findContradiction } from "./contradiction.ts";
+import { findCycles } from "./cycles.ts";
+import { isSatisfiable } from "./satisfiable.ts";
+
+export interface CheckOptions {
+  /** The versions that are in force; a policy of the same id must come after its own. */
+  readonly previous?: readonly { readonly id: string; readonly version: number }[];
+}
+
+interface Located {
+  readonly policy: ParsedPolicy;
+  readonly place: Place;
+}
+
+interface LocatedRule extends Located {
+  readonly rule: ParsedRule;
+}
+
+export function checkPolicies(policies: readonly ParsedPolicy[], options: CheckOptions = {}): PolicyFault[] {
+  const faults = new Map<ParsedPolicy, PolicyFault[]>(policies.map((p) => [p, []]));
+  const report = ({ policy, place }: Located, code: FaultCode, details: FaultDetails): void => {
+    faults.get(policy)?.push(makeFault(policy.file, place, code, details));
+  };
+  // Enterprise first, whatever the order given: it is the local edition that must give way.
+  const ordered = inEditionOrder(policies);
+  const rules: LocatedRule[] = ordered.flatMap((policy) =>
+    policy.licenses.map((rule) => ({ policy, rule, place: rule.place })),
+  );
+  checkIds(ordered, options, report);
+  checkCodes(ordered, rules, report);
+  checkMetrics(rules, report);
+  checkCycles(rules, report);
+  checkSatisfiable(ordered, rules, report);
+  return policies.flatMap((p) => (faults.get(p) ?? []).sort(byPlace));
+}
+
+export function inEditionOrder(policies: readonly ParsedPolicy[]): readonly ParsedPolicy[] {
+  return [...policies.filter((p) => p.edition === "enterprise"), ...policies.filter((p) => p.edition === "local")];
+}
+
+type Report = (at: Located, code: FaultCode, details: FaultDetails) => void;
+
+function placeText({ policy, place }: Located): string {
+  return `${policy.file}:${place.line}:${place.column}`;
+}
+
+function checkIds(policies: readonly ParsedPolicy[], options: CheckOptions, report: Report): void {
+  const seen = new Map<string, ParsedPolicy>();
+  for (const policy of policies) {
+    const other = seen.get(policy.id);
+    const at = { policy, place: policy.place.id };
+    if (other === undefined) seen.set(policy.id, policy);
+    else if (policy.id !== "") report(at, "duplicate-policy", { id: policy.id, other: other.file });
+    const previous = options.previous?.find((p) => p.id === policy.id);
+    if (previous !== undefined && policy.version > 0 && policy.version <= previous.version) {
+      const details = { id: policy.id, version: policy.version, previous: previous.version };
+      report({ policy, place: policy.place.version }, "version-not-risen", details);
+    }
+  }
+}
+
+/** One code, one meaning: defined by one software entry, or yielded by rules of one edition. */
+function checkCodes(policies: readonly ParsedPolicy[], rules: readonly LocatedRule[], report: Report): void {
+  const defined = new Map<string, Located>();
+  for (const policy of policies) {
+    for (const software of policy.software) {
+      const at = { policy, place: software.place };
+      const { code } = software.definition;
+      const other = defined.get(code);
+      if (other === undefined) defined.set(code, at);
+      else report(at, clash(at, other), { code, other: placeText(other) });
+    }
+  }
+  const yielded = new Map<string, Located>();
+  for (const { policy, rule } of rules) {
+    const code = rule.parsed.yields;
+    const at = { policy, place: rule.placeInRule(rule.parsed.yieldsAt) };
+    const software = defined.get(code);
+    const other = yielded.get(code);
+    if (software !== undefined) {
+      // The software entry is the younger one when a local edition defines what an enterprise rule yields.
+      const [late, early] = clash(software, at) === "redefined-code" ? [software, at] : [at, software];
+      report(late, clash(late, early), { code, other: placeText(early) });
+    } else if (other !== undefined && clash(at, other) === "redefined-code") {
+      report(at, "redefined-code", { code, other: placeText(other) });
+    }
+    if (other === undefined) yielded.set(code, at);
+  }
+  const known = new Set([...defined.keys(), ...yielded.keys(), ...policies.flatMap((p) => p.faultyCodes)]);
+  for (const { policy, rule } of rules) {
+    eachTerm(rule.parsed.expression, (code, _negated, at) => {
+      if (!known.has(code)) report({ policy, place: rule.placeInRule(at) }, "unknown-code", { code });
+    });
+  }
+}
+
+function clash(at: Located, other: Located): "redefined-code" | "duplicate-code" {
+  return at.policy.edition === "local" && other.policy.edition === "enterprise" ? "redefined-code" : "duplicate-code";
+}
+
+function checkMetrics(rules: readonly LocatedRule[], report: Report): void {
+  const first = new Map<string, LocatedRule>();
+  for (const located of rules) {
+    const { policy, rule } = located;
+    const { metric } = rule.rule;
+    if (metric === undefined) continue;
+    const code = rule.parsed.yields;
+    const other = first.get(code);
+    if (other === undefined) first.set(code, located);
+    else if (other.rule.rule.metric !== metric) {
+      const details = { code, metric, otherMetric: other.rule.rule.metric ?? "", other: placeText(other) };
+      report({ policy, place: rule.metricPlace ?? rule.place }, "metric-conflict", details);
+    }
+  }
+}
+
+function checkCycles(rules: readonly LocatedRule[], report: Report): void {
+  const edges = rules.map(({ rule }) => {
+    const needs = new Set<string>();
+    eachTerm(rule.parsed.expression, (code) => needs.add(code));
+    return { yields: rule.parsed.yields, needs: [...needs] };
+  });
+  for (const cycle of findCycles(edges)) {
+    const at = rules[cycle.rule];
+    if (at !== undefined) report(at, "cycle", { codes: cycle.codes.join(" → ") });
+  }
+}
+
+function checkSatisfiable(policies: readonly ParsedPolicy[], rules: readonly LocatedRule[], report: Report): void {
+  for (const { policy, rule } of rules) {
+    if (isSatisfiable(rule.parsed.expression, (code) => code)) continue;
+    report({ policy, place: rule.place }, "never-holds", { reason: "its terms contradict each other" });
+  }
+  for (const policy of policies) {
+    for (const software of policy.software) {
+      let reason: string | undefined;
+      const isImpossible = (contradiction: string | undefined): boolean => {
+        reason ??= contradiction;
+        return contradiction !== undefined;
+      };
+      const possible = isSatisfiable(
+        software.condition,
+        (probe) => probe.text,
+        (probe) => isImpossible(findContradiction(probe)),
+      );
+      if (possible) continue;
+      const place = software.placeInCondition(leading(software.definition.detect));
+      report({ policy, place }, "never-holds", { reason: reason ?? "its probes contradict each other" });
+    }
+  }
+}
+
+function leading(text: string): number {
+  return text.length - text.trimStart().length;
+}
