@@ -1,1 +1,1 @@
-export {};
+export { rescanProbes, scan, type ScanOptions, type ScanResult, type WalkOptions } from "./recognise/index.ts";

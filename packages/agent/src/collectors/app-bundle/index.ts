@@ -16,7 +16,7 @@ import { maxPlist, parsePlist } from "./plist.ts";
 
 const maxDepth = 3;
 
-export const appBundleCollector: Collector = {
+export const appBundle: Collector = {
   name: "app-bundle",
   platforms: ["darwin"],
   collect(context) {

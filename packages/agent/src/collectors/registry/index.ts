@@ -10,7 +10,7 @@ import { readRegistryFiles, type WantsKey } from "./offline.ts";
 import type { RegistryTree } from "./tree.ts";
 import { collectUninstall } from "./uninstall.ts";
 
-export const registryCollector: Collector = {
+export const registry: Collector = {
   name: "registry",
   async collect(context) {
     const findings = createFindings();
@@ -48,7 +48,7 @@ async function open(context: Wanted, wants: WantsKey): Promise<RegistryTree | un
 
 /** What the readers of titles and of the machine's identity look at. */
 const usual =
-  /(?:^|\\)(?:microsoft\\windows\\currentversion\\uninstall|microsoft\\windows nt\\currentversion\\$|microsoft\\cryptography\\$|currentversion\\appmodel\\repository\\packages|control\\computername\\)/;
+  /(?:^|\\)(?:microsoft\\windows\\currentversion\\uninstall|microsoft\\windows nt\\currentversion\\$|microsoft\\cryptography\\$|currentversion\\appmodel\\repository\\packages\\|control\\computername\\)/;
 
 function emptyTree(message: string): RegistryTree {
   let faults = [scanError("HKEY_LOCAL_MACHINE", "unreadable", message)];
@@ -64,6 +64,7 @@ function emptyTree(message: string): RegistryTree {
   };
 }
 
+export { evaluateRegistryProbes, type ProbeAnswers, type RegistryProbeQuery } from "./probes.ts";
 export { readRegistryFiles } from "./offline.ts";
 export { valueText, type RegistryTree, type RegistryValue } from "./tree.ts";
 export { classifyEntry } from "./uninstall.ts";

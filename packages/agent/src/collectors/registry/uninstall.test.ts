@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "@daicho/kernel";
 import { validateInventory, type Title } from "@daicho/protocol";
-import { registryCollector, type RegistryValue } from "./index.ts";
+import { registry, type RegistryValue } from "./index.ts";
 import { numberValue, stringValue } from "./tree.ts";
 import { classifyEntry } from "./uninstall.ts";
 
@@ -16,7 +16,7 @@ beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), "registry-"))));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 async function collect(...registryFiles: string[]) {
-  return registryCollector.collect({
+  return registry.collect({
     root: "/",
     live: true,
     platform: "linux",
