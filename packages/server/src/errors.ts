@@ -92,6 +92,16 @@ export const serverErrors = defineErrors({
     message: "The database was made by a newer version of Daicho (migration {migration})",
     action: "Start that version, or restore a backup made before the update.",
   },
+  "policy-invalid": {
+    status: 400,
+    message: "The {edition} policy has {count} fault(s); nothing was applied: {first}",
+    action: "Correct the places under `faults` and send it again; `daicho policy check` shows the same faults.",
+  },
+  "range-not-satisfiable": {
+    status: 416,
+    message: "The content has {size} bytes; the range asked for lies outside",
+    action: "Ask again without Range, or from an offset below the size.",
+  },
   internal: {
     status: 500,
     message: "Something went wrong on the server (reference {reference})",

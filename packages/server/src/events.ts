@@ -8,6 +8,8 @@ import type { Log } from "@daicho/kernel";
 export interface ServerEvents {
   /** A dictionary of this version is current now. */
   "dictionary-changed": { readonly version: number };
+  /** An enterprise policy of this version is the newest known; what servers below fetch has changed. */
+  "enterprise-changed": { readonly version: number };
   /** Used, rights or entitlements changed; positions read from now on differ. */
   "positions-changed": Record<string, never>;
   /** Devices were assigned anew or changed state. */
