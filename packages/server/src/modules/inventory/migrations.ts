@@ -15,8 +15,10 @@ export const inventoryMigrations: readonly Migration[] = [
         .addColumn("evidence", "text")
         .addColumn("enrolled_at", time, (c) => c.notNull())
         .addColumn("token", "text")
-        .addColumn("split_from", "text")
+        .addColumn("first_evidence", "text")
+        .addColumn("forked_at", time)
         .execute();
+      await db.schema.createIndex("inv_identities_device").on("inv_identities").column("device").execute();
       await db.schema
         .createTable("inv_heads")
         .addColumn("device", int, (c) => c.primaryKey())
@@ -26,6 +28,7 @@ export const inventoryMigrations: readonly Migration[] = [
         .addColumn("digest", blob, (c) => c.notNull())
         .addColumn("evidence", "text")
         .addColumn("dictionary", int, (c) => c.notNull())
+        .addColumn("made_at", time, (c) => c.notNull())
         .addColumn("received_at", time, (c) => c.notNull())
         .addColumn("scanned_at", time, (c) => c.notNull())
         .addColumn("generation", int, (c) => c.notNull())

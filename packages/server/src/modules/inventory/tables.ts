@@ -13,8 +13,10 @@ export interface InventoryTables {
     enrolled_at: number;
     /** Enrolment token used. */
     token: string | null;
-    /** The identity this one was split off from, for clones. */
-    split_from: string | null;
+    /** Evidence hash of the first report accepted: tells the original from a clone once the identity has forked. */
+    first_evidence: string | null;
+    /** When two machines were noticed to report with this key. */
+    forked_at: number | null;
   };
   /** Small and hot: where each device's reporting stands. */
   inv_heads: {
@@ -27,6 +29,8 @@ export interface InventoryTables {
     evidence: string | null;
     /** Dictionary version the agent holds. */
     dictionary: number;
+    /** When the newest report was made, by the device's clock; received_at is ours. */
+    made_at: number;
     received_at: number;
     scanned_at: number;
     /** Generation of the policy the licences were derived with; lower than current = to be derived again. */

@@ -43,9 +43,10 @@ export const licenseMigrations: readonly Migration[] = [
       await db.schema
         .createTable("lic_user_usage")
         .addColumn("employee", int, (c) => c.notNull())
+        .addColumn("department", int, (c) => c.notNull())
         .addColumn("license", int, (c) => c.notNull())
         .addColumn("devices", "integer", (c) => c.notNull())
-        .addPrimaryKeyConstraint("lic_user_usage_key", ["employee", "license"] as never)
+        .addPrimaryKeyConstraint("lic_user_usage_key", ["employee", "department", "license"] as never)
         .execute();
       await db.schema
         .createTable("lic_entitlements")

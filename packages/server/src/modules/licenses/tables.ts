@@ -25,8 +25,8 @@ export interface LicenseTables {
   };
   /** used per department (0 = unassigned) and licence; equals what the repository adds up to. */
   lic_usage: { department: number; license: number; used: number };
-  /** For user-metric licences: on how many devices an employee uses it. */
-  lic_user_usage: { employee: number; license: number; devices: number };
+  /** For user-metric licences: on how many devices an employee of that department uses it. */
+  lic_user_usage: { employee: number; department: number; license: number; devices: number };
   lic_entitlements: {
     id: string;
     license: number;

@@ -1,0 +1,79 @@
+/** Purpose: postings, marks and the change log as rows. */
+import type { Kysely } from "kysely";
+import type { Database, Trx } from "../../db/database.ts";
+import type { Schema } from "../../db/schema.ts";
+
+type Db = Kysely<Schema> | Trx;
+
+export const indexStore = {
+  async containers(db: Db, titles: readonly number[]): Promise<Map<number, Map<number, Buffer>>> {
+    const out = new Map<number, Map<number, Buffer>>();
+    if (titles.length === 0) return out;
+    const rows = await db.selectFrom("inv_postings").selectAll().where("title", "in", titles).execute();
+    for (const row of rows) {
+      let chunks = out.get(row.title);
+      if (chunks === undefined) out.set(row.title, (chunks = new Map()));
+      chunks.set(row.chunk, row.container);
+    }
+    return out;
+  },
+
+  async write(db: Database, trx: Trx, rows: readonly { title: number; chunk: number; container: Buffer | undefined }[]): Promise<void> {
+    await db.bulk.insert(
+      trx,
+      {
+        table: "inv_postings",
+        columns: [
+          { name: "title", type: "integer" },
+          { name: "chunk", type: "integer" },
+          { name: "container", type: "blob" },
+        ],
+        conflict: ["title", "chunk"],
+        update: { container: "replace" },
+      },
+      rows.filter((row) => row.container !== undefined).map((row) => [row.title, row.chunk, row.container as Buffer]),
+    );
+    for (const row of rows)
+      if (row.container === undefined)
+        await trx.deleteFrom("inv_postings").where("title", "=", row.title).where("chunk", "=", row.chunk).execute();
+  },
+
+  clear: (trx: Trx) => trx.deleteFrom("inv_postings").execute(),
+
+  async mark(db: Db, name: string): Promise<number> {
+    const row = await db.selectFrom("inv_marks").select("change").where("name", "=", name).executeTakeFirst();
+    return row?.change ?? 0;
+  },
+
+  setMark: (db: Database, trx: Trx, name: string, change: number) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "inv_marks",
+        columns: [
+          { name: "name", type: "text" },
+          { name: "change", type: "integer" },
+        ],
+        conflict: ["name"],
+        update: { change: "replace" },
+      },
+      [[name, change]],
+    ),
+
+  changesAfter: (db: Db, id: number, limit: number) =>
+    db.selectFrom("inv_changes").select(["id", "device", "change"]).where("id", ">", id).orderBy("id").limit(limit).execute(),
+
+  async lastChange(db: Db): Promise<number> {
+    const row = await db.selectFrom("inv_changes").select((eb) => eb.fn.max("id").as("id")).executeTakeFirst();
+    return row?.id ?? 0;
+  },
+
+  states: (db: Db, after: number, limit: number) =>
+    db.selectFrom("inv_states").select(["device", "titles"]).where("device", ">", after).orderBy("device").limit(limit).execute(),
+
+  async titlesOf(db: Db, devices: readonly number[]): Promise<Map<number, Buffer>> {
+    if (devices.length === 0) return new Map();
+    const rows = await db.selectFrom("inv_states").select(["device", "titles"]).where("device", "in", devices).execute();
+    return new Map(rows.map((row) => [row.device, row.titles]));
+  },
+};

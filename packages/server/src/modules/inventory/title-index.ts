@@ -1,0 +1,242 @@
+/**
+ * Purpose: "which devices have title T", answerable at once. Postings (title → containers of device ordinals) are written behind: a commit
+ * appends to inv_changes and to a tail in memory; the tail is merged into inv_postings in slices when it has grown or the
+ * server is idle. Posting + tail (newest wins) = truth.
+ * Recovery: everything here is derived. inv_marks says up to which change the postings are merged; at start the changes after it
+ * are read into the tail again. Replaying a change twice sets the same bits to the same values.
+ */
+import type { Clock, Log } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { changeContainer, chunkSize, containerSize, members } from "./ordinals.ts";
+import { unpackChange, unpackSorted } from "./pack.ts";
+import { indexStore } from "./index-store.ts";
+
+export interface TitleIndex {
+  /** After the commit of change `id`: the device's titles changed so. */
+  note(change: number, device: number, added: ArrayLike<number>, removed: ArrayLike<number>): void;
+  /** Devices that have any of the titles, ascending, from `after` on, at most `limit`; and how many there are in all. */
+  devices(titles: readonly number[], options?: { readonly after?: number; readonly limit?: number; readonly filter?: (device: number) => boolean }): Promise<{ count: number; devices: number[] }>;
+  /** How many devices have each title (for rankings). */
+  count(title: number): Promise<number>;
+  /** Merges the whole tail now. */
+  flush(): Promise<void>;
+  /** Throws the postings away and makes them again from the devices' states. */
+  rebuild(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const mark = "postings";
+/** Entries in the tail (a number each, ~8 bytes) before it is merged. */
+const tailLimit = 2_000_000;
+const sliceTitles = 100;
+
+export async function createTitleIndex(deps: { readonly db: Database; readonly clock: Clock; readonly log: Log; readonly idleMs?: number }): Promise<TitleIndex> {
+  const { db, log } = deps;
+  /** title → device ordinals in the order they came; `~device` where the device lost the title. */
+  let tail = new Map<number, number[]>();
+  let entries = 0;
+  let newest = 0;
+  /** The part being merged; still read by queries. */
+  let merging: Map<number, number[]> | undefined;
+  let work: Promise<void> | undefined;
+  let stopped = false;
+
+  const push = (title: number, entry: number): void => {
+    const list = tail.get(title);
+    if (list === undefined) tail.set(title, [entry]);
+    else list.push(entry);
+    entries++;
+  };
+
+  const note: TitleIndex["note"] = (change, device, added, removed) => {
+    for (let i = 0; i < added.length; i++) push(added[i] as number, device);
+    for (let i = 0; i < removed.length; i++) push(removed[i] as number, ~device);
+    newest = Math.max(newest, change);
+    if (entries >= tailLimit) void merge();
+  };
+
+  const merge = (): Promise<void> => {
+    work ??= mergeTail()
+      .catch((error: unknown) => log.error("postings-merge-failed", { reason: error instanceof Error ? error.message : "unknown" }))
+      .finally(() => {
+        work = undefined;
+      });
+    return work;
+  };
+
+  const mergeTail = async (): Promise<void> => {
+    if (tail.size === 0 && merging === undefined) return;
+    // A merge that failed is taken up again, with what has come since behind it.
+    if (merging === undefined) merging = tail;
+    else for (const [title, list] of tail) merging.set(title, [...(merging.get(title) ?? []), ...list]);
+    const upTo = newest;
+    tail = new Map();
+    entries = 0;
+    const titles = [...merging.keys()].sort((a, b) => a - b);
+    for (let at = 0; at < titles.length; at += sliceTitles) {
+      const slice = titles.slice(at, at + sliceTitles);
+      const changes = new Map(slice.map((title) => [title, merging?.get(title) ?? []]));
+      await db.transaction(async (trx) => {
+        const held = await indexStore.containers(trx, slice);
+        const writes: { title: number; chunk: number; container: Buffer | undefined }[] = [];
+        for (const [title, list] of changes)
+          for (const [chunk, offsets] of byChunk(list))
+            writes.push({ title, chunk, container: changeContainer(held.get(title)?.get(chunk), offsets) });
+        await indexStore.write(db, trx, writes);
+      });
+      await new Promise((resolve) => setImmediate(resolve));
+      if (stopped) return;
+    }
+    await db.transaction((trx) => indexStore.setMark(db, trx, mark, upTo));
+    merging = undefined;
+  };
+
+  const tailChanges = (title: number): Map<number, boolean> => {
+    const changes = new Map<number, boolean>();
+    for (const part of [merging, tail])
+      for (const entry of part?.get(title) ?? []) changes.set(entry < 0 ? ~entry : entry, entry >= 0);
+    return changes;
+  };
+
+  const index: TitleIndex = {
+    note,
+    async devices(titles, { after = 0, limit = 100, filter } = {}) {
+      const held = await indexStore.containers(db.kysely, titles);
+      if (titles.length === 1 && filter === undefined) return one(held.get(titles[0] as number), tailChanges(titles[0] as number), after, limit);
+      const found = new Set<number>();
+      for (const title of titles) {
+        const changes = tailChanges(title);
+        for (const [chunk, container] of held.get(title) ?? [])
+          for (const member of members(container)) {
+            const device = chunk * chunkSize + member;
+            if (changes.get(device) !== false && (filter === undefined || filter(device))) found.add(device);
+          }
+        for (const [device, present] of changes) if (present && (filter === undefined || filter(device))) found.add(device);
+      }
+      const sorted = [...found].sort((a, b) => a - b);
+      return { count: sorted.length, devices: sorted.filter((d) => d > after).slice(0, limit) };
+    },
+    async count(title) {
+      const held = (await indexStore.containers(db.kysely, [title])).get(title);
+      return one(held, tailChanges(title), 0, 0).count;
+    },
+    async flush() {
+      // A merge under way takes only what was there when it began.
+      await work;
+      await merge();
+    },
+    async rebuild() {
+      await work;
+      const changes = await indexStore.lastChange(db.kysely);
+      tail = new Map();
+      merging = undefined;
+      entries = 0;
+      await db.transaction((trx) => indexStore.clear(trx));
+      for (let device = 0; ; ) {
+        const rows = await indexStore.states(db.kysely, device, 500);
+        if (rows.length === 0) break;
+        for (const row of rows) note(changes, row.device, unpackSorted(row.titles), []);
+        device = rows[rows.length - 1]?.device ?? device;
+        if (entries >= tailLimit) await merge();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await merge();
+    },
+    async stop() {
+      stopped = true;
+      idle.cancel();
+      await work;
+    },
+  };
+
+  const from = await indexStore.mark(db.kysely, mark);
+  for (let change = from; ; ) {
+    const rows = await indexStore.changesAfter(db.kysely, change, 1000);
+    if (rows.length === 0) break;
+    const states = await indexStore.titlesOf(db.kysely, [...new Set(rows.map((row) => row.device))]);
+    for (const row of rows) {
+      const parsed = unpackChange(row.change);
+      if (parsed.first) note(row.id, row.device, unpackSorted(states.get(row.device) ?? Buffer.alloc(0)), []);
+      else note(row.id, row.device, parsed.added, parsed.removed);
+    }
+    change = rows[rows.length - 1]?.id ?? change;
+  }
+
+  let seen = newest;
+  let idle = deps.clock.after(deps.idleMs ?? 60_000, function check() {
+    // Merged when a quiet minute has passed, so that a restart has little to read again.
+    if (newest === seen && entries > 0) void merge();
+    seen = newest;
+    if (!stopped) idle = deps.clock.after(deps.idleMs ?? 60_000, check);
+  });
+  return index;
+}
+
+function byChunk(list: readonly number[]): Map<number, Map<number, boolean>> {
+  const chunks = new Map<number, Map<number, boolean>>();
+  for (const entry of list) {
+    const device = entry < 0 ? ~entry : entry;
+    const chunk = Math.floor(device / chunkSize);
+    let offsets = chunks.get(chunk);
+    if (offsets === undefined) chunks.set(chunk, (offsets = new Map()));
+    offsets.set(device % chunkSize, entry >= 0);
+  }
+  return chunks;
+}
+
+/** One title: counted without listing, and only as many listed as asked for. */
+function one(
+  held: ReadonlyMap<number, Buffer> | undefined,
+  changes: ReadonlyMap<number, boolean>,
+  after: number,
+  limit: number,
+): { count: number; devices: number[] } {
+  let count = 0;
+  const chunks = [...(held ?? [])].sort(([a], [b]) => a - b);
+  for (const [, container] of chunks) count += containerSize(container);
+  const isHeld = (device: number): boolean => {
+    const container = held?.get(Math.floor(device / chunkSize));
+    return container !== undefined && contains(container, device % chunkSize);
+  };
+  const extra: number[] = [];
+  for (const [device, present] of changes) {
+    const before = isHeld(device);
+    if (present && !before) extra.push(device);
+    count += Number(present) - Number(before);
+  }
+  extra.sort((a, b) => a - b);
+  const devices: number[] = [];
+  let e = extra.findIndex((d) => d > after);
+  if (e < 0) e = extra.length;
+  const takeExtra = (below: number): void => {
+    while (devices.length < limit && e < extra.length && (extra[e] as number) < below) devices.push(extra[e++] as number);
+  };
+  if (limit > 0)
+    for (const [chunk, container] of chunks) {
+      if ((chunk + 1) * chunkSize <= after) continue;
+      for (const member of members(container)) {
+        const device = chunk * chunkSize + member;
+        if (device <= after || changes.get(device) === false) continue;
+        takeExtra(device);
+        if (devices.length >= limit) break;
+        devices.push(device);
+      }
+      if (devices.length >= limit) break;
+    }
+  takeExtra(Infinity);
+  return { count, devices };
+}
+
+function contains(container: Uint8Array, offset: number): boolean {
+  if (container[0] === 1) return ((container[1 + (offset >> 3)] as number) & (1 << (offset & 7))) !== 0;
+  let low = 0;
+  let high = (container.length - 1) / 2 - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const value = (container[1 + middle * 2] as number) | ((container[2 + middle * 2] as number) << 8);
+    if (value === offset) return true;
+    if (value < offset) low = middle + 1;
+    else high = middle - 1;
+  }
+  return false;
+}

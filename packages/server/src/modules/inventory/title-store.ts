@@ -1,0 +1,53 @@
+/** Purpose: inv_titles as rows. */
+import type { Kysely } from "kysely";
+import { titleFromText, type TitleText } from "@daicho/protocol";
+import type { Database, Trx } from "../../db/database.ts";
+import type { Schema } from "../../db/schema.ts";
+import type { KnownTitle } from "./titles.ts";
+
+type Db = Kysely<Schema> | Trx;
+type Row = Omit<Schema["inv_titles"], "id"> & { id: number };
+
+const columns = [
+  { name: "hash", type: "blob" },
+  { name: "source", type: "text" },
+  { name: "name", type: "text" },
+  { name: "version", type: "text" },
+  { name: "publisher", type: "text" },
+  { name: "arch", type: "text" },
+  { name: "identifier", type: "text" },
+  { name: "first_seen_at", type: "integer" },
+] as const;
+
+function known(row: Row): KnownTitle & { hash: Buffer } {
+  return {
+    id: row.id,
+    hash: row.hash,
+    ...titleFromText([row.source, row.name, row.version, row.publisher, row.arch, row.identifier]),
+  };
+}
+
+export const titleStore = {
+  insert: (db: Database, trx: Trx, titles: readonly { hash: Buffer; text: TitleText }[], now: number) =>
+    db.bulk.insert(
+      trx,
+      { table: "inv_titles", columns, conflict: ["hash"] },
+      titles.map(({ hash, text }) => [hash, ...text, now]),
+    ),
+
+  async byHashes(db: Db, hashes: readonly Buffer[]) {
+    const rows = await db.selectFrom("inv_titles").selectAll().where("hash", "in", hashes).execute();
+    return rows.map(known);
+  },
+
+  async byIds(db: Db, ids: readonly number[]) {
+    if (ids.length === 0) return [];
+    const rows = await db.selectFrom("inv_titles").selectAll().where("id", "in", ids).execute();
+    return rows.map(known);
+  },
+
+  async after(db: Db, id: number, limit: number) {
+    const rows = await db.selectFrom("inv_titles").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
+    return rows.map(known);
+  },
+};

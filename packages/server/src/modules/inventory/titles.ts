@@ -1,0 +1,111 @@
+/**
+ * Purpose: the titles of the company: hash → id, text by id, and learning new ones from reports.
+ * Invariants: a text is taken in only under the hash it really has; titles are never changed or removed, so a committed id stays valid and
+ * learning them in a transaction of their own, before the report that brought them, is harmless when that report then fails.
+ */
+import { Type } from "@sinclair/typebox";
+import { hashTitle, titleFromText, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
+import type { Clock } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { createTitleTable, type TitleTable } from "./title-table.ts";
+import { titleStore } from "./title-store.ts";
+
+const Text = (max: number) => Type.String({ maxLength: max });
+const checkTexts = validator(
+  Type.Array(
+    Type.Tuple([
+      Type.String({ minLength: 1, maxLength: 32 }),
+      Type.String({ minLength: 1, maxLength: 512 }),
+      Text(256),
+      Type.Union([Text(512), Type.Null()]),
+      Type.Union([Text(64), Type.Null()]),
+      Type.Union([Text(512), Type.Null()]),
+    ]),
+    { maxItems: 40_000 },
+  ),
+);
+
+export interface KnownTitle extends TitleIdentity {
+  readonly id: number;
+}
+
+export interface Titles {
+  readonly table: TitleTable;
+  /** Called for every title learnt, and for all at start: the deriver matches it against the dictionary's probes. */
+  onLearn(listener: (titles: readonly KnownTitle[]) => void): void;
+  /** Titles of a `texts` section, checked; undefined where it is malformed. */
+  readTexts(section: unknown): readonly TitleText[] | undefined;
+  /** Stores those that are new. Concurrent calls, also of other servers on the same database, agree on ids. */
+  learn(texts: readonly TitleText[]): Promise<void>;
+  /** Hashes of `packed` that are not known, packed. */
+  unknown(packed: Buffer): Buffer;
+  byIds(ids: readonly number[]): Promise<ReadonlyMap<number, KnownTitle>>;
+  /** All titles, in slices, oldest first. */
+  each(sliceSize: number): AsyncGenerator<readonly KnownTitle[]>;
+}
+
+export async function createTitles(deps: { readonly db: Database; readonly clock: Clock }): Promise<Titles> {
+  const { db, clock } = deps;
+  const table = createTitleTable();
+  const listeners: ((titles: readonly KnownTitle[]) => void)[] = [];
+
+  const take = (rows: readonly (KnownTitle & { hash: Buffer })[]): void => {
+    for (const row of rows) table.add(row.hash, row.id);
+    for (const listener of listeners) listener(rows);
+  };
+
+  const titles: Titles = {
+    table,
+    onLearn: (listener) => void listeners.push(listener),
+    readTexts(section) {
+      const checked = checkTexts(section);
+      // PostgreSQL's text cannot hold U+0000, and no honest title has one.
+      return checked.ok && !checked.value.some((text) => text.some((t) => t?.includes("\0") === true)) ? checked.value : undefined;
+    },
+    async learn(texts) {
+      const fresh = new Map<string, { hash: Buffer; text: TitleText }>();
+      for (const text of texts) {
+        const hash = hashTitle(text);
+        if (table.find(hash, 0) === 0) fresh.set(hash.toString("hex"), { hash: Buffer.from(hash), text });
+      }
+      if (fresh.size === 0) return;
+      const list = [...fresh.values()];
+      for (let at = 0; at < list.length; at += 2000) {
+        const slice = list.slice(at, at + 2000);
+        const rows = await db.transaction(async (trx) => {
+          await titleStore.insert(db, trx, slice, clock.now());
+          return titleStore.byHashes(trx, slice.map((s) => s.hash));
+        });
+        take(rows);
+      }
+    },
+    unknown(packed) {
+      const missing: Buffer[] = [];
+      for (let at = 0; at + 8 <= packed.length; at += 8) if (table.find(packed, at) === 0) missing.push(packed.subarray(at, at + 8));
+      return Buffer.concat(missing);
+    },
+    async byIds(ids) {
+      const found = new Map<number, KnownTitle>();
+      for (let at = 0; at < ids.length; at += 5000)
+        for (const row of await titleStore.byIds(db.kysely, ids.slice(at, at + 5000))) found.set(row.id, row);
+      return found;
+    },
+    async *each(sliceSize) {
+      for (let after = 0; ; ) {
+        const rows = await titleStore.after(db.kysely, after, sliceSize);
+        if (rows.length === 0) return;
+        yield rows;
+        after = rows[rows.length - 1]?.id ?? after;
+      }
+    },
+  };
+  for (let after = 0; ; ) {
+    const rows = await titleStore.after(db.kysely, after, 20_000);
+    for (const row of rows) table.add(row.hash, row.id);
+    if (rows.length === 0) break;
+    after = rows[rows.length - 1]?.id ?? after;
+  }
+  return titles;
+}
+
+export { titleFromText };

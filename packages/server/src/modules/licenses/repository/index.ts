@@ -1,0 +1,1 @@
+export { createRepository, type Repository, type LicenseInfo } from "./repository.ts";

@@ -1,0 +1,262 @@
+/**
+ * Purpose: the licence repository (domain.md §4, §5): what every device uses, since when and for whom, and `used` per department and licence.
+ * Kept as intervals, one per device for its whole set of licences: lic_repository holds the open ones, lic_history the closed ones, so any past
+ * day's position can be counted. `used` is moved in the same transaction, by the difference.
+ * Invariants: Σ departments' used = company used, because both are sums over the same rows (department 0 = unassigned); lic_usage equals what
+ * `recount` makes of the repository; a device that does not count (disposed) has no open interval.
+ * Lock order: devices' heads (by the caller, ascending), then repository rows, then counters in key order.
+ */
+import { sql } from "kysely";
+import type { Clock } from "@daicho/kernel";
+import type { Metric } from "@daicho/protocol";
+import type { Database, Trx } from "../../../db/database.ts";
+import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
+import { packLicenses, unpackLicenses, type LicenseCount } from "./pack.ts";
+import { repositoryStore, type OpenInterval } from "./store.ts";
+
+export interface LicenseInfo {
+  readonly code: string;
+  readonly name: string;
+  readonly metric: Metric;
+}
+
+export interface UsageRow {
+  readonly department: number;
+  readonly license: number;
+  readonly used: number;
+}
+
+export interface Repository extends UsageRepository {
+  /** Names and metrics as the policy has them now; licences it no longer counts become unmanaged. */
+  syncLicenses(trx: Trx, infos: readonly LicenseInfo[]): Promise<void>;
+  /** Counts `used` anew from the open intervals, in slices; nothing is written. */
+  recount(): Promise<{ readonly usage: readonly UsageRow[]; readonly devices: number }>;
+  /** Replaces the stored counters by a recount, inside the transaction. */
+  rebuild(trx: Trx): Promise<void>;
+  /** What a device uses now. */
+  licensesOf(device: number): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
+  /** Open interval of each device, for reconcile. */
+  openIntervals(after: number, limit: number): Promise<readonly { device: number; department: number; employee: number | null; licenses: readonly { license: string; count: number }[] }[]>;
+}
+
+interface Known {
+  readonly ordinal: number;
+  readonly metric: string;
+}
+
+export function createRepository(deps: { readonly db: Database; readonly devices: DeviceDirectory; readonly clock: Clock }): Repository {
+  const { db, devices } = deps;
+
+  /** Licence rows by code; new codes get a row. */
+  const known = async (trx: Trx, codes: ReadonlySet<string>): Promise<Map<string, Known>> => {
+    const rows = await repositoryStore.licenses(trx);
+    const map = new Map<string, Known>(rows.map((row) => [row.code, { ordinal: row.ordinal, metric: row.metric }]));
+    const missing = [...codes].filter((code) => !map.has(code));
+    if (missing.length > 0) {
+      await repositoryStore.addLicenses(db, trx, missing.map((code) => ({ code, name: code, metric: "device" })));
+      for (const row of await repositoryStore.licenses(trx)) map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
+    }
+    return map;
+  };
+
+  const apply = async (
+    trx: Trx,
+    wanted: ReadonlyMap<number, readonly LicenseCount[] | "same">,
+    metricOf: ReadonlyMap<number, string>,
+    at: number,
+  ): Promise<{ changed: boolean }> => {
+    const ids = [...wanted.keys()].sort((a, b) => a - b);
+    const open = await repositoryStore.open(trx, db.dialect, ids);
+    const assignments = await devices.assignments(trx, ids);
+    const usage = createUsageChange(metricOf);
+    const closed: (OpenInterval & { until: number })[] = [];
+    const opened: OpenInterval[] = [];
+    const gone: number[] = [];
+    for (const device of ids) {
+      const held = open.get(device);
+      const target = wanted.get(device);
+      const assignment: Assignment = assignments.get(device) ?? { employee: null, department: 0, counts: true };
+      const licenses = !assignment.counts || target === undefined ? Buffer.alloc(0) : target === "same" ? (held?.licenses ?? Buffer.alloc(0)) : packLicenses(target);
+      const same =
+        held !== undefined &&
+        held.licenses.equals(licenses) &&
+        held.department === assignment.department &&
+        held.employee === assignment.employee;
+      if (same || (held === undefined && licenses.length === 0)) continue;
+      if (held !== undefined) {
+        usage.add(held, -1);
+        // An interval that would have no length never was.
+        if (held.since < at) closed.push({ ...held, until: at });
+      }
+      if (licenses.length === 0) gone.push(device);
+      else {
+        const next: OpenInterval = { device, since: at, employee: assignment.employee, department: assignment.department, licenses };
+        usage.add(next, 1);
+        opened.push(next);
+      }
+    }
+    if (closed.length + opened.length + gone.length === 0) return { changed: false };
+    await repositoryStore.close(db, trx, closed);
+    await repositoryStore.openAll(db, trx, opened);
+    await repositoryStore.remove(trx, gone);
+    await writeUsage(trx, usage);
+    await repositoryStore.bumpVersion(trx, deps.clock.now());
+    return { changed: true };
+  };
+
+  const writeUsage = async (trx: Trx, usage: UsageChange): Promise<void> => {
+    const users = usage.users().filter((row) => row.change !== 0);
+    // Two first devices of one user, counted at once by two transactions, would both see none before them.
+    if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+    const usersBefore = await repositoryStore.userUsage(trx, db.dialect, users);
+    const byDepartment = usage.departments();
+    for (const row of users) {
+      const before = usersBefore.get(userKey(row.employee, row.department, row.license)) ?? 0;
+      const after = before + row.change;
+      const step = Number(after > 0) - Number(before > 0);
+      if (step !== 0) bump(byDepartment, `${row.department}:${row.license}`, step);
+    }
+    await repositoryStore.addUserUsage(db, trx, users);
+    const rows = [...byDepartment]
+      .filter(([, change]) => change !== 0)
+      .map(([key, change]) => {
+        const [department, license] = key.split(":").map(Number) as [number, number];
+        return { department, license, change };
+      })
+      .sort((a, b) => a.department - b.department || a.license - b.license);
+    await repositoryStore.addUsage(db, trx, rows);
+  };
+
+  const metrics = async (trx: Trx): Promise<Map<number, string>> =>
+    new Map((await repositoryStore.licenses(trx)).map((row) => [row.ordinal, row.metric]));
+
+  const rebuild = async (trx: Trx): Promise<void> => {
+    const usage = createUsageChange(await metrics(trx));
+    for (let after = 0; ; ) {
+      const rows = await repositoryStore.openAfter(trx, after, 5000);
+      if (rows.length === 0) break;
+      for (const row of rows) usage.add(row, 1);
+      after = rows[rows.length - 1]?.device ?? after;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await repositoryStore.clearUsage(trx);
+    await writeUsage(trx, usage);
+    await repositoryStore.bumpVersion(trx, deps.clock.now());
+  };
+
+  return {
+    async record(trx, changes, at) {
+      const codes = new Set(changes.flatMap((c) => c.licenses.map((l) => l.license)));
+      const licenses = await known(trx, codes);
+      const metricOf = new Map([...licenses.values()].map((l) => [l.ordinal, l.metric]));
+      const wanted = new Map(
+        changes.map((c) => [c.device, c.licenses.map((l): LicenseCount => [(licenses.get(l.license) as Known).ordinal, l.count])]),
+      );
+      return apply(trx, wanted, metricOf, at);
+    },
+
+    async reassign(trx, ids, at) {
+      return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at);
+    },
+
+    async syncLicenses(trx, infos) {
+      const before = new Map((await repositoryStore.licenses(trx)).map((row) => [row.code, row]));
+      await repositoryStore.upsertLicenses(db, trx, infos);
+      const now = new Set(infos.map((info) => info.code));
+      const unmanaged = [...before.values()].filter((row) => row.managed === 1 && !now.has(row.code)).map((row) => row.ordinal);
+      await repositoryStore.setManaged(trx, unmanaged, 0);
+      // A licence that changes from counting devices to counting people changes every number of it.
+      if (infos.some((info) => (before.get(info.code)?.metric ?? info.metric) !== info.metric)) await rebuild(trx);
+    },
+
+    async recount() {
+      const usage = createUsageChange(await metrics(db.kysely as unknown as Trx));
+      let count = 0;
+      for (let after = 0; ; ) {
+        const rows = await repositoryStore.openAfter(db.kysely, after, 2000);
+        if (rows.length === 0) break;
+        for (const row of rows) usage.add(row, 1);
+        count += rows.length;
+        after = rows[rows.length - 1]?.device ?? after;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return { usage: totals(usage), devices: count };
+    },
+
+    rebuild,
+
+    async licensesOf(device) {
+      const row = (await repositoryStore.open(db.kysely as unknown as Trx, "sqlite", [device])).get(device);
+      if (row === undefined) return [];
+      const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
+      return unpackLicenses(row.licenses).map(([license, count]) => ({ license: codes.get(license) ?? String(license), count, since: row.since }));
+    },
+
+    async openIntervals(after, limit) {
+      const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
+      const rows = await repositoryStore.openAfter(db.kysely, after, limit);
+      return rows.map((row) => ({
+        device: row.device,
+        department: row.department,
+        employee: row.employee,
+        licenses: unpackLicenses(row.licenses).map(([license, count]) => ({ license: codes.get(license) ?? String(license), count })),
+      }));
+    },
+  };
+}
+
+interface UserRow {
+  readonly employee: number;
+  readonly department: number;
+  readonly license: number;
+  readonly change: number;
+}
+
+interface UsageChange {
+  add(interval: Pick<OpenInterval, "employee" | "department" | "licenses">, sign: 1 | -1): void;
+  /** `department:license` → change of used, without user-metric licences of devices that have a user. */
+  departments(): Map<string, number>;
+  users(): UserRow[];
+}
+
+/**
+ * Adds up what intervals count for. A user-metric licence counts 1 per employee on however many devices; a device without a user
+ * counts as one user of its own (nobody's use is dropped).
+ */
+function createUsageChange(metricOf: ReadonlyMap<number, string>): UsageChange {
+  const byDepartment = new Map<string, number>();
+  const byUser = new Map<string, number>();
+  return {
+    add({ employee, department, licenses }, sign) {
+      for (const [license, count] of unpackLicenses(licenses)) {
+        if (employee !== null && metricOf.get(license) === "user") bump(byUser, userKey(employee, department, license), sign);
+        else bump(byDepartment, `${department}:${license}`, sign * count);
+      }
+    },
+    departments: () => new Map(byDepartment),
+    users: () =>
+      [...byUser].map(([key, change]) => {
+        const [employee, department, license] = key.split(":").map(Number) as [number, number, number];
+        return { employee, department, license, change };
+      }),
+  };
+}
+
+function totals(usage: UsageChange): UsageRow[] {
+  const byDepartment = usage.departments();
+  for (const row of usage.users()) if (row.change > 0) bump(byDepartment, `${row.department}:${row.license}`, 1);
+  return [...byDepartment]
+    .filter(([, used]) => used !== 0)
+    .map(([key, used]) => {
+      const [department, license] = key.split(":").map(Number) as [number, number];
+      return { department, license, used };
+    });
+}
+
+function userKey(employee: number, department: number, license: number): string {
+  return `${employee}:${department}:${license}`;
+}
+
+function bump(map: Map<string, number>, key: string, by: number): void {
+  map.set(key, (map.get(key) ?? 0) + by);
+}

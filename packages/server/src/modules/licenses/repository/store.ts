@@ -1,0 +1,163 @@
+/** Purpose: the licence repository and its counters as rows; one query per method. */
+import { sql, type Kysely } from "kysely";
+import type { Database, Trx } from "../../../db/database.ts";
+import { type DialectName } from "../../../db/dialect.ts";
+import type { Schema } from "../../../db/schema.ts";
+
+type Db = Kysely<Schema> | Trx;
+
+export interface OpenInterval {
+  readonly device: number;
+  readonly since: number;
+  readonly employee: number | null;
+  readonly department: number;
+  readonly licenses: Buffer;
+}
+
+const interval = [
+  { name: "device", type: "integer" },
+  { name: "since", type: "integer" },
+  { name: "employee", type: "integer" },
+  { name: "department", type: "integer" },
+  { name: "licenses", type: "blob" },
+] as const;
+
+export const repositoryStore = {
+  licenses: (db: Db) => db.selectFrom("lic_licenses").selectAll().execute(),
+
+  addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_licenses",
+        columns: [
+          { name: "code", type: "text" },
+          { name: "name", type: "text" },
+          { name: "metric", type: "text" },
+        ],
+        conflict: ["code"],
+      },
+      rows.map((row) => [row.code, row.name, row.metric]),
+    ),
+
+  upsertLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_licenses",
+        columns: [
+          { name: "code", type: "text" },
+          { name: "name", type: "text" },
+          { name: "metric", type: "text" },
+          { name: "managed", type: "integer" },
+        ],
+        conflict: ["code"],
+        update: { name: "replace", metric: "replace", managed: "replace" },
+      },
+      rows.map((row) => [row.code, row.name, row.metric, 1]),
+    ),
+
+  async setManaged(trx: Trx, licenses: readonly number[], managed: number): Promise<void> {
+    if (licenses.length > 0) await trx.updateTable("lic_licenses").set({ managed }).where("ordinal", "in", licenses).execute();
+  },
+
+  async open(trx: Db, dialect: DialectName, devices: readonly number[]): Promise<Map<number, OpenInterval>> {
+    if (devices.length === 0) return new Map();
+    let query = trx.selectFrom("lic_repository").selectAll().where("device", "in", devices).orderBy("device");
+    if (dialect === "postgres") query = query.forUpdate();
+    return new Map((await query.execute()).map((row) => [row.device, row]));
+  },
+
+  openAfter: (db: Db, device: number, limit: number) =>
+    db.selectFrom("lic_repository").selectAll().where("device", ">", device).orderBy("device").limit(limit).execute(),
+
+  close: (db: Database, trx: Trx, rows: readonly (OpenInterval & { until: number })[]) =>
+    db.bulk.insert(
+      trx,
+      { table: "lic_history", columns: [...interval, { name: "until", type: "integer" }] },
+      rows.map((row) => [row.device, row.since, row.employee, row.department, row.licenses, row.until]),
+    ),
+
+  openAll: (db: Database, trx: Trx, rows: readonly OpenInterval[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_repository",
+        columns: interval,
+        conflict: ["device"],
+        update: { since: "replace", employee: "replace", department: "replace", licenses: "replace" },
+      },
+      rows.map((row) => [row.device, row.since, row.employee, row.department, row.licenses]),
+    ),
+
+  async remove(trx: Trx, devices: readonly number[]): Promise<void> {
+    if (devices.length > 0) await trx.deleteFrom("lic_repository").where("device", "in", devices).execute();
+  },
+
+  addUsage: (db: Database, trx: Trx, rows: readonly { department: number; license: number; change: number }[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_usage",
+        columns: [
+          { name: "department", type: "integer" },
+          { name: "license", type: "integer" },
+          { name: "used", type: "integer" },
+        ],
+        conflict: ["department", "license"],
+        update: { used: "add" },
+      },
+      rows.map((row) => [row.department, row.license, row.change]),
+    ),
+
+  async userUsage(
+    trx: Trx,
+    dialect: DialectName,
+    keys: readonly { employee: number; department: number; license: number }[],
+  ): Promise<Map<string, number>> {
+    const out = new Map<string, number>();
+    const employees = [...new Set(keys.map((key) => key.employee))].sort((a, b) => a - b);
+    for (let at = 0; at < employees.length; at += 5000) {
+      let query = trx.selectFrom("lic_user_usage").selectAll().where("employee", "in", employees.slice(at, at + 5000));
+      if (dialect === "postgres") query = query.orderBy("employee").orderBy("department").orderBy("license").forUpdate();
+      for (const row of await query.execute()) out.set(`${row.employee}:${row.department}:${row.license}`, row.devices);
+    }
+    return out;
+  },
+
+  async addUserUsage(
+    db: Database,
+    trx: Trx,
+    rows: readonly { employee: number; department: number; license: number; change: number }[],
+  ): Promise<void> {
+    if (rows.length === 0) return;
+    const sorted = [...rows].sort((a, b) => a.employee - b.employee || a.department - b.department || a.license - b.license);
+    await db.bulk.insert(
+      trx,
+      {
+        table: "lic_user_usage",
+        columns: [
+          { name: "employee", type: "integer" },
+          { name: "department", type: "integer" },
+          { name: "license", type: "integer" },
+          { name: "devices", type: "integer" },
+        ],
+        conflict: ["employee", "department", "license"],
+        update: { devices: "add" },
+      },
+      sorted.map((row) => [row.employee, row.department, row.license, row.change]),
+    );
+  },
+
+  async clearUsage(trx: Trx): Promise<void> {
+    await trx.deleteFrom("lic_usage").execute();
+    await trx.deleteFrom("lic_user_usage").execute();
+  },
+
+  bumpVersion: (trx: Trx, now: number) =>
+    trx
+      .updateTable("lic_version")
+      .set((eb) => ({ version: eb("version", "+", 1), changed_at: sql<number>`case when changed_at > ${now} then changed_at else ${now} end` }))
+      .where("id", "=", 1)
+      .execute(),
+};
