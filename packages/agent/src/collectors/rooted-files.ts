@@ -22,6 +22,8 @@ import { join, sep } from "node:path";
 import { Fault } from "./findings.ts";
 
 export interface RootedFiles {
+  /** The root is the live machine's own `/`: paths inside are host paths. */
+  readonly direct: boolean;
   /** The host path that `path` leads to, all links resolved inside the root. On the live machine: the path itself. */
   hostPath(path: string): string;
   /** The same, on the live machine too; the identity of a place that links can reach by several paths. */
@@ -54,16 +56,19 @@ export function rootedFiles(root: string, live: boolean): RootedFiles {
   const direct = live && root === "/";
   // "/" alone would be whatever drive the process happens to stand on.
   const drive = process.platform === "win32" ? (process.env["SystemDrive"] ?? "C:") : "";
+  const onDrive = (path: string): string => (/^[\\/]/.test(path) ? drive + path : path);
   let realRoot: string | undefined;
   const base = (): string => (realRoot ??= realpathSync(root));
 
   const files: RootedFiles = {
-    hostPath: (path) => (direct ? drive + path : resolveInside(base(), path)),
+    direct,
 
-    realPath: (path) => (direct ? realpathSync(drive + path) : files.hostPath(path)),
+    hostPath: (path) => (direct ? onDrive(path) : resolveInside(base(), path)),
+
+    realPath: (path) => (direct ? realpathSync(onDrive(path)) : files.hostPath(path)),
 
     // After resolution nothing is left to follow, so lstat: a link swapped in meanwhile is seen as the link it is.
-    stat: (path) => (direct ? statSync(drive + path) : lstatSync(files.hostPath(path))),
+    stat: (path) => (direct ? statSync(onDrive(path)) : lstatSync(files.hostPath(path))),
 
     exists(path) {
       try {

@@ -24,6 +24,12 @@ export function* stanzas<F extends string>(
 ): Generator<Stanza<F>> {
   const byName = new Map<string, F>();
   for (const field of wanted) byName.set(exactCase ? field : field.toLowerCase(), field).set(field, field);
+  // Most lines are of no interest, and their first letter already says so.
+  const wantedFirst = new Uint8Array(128);
+  for (const name of byName.keys()) {
+    wantedFirst[name.charCodeAt(0)] = 1;
+    if (!exactCase) wantedFirst[name.toUpperCase().charCodeAt(0)] = 1;
+  }
   let fields: Partial<Record<F, string>> = {};
   let start = 0; // 0: between records
   let badLine: number | undefined;
@@ -44,7 +50,7 @@ export function* stanzas<F extends string>(
       if (first !== space && first !== tab && first !== newline) {
         const colon = text.indexOf(":", at);
         if (colon === -1 || colon >= end || colon === at || colon - at > 64) badLine ??= line;
-        else {
+        else if (wantedFirst[first] === 1) {
           const raw = text.slice(at, colon);
           const field = byName.get(raw) ?? (exactCase ? undefined : byName.get(raw.toLowerCase()));
           if (field !== undefined) fields[field] ??= text.slice(colon + 1, end).trim();
