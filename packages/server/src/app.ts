@@ -13,8 +13,10 @@ import type { ServerConfig } from "./config.ts";
 import { openDatabase, type Database } from "./db/database.ts";
 import { createEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
+import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { installProblems } from "./http/problem.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
+import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
 
 export interface Server {
   /** Starts listening; answers the address. */
@@ -23,6 +25,7 @@ export interface Server {
   stop(): Promise<void>;
   /** In-process use by `daicho up`, `daicho admin token` and tests. */
   readonly access: AccessService;
+  readonly policies: Policies;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -38,7 +41,19 @@ export async function createServer(options: {
   const events = createEvents(log);
   const access = await createAccessService({ db, clock, company: config.name });
   const authorize = createAuthorize({ access, clock });
+  const metrics = createMetrics();
+  const policies = await createPolicies({
+    db,
+    signer: access.signer,
+    events,
+    clock,
+    log,
+    company: config.name,
+    generates: config.role !== "group",
+  });
+  metrics.gauge("daicho_dictionary_version", "Version of the dictionary in force", () => policies.current().generation);
 
+  let stopping = false;
   const tls = readTls(config.tls);
   const app = fastify({
     bodyLimit: maxBatchBytes,
@@ -66,9 +81,12 @@ export async function createServer(options: {
 
   accessRoutes(app, { access, authorize, departmentExists: () => Promise.resolve(true) });
 
-  void events;
+  policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
+  metricsRoutes(app, { metrics, db, stopping: () => stopping });
+
   return {
     access,
+    policies,
     app,
     db,
     async start() {
@@ -80,7 +98,9 @@ export async function createServer(options: {
       return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
     },
     async stop() {
+      stopping = true;
       await app.close();
+      policies.stop();
       await db.close();
     },
   };

@@ -1,0 +1,63 @@
+/**
+ * Purpose: `/metrics` (Prometheus, names `daicho_…`), `/readyz`. Each module registers its own figures on the one registry; figures
+ * that are states are read when they are asked for, never kept up.
+ * Invariant: counts and times only - no names, no inventories - so that it needs no login.
+ */
+import type { FastifyInstance } from "fastify";
+import { Gauge, Registry } from "prom-client";
+import { sql } from "kysely";
+import type { Database } from "../db/database.ts";
+import { serverErrors } from "../errors.ts";
+
+export interface Metrics {
+  readonly registry: Registry;
+  /** A figure read when asked for; with a label, one per key. */
+  gauge(name: string, help: string, read: () => number | Promise<number>): void;
+  gauge(name: string, help: string, read: () => Readonly<Record<string, number>>, label: string): void;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const metrics: Metrics = {
+    registry,
+    gauge(name: string, help: string, read: () => unknown, label?: string) {
+      new Gauge({
+        name,
+        help,
+        registers: [registry],
+        labelNames: label === undefined ? [] : [label],
+        async collect() {
+          const value = (await read()) as number | Readonly<Record<string, number>>;
+          if (typeof value === "number") return this.set(value);
+          this.reset();
+          for (const [key, count] of Object.entries(value)) this.set({ [label ?? ""]: key }, count);
+        },
+      });
+    },
+  };
+  metrics.gauge("daicho_process_resident_bytes", "Resident memory of the server", () => process.memoryUsage.rss());
+  metrics.gauge("daicho_process_cpu_seconds", "CPU time used since the start", () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1e6;
+  });
+  return metrics;
+}
+
+export function metricsRoutes(
+  app: FastifyInstance,
+  deps: { readonly metrics: Metrics; readonly db: Database; readonly stopping: () => boolean },
+): void {
+  app.get("/metrics", { schema: { hide: true } }, async (_request, reply) =>
+    reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()),
+  );
+
+  app.get("/readyz", { schema: { hide: true } }, async () => {
+    if (deps.stopping()) throw serverErrors.make("starting", {}, { retryAfter: 5 });
+    try {
+      await sql`select 1`.execute(deps.db.kysely);
+    } catch (error) {
+      throw serverErrors.make("starting", {}, { retryAfter: 5, cause: error });
+    }
+    return { status: "ready" };
+  });
+}
