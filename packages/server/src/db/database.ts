@@ -22,6 +22,11 @@ export interface Database {
   readonly bulk: Bulk<Schema>;
   /** One transaction; on PostgreSQL READ COMMITTED, repeated when it was the victim of a deadlock. */
   transaction<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  /**
+   * Reads that must belong together: everything `work` reads is true for one moment. It waits for no writer, and no writer for it (SQLite:
+   * a read connection of its own; PostgreSQL: REPEATABLE READ, read only). Writing inside fails.
+   */
+  snapshot<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -35,7 +40,7 @@ export async function openDatabase(options: {
   try {
     await migrate(opened.kysely, opened.dialect, options.clock);
   } catch (error) {
-    await opened.kysely.destroy();
+    await opened.close();
     if (isDaichoError(error)) throw error;
     throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
   }
@@ -52,11 +57,10 @@ export async function openDatabase(options: {
         }
       }
     },
-    close: () => opened.kysely.destroy(),
   };
 }
 
-type Opened = Pick<Database, "kysely" | "dialect" | "bulk">;
+type Opened = Pick<Database, "kysely" | "dialect" | "bulk" | "snapshot" | "close">;
 
 function openSqlite(url: string): Opened {
   const file = url.slice("sqlite:".length);
@@ -72,10 +76,43 @@ function openSqlite(url: string): Opened {
   } catch (error) {
     throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
   }
+  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const readers = sqliteReaders(file);
   return {
-    kysely: new Kysely<Schema>({ dialect: new SqliteDialect({ database }) }),
+    kysely,
     dialect: "sqlite",
     bulk: sqliteBulk<Schema>(database),
+    // A database in memory belongs to its one connection.
+    snapshot: (work) => (file === ":memory:" ? kysely.transaction().execute(work) : readers.use(work)),
+    async close() {
+      await readers.close();
+      await kysely.destroy();
+    },
+  };
+}
+
+/** Read connections, made when needed and a few kept: in WAL mode each sees the last commit before its transaction began. */
+function sqliteReaders(file: string): { use: Opened["snapshot"]; close(): Promise<void> } {
+  const idle: Kysely<Schema>[] = [];
+  let closed = false;
+  return {
+    async use(work) {
+      const reader =
+        idle.pop() ??
+        new Kysely<Schema>({
+          dialect: new SqliteDialect({ database: new BetterSqlite3(file, { readonly: true, fileMustExist: true }) }),
+        });
+      try {
+        return await reader.transaction().execute(work);
+      } finally {
+        if (closed || idle.length >= 4) await reader.destroy();
+        else idle.push(reader);
+      }
+    },
+    async close() {
+      closed = true;
+      for (const reader of idle.splice(0)) await reader.destroy();
+    },
   };
 }
 
@@ -93,10 +130,14 @@ function openPostgres(url: string, log: Log): Opened {
   const pool = new pg.Pool({ connectionString: url, max: 8, types, connectionTimeoutMillis: 10_000 });
   // Without a listener an idle connection's loss would end the process.
   pool.on("error", (error) => log.warn("database-connection-lost", { reason: reasonOf(error) }));
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   return {
-    kysely: new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }),
+    kysely,
     dialect: "postgres",
     bulk: postgresBulk<Schema>(),
+    snapshot: (work) =>
+      kysely.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
+    close: () => kysely.destroy(),
   };
 }
 

@@ -1,0 +1,75 @@
+/**
+ * Purpose: one page of a query, by the last item's sort key (contract.md: `?limit&cursor&sort`), so that a page costs the same wherever it
+ * lies and no item is shown twice or skipped while others come and go.
+ * Failure: an unknown sort field or a cursor of another list is refused, with the fields that can be sorted by.
+ */
+import { sql, type RawBuilder, type SelectQueryBuilder, type SqlBool } from "kysely";
+import type { DialectName } from "../db/dialect.ts";
+import { byBytes } from "../db/sets.ts";
+import type { Schema } from "../db/schema.ts";
+import { decodeCursor, encodeCursor, type ListQuery } from "./list.ts";
+import { inputInvalid } from "./problem.ts";
+
+export interface SortColumn {
+  /** `table.column`, a text column. */
+  readonly column: string;
+  readonly nullable?: boolean;
+}
+
+export interface PageOptions {
+  readonly dialect: DialectName;
+  readonly query: ListQuery;
+  /** Field name of the API → column; the first is the default and must be unique. */
+  readonly fields: Readonly<Record<string, SortColumn>>;
+}
+
+export interface Page<O> {
+  readonly rows: readonly O[];
+  readonly nextCursor?: string;
+}
+
+/** @throws input-invalid */
+export async function page<TB extends keyof Schema, O>(
+  select: SelectQueryBuilder<Schema, TB, O>,
+  options: PageOptions,
+): Promise<Page<O>> {
+  const names = Object.keys(options.fields);
+  const wanted = options.query.sort ?? (names[0] as string);
+  const descending = wanted.startsWith("-");
+  const name = descending ? wanted.slice(1) : wanted;
+  const field = options.fields[name];
+  if (field === undefined || !Object.hasOwn(options.fields, name))
+    throw inputInvalid([{ path: "querystring/sort", message: `can be one of ${names.join(", ")}` }]);
+  const value = byBytes(options.dialect, field.column, field.nullable);
+  const key = byBytes(options.dialect, (options.fields[names[0] as string] as SortColumn).column);
+  const limit = options.query.limit ?? 100;
+  const direction = descending ? "desc" : "asc";
+
+  const start = cursorOf(options.query.cursor, wanted);
+  const than = sql.raw(descending ? "<" : ">");
+  const after: RawBuilder<SqlBool> | undefined =
+    start === undefined
+      ? undefined
+      : sql<SqlBool>`(${value} ${than} ${start[0]} or (${value} = ${start[0]} and ${key} ${than} ${start[1]}))`;
+  const rows = await (after === undefined ? select : select.where(after))
+    .select([value.as("page_value"), key.as("page_key")])
+    .orderBy(value, direction)
+    .orderBy(key, direction)
+    .limit(limit + 1)
+    .execute();
+  const shown = rows.slice(0, limit) as (O & { page_value: string; page_key: string })[];
+  const last = shown[shown.length - 1];
+  return {
+    rows: shown,
+    ...(rows.length > limit &&
+      last !== undefined && { nextCursor: encodeCursor([wanted, last.page_value, last.page_key]) }),
+  };
+}
+
+function cursorOf(cursor: string | undefined, sort: string): readonly [string, string] | undefined {
+  if (cursor === undefined) return undefined;
+  const parts = decodeCursor(cursor);
+  if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "string"))
+    return [parts[1] as string, parts[2] as string];
+  throw inputInvalid([{ path: "querystring/cursor", message: "is not a cursor of this list and this order" }]);
+}
