@@ -83,9 +83,9 @@ export function compileProgram(policy: LicensePolicy): Program {
   const helps: number[][] = codes.map(() => []);
   const unconditional: number[] = [];
   for (const [position, rule] of rules.entries()) {
-    eachTerm(rule.expression, (id, negated) => {
+    eachHelpingTerm(rule.expression, true, (id) => {
       const list = helps[id];
-      if (!negated && list !== undefined && list[list.length - 1] !== position) list.push(position);
+      if (list !== undefined && list[list.length - 1] !== position) list.push(position);
     });
     if (holds(rule.expression, () => false)) unconditional.push(position);
   }
@@ -99,6 +99,20 @@ export function compileProgram(policy: LicensePolicy): Program {
     selfCounting,
     selected: codes.map((code) => selection === undefined || selection.has(code)),
   };
+}
+
+/** The terms whose presence can turn the expression true: those under an even number of NOTs. */
+function eachHelpingTerm(e: Expression<number>, helpful: boolean, visit: (id: number) => void): void {
+  switch (e.op) {
+    case "term":
+      if (helpful) visit(e.term);
+      return;
+    case "not":
+      eachHelpingTerm(e.of, !helpful, visit);
+      return;
+    default:
+      for (const member of e.of) eachHelpingTerm(member, helpful, visit);
+  }
 }
 
 /** Topological, always the rule that stands first in the document among those that are ready. */

@@ -28,7 +28,9 @@ const preReleases = new Set([
   "cr",
 ]);
 
-export function compareNumeric(a: string, b: string): number {
+export function compareNumeric(left: string, right: string): number {
+  const a = narrow(left);
+  const b = narrow(right);
   let i = start(a);
   let j = start(b);
   while (i < a.length || j < b.length) {
@@ -74,6 +76,12 @@ function start(text: string): number {
   if (lead !== "v" && lead !== "ver" && lead !== "version") return at;
   const next = skipSeparators(text, first);
   return isDigit(text.charCodeAt(next)) ? next : at;
+}
+
+/** Full-width digits and points are digits and points. */
+function narrow(text: string): string {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return text.normalize("NFKC");
+  return text;
 }
 
 /** Whatever is neither a digit nor a letter of some script. */
