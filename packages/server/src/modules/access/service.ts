@@ -53,6 +53,8 @@ export interface AccessService {
   }): Promise<{ id: string; token: string }>;
   listEnrollmentTokens(): Promise<readonly EnrollmentTokenRow[]>;
   revokeEnrollmentToken(id: string): Promise<boolean>;
+  /** The token's row, whatever its state; undefined where there is none. Takes no use. */
+  findEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined>;
   /** Takes one use of the token inside the caller's transaction. @throws enrollment-token-invalid */
   takeEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow>;
   issueCertificate(node: {
@@ -73,6 +75,11 @@ export async function createAccessService(deps: {
   const signer = createSigner(pair);
   const root = rootOf(deps.company, pair);
   const recent = new Map<string, { caller: { tokenId: string; role: ApiRole } | undefined; until: number }>();
+
+  const findEnrollmentToken = async (trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined> => {
+    const parsed = parseEnrollmentToken(token);
+    return parsed === undefined ? undefined : accessStore.findEnrollmentToken(trx, sha256Hex(parsed.secret));
+  };
 
   return {
     root: () => root,
@@ -153,10 +160,10 @@ export async function createAccessService(deps: {
       return Number(result.numUpdatedRows) === 1;
     },
 
+    findEnrollmentToken,
+
     async takeEnrollmentToken(trx, token) {
-      const parsed = parseEnrollmentToken(token);
-      const row =
-        parsed === undefined ? undefined : await accessStore.findEnrollmentToken(trx, sha256Hex(parsed.secret));
+      const row = await findEnrollmentToken(trx, token);
       if (row === undefined || !(await accessStore.takeEnrollmentUse(trx, row.id, clock.now())))
         throw serverErrors.make("enrollment-token-invalid");
       return row;
