@@ -9,6 +9,7 @@ import type { Probe } from "@daicho/policy";
 import { collectors } from "../collectors/index.ts";
 import { createMsixCollector } from "../collectors/msix/index.ts";
 import { registry, type ProbeAnswers } from "../collectors/registry/index.ts";
+import { evaluateFileProbes } from "../walk/index.ts";
 import { rescanProbesWith, scanWith, type ScanOptions, type ScanParts, type ScanResult } from "./scan.ts";
 
 /** One scan. Never rejects for anything that is wrong with the scanned machine: see scan.errors. */
@@ -29,7 +30,7 @@ function machineParts(): ScanParts {
       const machineId = await readFile(join(root, "etc/machine-id"), "utf8").catch(() => undefined);
       return { hardware: {}, hostname: live ? hostname() : undefined, machineId, errors: [] };
     },
-    walkFiles: () => Promise.reject(new Error("no file walk")),
+    walkFiles: evaluateFileProbes,
     clock: systemClock,
     platform: process.platform,
     env: process.env,

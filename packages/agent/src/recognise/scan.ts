@@ -26,6 +26,7 @@ import { runCollector, type CollectContext, type Collector, type Exec } from "..
 import { describeFault, scanError } from "../collectors/findings.ts";
 import { registryOf } from "../collectors/registry/index.ts";
 import { evaluateRegistryProbes, keysOfProbes, type ProbeAnswers } from "../collectors/registry/probes.ts";
+import type { FileProbeQuery } from "../walk/index.ts";
 import { deviceOf, type MachineIdentity } from "./device.ts";
 import { mergeTitles } from "./titles.ts";
 import { exportedMachine } from "./windows.ts";
@@ -43,15 +44,8 @@ export interface ScanOptions {
   readonly walk?: WalkOptions;
 }
 
-export interface WalkOptions {
-  /** Directories to walk for file conditions; default `/`. */
-  readonly roots?: readonly string[];
-  readonly exclude?: readonly string[];
-  /** Leave the processor to others half of the time. */
-  readonly polite?: boolean;
-  readonly maxEntries?: number;
-  readonly maxMilliseconds?: number;
-}
+/** Where and how to walk for file conditions. */
+export type WalkOptions = Omit<FileProbeQuery, "probes" | "root" | "live" | "fileVersion">;
 
 export interface ScanResult {
   readonly inventory: Inventory;
@@ -65,7 +59,7 @@ export interface ScanParts {
   /** The collectors that an export alone is offered to. */
   readonly exportCollectors: readonly Collector[];
   readonly collectHardware: (context: CollectContext) => Promise<MachineFacts>;
-  readonly walkFiles: (query: WalkQuery) => Promise<ProbeAnswers>;
+  readonly walkFiles: (query: FileProbeQuery) => Promise<ProbeAnswers>;
   readonly clock: Clock;
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -77,13 +71,6 @@ export interface MachineFacts {
   readonly hostname?: string | undefined;
   readonly machineId?: string | undefined;
   readonly errors: readonly ScanError[];
-}
-
-export interface WalkQuery extends WalkOptions {
-  readonly root: string;
-  readonly live: boolean;
-  /** File probes only. */
-  readonly probes: readonly Probe[];
 }
 
 export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<ScanResult> {
