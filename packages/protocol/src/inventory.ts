@@ -4,7 +4,7 @@
  * can be computed again from it. Every string is bounded, because the sender is not trusted.
  */
 import { Type, type Static } from "@sinclair/typebox";
-import { validator } from "./schema.ts";
+import { validator, type Validated } from "./schema.ts";
 
 /** Where a title was found. `registry` = a Windows Uninstall key that is no MSI product, `msi` = one that is. */
 export const titleSources = [
@@ -66,6 +66,7 @@ export const RecognizedCode = Type.Object(
 );
 export type RecognizedCode = Static<typeof RecognizedCode>;
 
+/** Unknown fields pass: a newer agent may say more than this version knows. */
 export const Hardware = Type.Object(
   {
     manufacturer: Type.Optional(Type.String({ maxLength: 256 })),
@@ -87,7 +88,7 @@ export const Hardware = Type.Object(
           cores: Type.Optional(Type.Integer({ minimum: 0, maximum: 1048576 })),
           threads: Type.Optional(Type.Integer({ minimum: 0, maximum: 1048576 })),
         },
-        { additionalProperties: false },
+        { additionalProperties: true },
       ),
     ),
     /** Bytes. */
@@ -103,7 +104,7 @@ export const Hardware = Type.Object(
             size: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
             type: Type.Optional(Type.String({ maxLength: 64 })),
           },
-          { additionalProperties: false },
+          { additionalProperties: true },
         ),
         { maxItems: 256 },
       ),
@@ -116,7 +117,7 @@ export const Hardware = Type.Object(
             mac: Type.Optional(Type.String({ maxLength: 64 })),
             addresses: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 })),
           },
-          { additionalProperties: false },
+          { additionalProperties: true },
         ),
         { maxItems: 256 },
       ),
@@ -133,13 +134,13 @@ export const Hardware = Type.Object(
           arch: Type.Optional(Type.String({ maxLength: 32 })),
           kernel: Type.Optional(Type.String({ maxLength: 128 })),
         },
-        { additionalProperties: false },
+        { additionalProperties: true },
       ),
     ),
     /** Logged-on or primary user. */
     user: Type.Optional(Type.String({ maxLength: 256 })),
   },
-  { additionalProperties: false },
+  { additionalProperties: true },
 );
 export type Hardware = Static<typeof Hardware>;
 
@@ -178,6 +179,33 @@ export const ScanInfo = Type.Object(
 export const maxTitles = 20_000;
 export const maxCodes = 5_000;
 
+/** As it may come from outside: evidence in any form, unknown fields beside the known ones. `validateInventory` brings it into ours. */
+const ForeignInventory = Type.Object(
+  {
+    daicho: Type.Literal("inventory/v1"),
+    device: InventoryDevice,
+    hardware: Type.Optional(Hardware),
+    software: Type.Array(Type.Object(Title.properties, { additionalProperties: true }), { maxItems: maxTitles }),
+    codes: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            code: Type.String({ minLength: 1, maxLength: 64 }),
+            version: Type.Optional(Type.String({ maxLength: 256 })),
+            evidence: Type.Optional(Type.Unknown()),
+          },
+          { additionalProperties: true },
+        ),
+        { maxItems: maxCodes },
+      ),
+    ),
+    scan: Type.Optional(Type.Partial(ScanInfo, { additionalProperties: true })),
+  },
+  { additionalProperties: true },
+);
+const checkForeign = validator(ForeignInventory);
+const checkEvidence = validator(Type.Array(Evidence, { maxItems: 64 }));
+
 export const Inventory = Type.Object(
   {
     daicho: Type.Literal("inventory/v1"),
@@ -191,4 +219,43 @@ export const Inventory = Type.Object(
   { additionalProperties: false },
 );
 export type Inventory = Static<typeof Inventory>;
-export const validateInventory = validator(Inventory);
+
+/** Checks an inventory from a file or another program; evidence that is not in our form is kept as text. */
+export function validateInventory(value: unknown): Validated<Inventory> {
+  const checked = checkForeign(value);
+  if (!checked.ok) return checked;
+  const { daicho, device, hardware, software, codes, scan } = checked.value;
+  return {
+    ok: true,
+    value: {
+      daicho,
+      device,
+      ...(hardware !== undefined && { hardware }),
+      software: software.map(ownTitle),
+      ...(codes !== undefined && {
+        codes: codes.map(({ code, version, evidence }) => ({
+          code,
+          ...(version !== undefined && { version }),
+          evidence: ownEvidence(evidence),
+        })),
+      }),
+      ...(scan !== undefined && {
+        scan: { ...scan, startedAt: scan.startedAt ?? "", durationMs: scan.durationMs ?? 0, errors: scan.errors ?? [] },
+      }),
+    },
+  };
+}
+
+function ownTitle(title: Title): Title {
+  const own: Record<string, unknown> = {};
+  for (const key of Object.keys(Title.properties) as (keyof Title)[]) if (title[key] !== undefined) own[key] = title[key];
+  return own as Title;
+}
+
+function ownEvidence(evidence: unknown): Evidence[] {
+  if (evidence === undefined || evidence === null) return [];
+  const checked = checkEvidence(evidence);
+  if (checked.ok) return checked.value;
+  const text = typeof evidence === "string" ? evidence : JSON.stringify(evidence);
+  return [{ probe: "asserted", found: { evidence: text.slice(0, 4096) } }];
+}

@@ -4,7 +4,7 @@
  * Invariants: a validator never changes its input and reports every fault it sees (bounded) with a JSON pointer,
  * never with the offending value - values may be personal data.
  */
-import { Ajv, type ErrorObject } from "ajv";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 import addFormatsModule from "ajv-formats";
 import type { Static, TSchema } from "@sinclair/typebox";
 
@@ -30,11 +30,13 @@ function toFault(error: ErrorObject): Fault {
   return { path: error.instancePath, message: `${error.message ?? "is not valid"}${detail}` };
 }
 
-/** Compiles a schema once; the returned function answers with the typed value or with the places that are wrong. */
+/** Compiles a schema once, at its first use (a short-lived process pays only for what it reads); the returned function answers with the typed value or with the places that are wrong. */
 export function validator<S extends TSchema>(schema: S): (value: unknown) => Validated<Static<S>> {
-  const check = ajv.compile(schema);
-  return (value) =>
-    check(value)
+  let check: ValidateFunction | undefined;
+  return (value) => {
+    check ??= ajv.compile(schema);
+    return check(value)
       ? { ok: true, value: value as Static<S> }
       : { ok: false, faults: (check.errors ?? []).slice(0, 20).map(toFault) };
+  };
 }

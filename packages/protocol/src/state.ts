@@ -89,7 +89,10 @@ export function unpackSection(bytes: Uint8Array): unknown {
   );
 }
 
+const noProbes = packSection([]);
+
 export function unpackProbes(bytes: Uint8Array): readonly ProbeHit[] {
+  if (noProbes.equals(bytes)) return [];
   return demand(checkProbes(unpackSection(bytes)), "probes");
 }
 
@@ -138,10 +141,15 @@ export function titlesSum(titles: Uint8Array): Buffer {
 
 /** SHA-256 over the titles' sum and the digests of the other three sections, hex. */
 export function stateDigest(state: DeviceState): string {
+  return digestSections(titlesSum(state.titles), state);
+}
+
+/** The same for a holder who keeps titles in another order and has their sum. */
+export function digestSections(sum: Buffer, state: Pick<DeviceState, "details" | "probes" | "machine">): string {
   return sha256(
     Buffer.concat([
       Buffer.from("daicho-state/1\n"),
-      titlesSum(state.titles),
+      sum,
       sha256(state.details),
       sha256(state.probes),
       sha256(state.machine),

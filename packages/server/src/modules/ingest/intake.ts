@@ -1,0 +1,298 @@
+/**
+ * Purpose: the way of a report from the socket into the store. Several reports share one commit (group commit): senders' batches wait in
+ * one queue, in arrival order, and each commit takes as many as fit.
+ * Invariants: `stored` is answered only after the commit that holds state, change log, licence repository and counters together; reports of one
+ * device are applied in arrival order; an older report never overwrites a newer one; when more waits than can be stored soon, senders
+ * are told to come back (503 + Retry-After) before anything of theirs is taken in.
+ * Failure: a commit that fails is tried again report by report, so one bad report cannot hold up the others; a store that is away answers
+ * `overloaded` and nothing is lost, because nothing was acknowledged.
+ */
+import { digestSections, importPublicKey, titlesSum, type ReportResult } from "@daicho/protocol";
+import type { Clock, Log } from "@daicho/kernel";
+import type { Database, Trx } from "../../db/database.ts";
+import { serverErrors } from "../../errors.ts";
+import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
+import { writeDeviceChanges, type StateChange } from "../inventory/commit.ts";
+import type { Deriver } from "../inventory/deriver.ts";
+import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inventory/heads.ts";
+import { applyDifference, difference, packSorted, unpackSorted } from "../inventory/pack.ts";
+import type { TitleIndex } from "../inventory/title-index.ts";
+import type { Titles } from "../inventory/titles.ts";
+import { orderOf, showsFork } from "./order.ts";
+import { openReport, readReport, rejected, type ReceivedReport, type Sender } from "./report.ts";
+
+export interface Intake {
+  /** One result per envelope, in order. @throws overloaded */
+  submit(envelopes: readonly Buffer[]): Promise<readonly ReportResult[]>;
+  readonly waiting: number;
+  /** Forgets cached identities (after enrolment or merging). */
+  forget(identity: string): void;
+  /** Waits until everything taken in is answered. */
+  drain(): Promise<void>;
+}
+
+export interface IntakeDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly titles: Titles;
+  readonly index: TitleIndex;
+  readonly devices: DeviceDirectory;
+  readonly repository: UsageRepository;
+  readonly deriver: () => Deriver;
+  readonly limits: { readonly queue: number; readonly group: number };
+  readonly onCommit?: (event: { readonly results: readonly ReportResult[]; readonly milliseconds: number; readonly countsChanged: boolean }) => void;
+}
+
+interface Job {
+  readonly report: ReceivedReport;
+  readonly resolve: (result: ReportResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function createIntake(deps: IntakeDeps): Intake {
+  const { db, clock, log, limits } = deps;
+  const senders = new Map<string, Sender>();
+  const queue: Job[] = [];
+  let running: Promise<void> | undefined;
+
+  const load = async (ids: readonly string[]): Promise<void> => {
+    const unknown = [...new Set(ids)].filter((id) => !senders.has(id));
+    for (const row of await headStore.identities(db.kysely, unknown)) {
+      const key = importPublicKey(row.public_key);
+      if (key === undefined) continue;
+      if (senders.size >= 200_000) senders.delete(senders.keys().next().value as string);
+      senders.set(row.id, { id: row.id, device: row.device, key });
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (queue.length > 0) {
+      const group = queue.splice(0, limits.group);
+      try {
+        const results = await commit(group.map((job) => job.report));
+        group.forEach((job, i) => job.resolve(results[i] as ReportResult));
+      } catch (error) {
+        if (group.length === 1) group[0]?.reject(error);
+        else await oneByOne(group);
+      }
+    }
+    running = undefined;
+  };
+
+  const oneByOne = async (group: readonly Job[]): Promise<void> => {
+    for (const job of group)
+      try {
+        job.resolve((await commit([job.report]))[0] as ReportResult);
+      } catch (error) {
+        job.reject(error);
+      }
+  };
+
+  const commit = async (reports: readonly ReceivedReport[]): Promise<ReportResult[]> => {
+    const started = clock.now();
+    await deps.titles.learn(reports.flatMap((r) => r.texts));
+    const { results, notes, countsChanged } = await db.transaction((trx) => store(trx, reports));
+    for (const note of notes) deps.index.note(note.change, note.device, note.added, note.removed);
+    deps.onCommit?.({ results, milliseconds: clock.now() - started, countsChanged });
+    return results;
+  };
+
+  const store = async (trx: Trx, reports: readonly ReceivedReport[]) => {
+    const now = clock.now();
+    const deriver = deps.deriver();
+    const ids = [...new Set(reports.map((r) => r.sender.device))].sort((a, b) => a - b);
+    const heads = await headStore.heads(trx, ids, db.dialect === "postgres");
+    const identities = new Map((await headStore.identities(trx, [...new Set(reports.map((r) => r.sender.id))])).map((row) => [row.id, row]));
+    const needState = [...new Set(reports.filter((r) => r.header.kind !== "heartbeat").map((r) => r.sender.device))];
+    const states = await headStore.states(trx, needState);
+
+    const results: ReportResult[] = [];
+    const changed = new Map<number, { head: HeadRow; states: StateChange[] }>();
+    let worked = 0;
+
+    for (const report of reports) {
+      const { header, sender } = report;
+      const identity = identities.get(sender.id);
+      if (identity === undefined) {
+        results.push(rejected("device-unknown", "the identity was removed"));
+        continue;
+      }
+      const earlier = changed.get(sender.device);
+      const head = earlier?.head ?? heads.get(sender.device);
+      const refusal = await admit(trx, report, head, identity, now);
+      if (refusal !== undefined) {
+        results.push(refusal);
+        continue;
+      }
+      let change: StateChange | undefined;
+      if (header.kind !== "heartbeat") {
+        const before = earlier?.states.at(-1)?.state ?? states.get(sender.device);
+        const applied = applyReport(report, before, deps.titles);
+        if (!applied.ok) {
+          results.push(applied.result);
+          continue;
+        }
+        change = applied.change;
+        // Long groups give way now and then, so that no one waits for the loop.
+        if (++worked % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const evidence = header.evidence ?? null;
+      if (identity.first_evidence === null && evidence !== null) {
+        await headStore.setFirstEvidence(trx, sender.id, evidence);
+        identity.first_evidence = evidence;
+      }
+      changed.set(sender.device, {
+        head: {
+          device: sender.device,
+          identity: sender.id,
+          epoch: header.epoch,
+          seq: header.seq,
+          digest: Buffer.from(header.state, "hex"),
+          evidence,
+          dictionary: header.dictionary,
+          made_at: report.madeAt,
+          received_at: now,
+          scanned_at: report.scannedAt,
+          generation: change === undefined ? (head?.generation ?? 0) : deriver.generation,
+        },
+        states: [...(earlier?.states ?? []), ...(change === undefined ? [] : [change])],
+      });
+      results.push({ status: "stored" });
+    }
+    const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changed.values()], now);
+    return { results, ...committed };
+  };
+
+  /** Why a report is not applied: its order (order.ts) or its base; undefined where it may be. */
+  const admit = async (
+    trx: Trx,
+    { header, madeAt, sender }: ReceivedReport,
+    head: HeadRow | undefined,
+    identity: IdentityRow,
+    now: number,
+  ): Promise<ReportResult | undefined> => {
+    const given = { epoch: header.epoch, seq: header.seq, state: header.state, madeAt, evidence: header.evidence ?? null };
+    const digest = head?.digest.toString("hex");
+    // An imported inventory has no order in common with the device's own reports; the digest alone tells whether it fits.
+    const held =
+      head === undefined || head.identity !== sender.id
+        ? undefined
+        : { epoch: head.epoch, seq: head.seq, digest: digest ?? "", madeAt: head.made_at, evidence: head.evidence };
+    const order = orderOf(given, held, { firstEvidence: identity.first_evidence, forked: identity.forked_at !== null });
+    if (order === "again" || order === "older") return { status: "duplicate" };
+    if (order === "clone" || order === "behind") {
+      if (identity.forked_at === null && (order === "clone" || (held !== undefined && showsFork(given, held)))) {
+        await headStore.setForked(trx, sender.id, now);
+        identity.forked_at = now;
+        log.warn("identity-forked", { identity: sender.id, device: sender.device });
+      }
+      return order === "clone"
+        ? rejected("identity-cloned", "another machine reports with this key; enrol this one anew")
+        : { status: "need-full", code: "sequence-regress" };
+    }
+    if (header.kind === "heartbeat" && digest !== header.state) return { status: "need-full", code: "digest-differs" };
+    if (header.kind === "delta" && digest !== header.base) return { status: "need-full", code: "base-differs" };
+    return undefined;
+  };
+
+  return {
+    get waiting() {
+      return queue.length;
+    },
+    forget: (identity) => void senders.delete(identity),
+    async submit(envelopes) {
+      if (queue.length + envelopes.length > limits.queue + limits.group)
+        throw serverErrors.make("overloaded", {}, { retryAfter: 1 + Math.random() * 4 });
+      const opened = envelopes.map(openReport);
+      await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
+      const answers: Promise<ReportResult>[] = [];
+      let worked = 0;
+      for (const one of opened) {
+        if (!one.ok) {
+          answers.push(Promise.resolve(one.result));
+          continue;
+        }
+        const read = readReport(one.envelope, senders.get(one.envelope.header.device), deps.titles);
+        if (!read.ok) {
+          log.warn("report-rejected", { identity: one.envelope.header.device, code: read.result.code });
+          answers.push(Promise.resolve(read.result));
+          continue;
+        }
+        answers.push(new Promise((resolve, reject) => queue.push({ report: read.report, resolve, reject })));
+        if (++worked % 32 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      // What else has arrived by now shares the first commit.
+      running ??= new Promise((resolve) => setImmediate(resolve)).then(run);
+      return Promise.all(answers);
+    },
+    async drain() {
+      while (running !== undefined) await running;
+    },
+  };
+}
+
+type Applied = { readonly ok: true; readonly change: StateChange } | { readonly ok: false; readonly result: ReportResult };
+
+/** The state after a full report or a delta; checked against the digest the device signed. */
+function applyReport(report: ReceivedReport, before: StateRow | undefined, titles: Titles): Applied {
+  const needFull = (code: string): Applied => ({ ok: false, result: { status: "need-full", code } });
+  const held = before === undefined ? new Uint32Array(0) : unpackSorted(before.titles);
+  let ids: Uint32Array | undefined;
+  let sum: Buffer;
+  if (report.titles !== undefined) {
+    ids = idsOf(report.titles, titles);
+    sum = titlesSum(report.titles);
+  } else {
+    const added = idsOf(report.added, titles);
+    const removed = idsOf(report.removed, titles);
+    if (added === undefined || removed === undefined) return needFull("titles-unknown");
+    ids = applyDifference(held, added, removed);
+    if (ids === undefined || before === undefined) return needFull("base-differs");
+    const hashes = Buffer.alloc(ids.length * 8);
+    for (let i = 0; i < ids.length; i++) titles.table.hashOf(ids[i] as number, hashes, i * 8);
+    sum = titlesSum(hashes);
+  }
+  if (ids === undefined) return needFull("titles-unknown");
+  const details = report.details ?? before?.details;
+  const probes = report.probes?.bytes ?? before?.probes;
+  const machine = report.machine?.bytes ?? before?.machine;
+  if (details === undefined || probes === undefined || machine === undefined) return needFull("base-differs");
+  if (digestSections(sum, { details, probes, machine }) !== report.header.state)
+    return report.header.kind === "full"
+      ? { ok: false, result: rejected("report-malformed", "the state it describes is not the state it signs") }
+      : needFull("digest-differs");
+  const value = report.machine?.value;
+  const named = value !== undefined && before?.machine.equals(machine) !== true ? value : undefined;
+  const serial = named?.hardware?.serial;
+  return {
+    ok: true,
+    change: {
+      ids,
+      ...difference(held, ids),
+      first: before === undefined,
+      ...(named !== undefined && { named: { hostname: named.hostname, ...(serial !== undefined && { serial }) } }),
+      state: {
+        device: report.sender.device,
+        titles: packSorted(ids),
+        details,
+        probes,
+        machine,
+        scan: report.scan ?? before?.scan ?? null,
+        // What an import once asserted gives way to what the machine itself reports.
+        asserted: null,
+      },
+    },
+  };
+}
+
+/** Sorted ids of packed hashes; undefined where one is not known. */
+function idsOf(hashes: Buffer, titles: Titles): Uint32Array | undefined {
+  const ids = new Uint32Array(hashes.length / 8);
+  for (let i = 0; i < ids.length; i++) {
+    const id = titles.table.find(hashes, i * 8);
+    if (id === 0) return undefined;
+    ids[i] = id;
+  }
+  return ids.sort();
+}

@@ -1,0 +1,107 @@
+/**
+ * Purpose: one received envelope, taken apart and checked as far as that is possible without the store: form, size, digest of the body, signature.
+ * What comes out is ready to be applied to whatever state the device turns out to be in.
+ */
+import type { KeyObject } from "node:crypto";
+import {
+  isPackedHashes,
+  maxTitles,
+  openEnvelope,
+  unpackMachine,
+  unpackProbes,
+  unpackSection,
+  unpackSections,
+  verifyEnvelope,
+  type Envelope,
+  type Machine,
+  type ProbeHit,
+  type ReportHeader,
+  type ReportResult,
+  type TitleText,
+} from "@daicho/protocol";
+import type { Titles } from "../inventory/titles.ts";
+
+export interface Sender {
+  readonly id: string;
+  readonly device: number;
+  readonly key: KeyObject;
+}
+
+export interface ReceivedReport {
+  readonly header: ReportHeader;
+  readonly sender: Sender;
+  readonly madeAt: number;
+  readonly scannedAt: number;
+  readonly texts: readonly TitleText[];
+  /** Packed hashes: a full report's titles, or a delta's added and removed ones. */
+  readonly titles: Buffer | undefined;
+  readonly added: Buffer;
+  readonly removed: Buffer;
+  readonly details: Buffer | undefined;
+  readonly probes: { readonly bytes: Buffer; readonly hits: readonly ProbeHit[] } | undefined;
+  readonly machine: { readonly bytes: Buffer; readonly value: Machine } | undefined;
+  readonly scan: Buffer | undefined;
+}
+
+export function rejected(code: string, message: string): ReportResult {
+  return { status: "rejected", code, message };
+}
+
+/** The header of an envelope, before anything is known of its sender. */
+export function openReport(bytes: Buffer): { readonly ok: true; readonly envelope: Envelope } | { readonly ok: false; readonly result: ReportResult } {
+  const opened = openEnvelope(bytes);
+  return opened.ok ? opened : { ok: false, result: rejected(opened.refusal, "the envelope is damaged or of another version") };
+}
+
+/** Checks signature and content. Never throws, whatever the bytes are. */
+export function readReport(
+  envelope: Envelope,
+  sender: Sender | undefined,
+  titles: Pick<Titles, "readTexts">,
+): { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult } {
+  if (sender === undefined) return fail("device-unknown", "no device with this id is enrolled here");
+  if (!verifyEnvelope(envelope, sender.key)) return fail("signature-invalid", "the report was altered or signed by another key");
+  const { header } = envelope;
+  const madeAt = Date.parse(header.at);
+  const scannedAt = header.scannedAt === undefined ? madeAt : Date.parse(header.scannedAt);
+  if (!Number.isFinite(madeAt) || !Number.isFinite(scannedAt)) return fail("report-malformed", "its times are not RFC 3339");
+  const sections = unpackSections(envelope.body);
+  if (sections === undefined) return fail("report-malformed", "its body is no run of sections");
+  const empty = Buffer.alloc(0);
+  try {
+    const texts = sections.texts === undefined ? [] : titles.readTexts(unpackSection(sections.texts));
+    if (texts === undefined) return fail("report-malformed", "its title texts are not valid");
+    for (const hashes of [sections.titles, sections.titlesAdded, sections.titlesRemoved])
+      if (hashes !== undefined && (!isPackedHashes(hashes) || hashes.length > maxTitles * 8))
+        return fail("report-malformed", "its title hashes are not sorted, or too many");
+    if (header.kind === "full" && (!sections.titles || !sections.details || !sections.probes || !sections.machine))
+      return fail("report-malformed", "a full report lacks a section");
+    if (header.kind === "delta" && (header.base === undefined || sections.titles !== undefined))
+      return fail("report-malformed", "a delta needs a base and no full titles");
+    const changes = header.kind === "heartbeat" ? {} : sections;
+    return {
+      ok: true,
+      report: {
+        header,
+        sender,
+        madeAt,
+        scannedAt,
+        texts,
+        titles: changes.titles,
+        added: changes.titlesAdded ?? empty,
+        removed: changes.titlesRemoved ?? empty,
+        details: changes.details,
+        probes: changes.probes && { bytes: changes.probes, hits: unpackProbes(changes.probes) },
+        machine: changes.machine && { bytes: changes.machine, value: unpackMachine(changes.machine) },
+        scan: sections.scan,
+      },
+    };
+  } catch (error) {
+    // zlib, JSON and schema faults of a hostile or broken sender; the bytes themselves stay out of the message.
+    return fail("report-malformed", error instanceof RangeError ? error.message : "a section cannot be unpacked");
+  }
+}
+
+function fail(code: string, message: string): { ok: false; result: ReportResult } {
+  return { ok: false, result: rejected(code, message) };
+}

@@ -1,0 +1,125 @@
+/**
+ * Purpose: `/ingest/v1/reports`, `/ingest/v1/titles` and the import of inventory files. The rest of `/ingest/v1` is in modules/nodes.
+ */
+import { gunzip, type ZlibOptions } from "node:zlib";
+import * as zlib from "node:zlib";
+import { promisify } from "node:util";
+import { Type } from "@sinclair/typebox";
+import type { FastifyInstance } from "fastify";
+import { maxBatchBytes, reportsContentType, ReportsResponse, unpackBatch, maxTitles } from "@daicho/protocol";
+import type { Clock } from "@daicho/kernel";
+import { serverErrors } from "../../errors.ts";
+import type { Authorize } from "../../http/authorize.ts";
+import type { Titles } from "../inventory/titles.ts";
+import type { InventoryImport } from "./inventories.ts";
+import type { Intake } from "./intake.ts";
+
+const gunzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gunzip);
+// Node 22.15 and later; without it zstd is refused with the encodings that are understood.
+const zstd = (zlib as { zstdDecompress?: (b: Uint8Array, o: object, cb: (e: Error | null, r: Buffer) => void) => void }).zstdDecompress;
+
+export function ingestRoutes(
+  app: FastifyInstance,
+  deps: {
+    readonly intake: Intake;
+    readonly titles: Titles;
+    readonly inventories: InventoryImport;
+    readonly authorize: Authorize;
+    readonly clock: Clock;
+    readonly dictionary: () => number;
+  },
+): void {
+  const { authorize } = deps;
+  for (const type of [reportsContentType, "application/octet-stream"])
+    app.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: maxBatchBytes }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser("application/x-ndjson", { parseAs: "string", bodyLimit: 64 * 1024 * 1024 }, (_request, body, done) => done(null, body));
+
+  app.post<{ Body: Buffer }>(
+    "/ingest/v1/reports",
+    {
+      preHandler: authorize.node("agent", "relay"),
+      schema: { hide: true, response: { 200: ReportsResponse } },
+    },
+    async (request) => {
+      if (!Buffer.isBuffer(request.body))
+        throw serverErrors.make("media-type-unsupported", { type: request.headers["content-type"] ?? "(none)", supported: reportsContentType });
+      const bytes = await decode(request.body, request.headers["content-encoding"]);
+      const envelopes = unpackBatch(bytes);
+      if (envelopes === undefined) throw serverErrors.make("input-invalid", { faults: "the batch is torn or holds too many envelopes" });
+      const results = await deps.intake.submit(envelopes);
+      return { results, dictionary: deps.dictionary(), time: new Date(deps.clock.now()).toISOString() };
+    },
+  );
+
+  app.post<{ Body: Buffer }>(
+    "/ingest/v1/titles",
+    { preHandler: authorize.node("agent", "relay"), schema: { hide: true } },
+    async (request, reply) => {
+      const hashes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
+      if (hashes.length % 8 !== 0 || hashes.length > maxTitles * 8 * 50)
+        throw serverErrors.make("input-invalid", { faults: "the body is a run of 8-byte title hashes" });
+      return reply.type("application/octet-stream").send(deps.titles.unknown(hashes));
+    },
+  );
+
+  app.post<{ Body: unknown }>(
+    "/api/v1/imports/inventories",
+    {
+      bodyLimit: 64 * 1024 * 1024,
+      preHandler: authorize.role("manager"),
+      schema: {
+        tags: ["imports"],
+        summary: "Take in inventories made by `daicho agent scan`: one, a list, or one per line (application/x-ndjson)",
+        response: {
+          200: Type.Object({
+            items: Type.Array(
+              Type.Object({
+                status: Type.String({ description: "stored, older (what is held is newer) or rejected" }),
+                device: Type.Optional(Type.String()),
+                faults: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+              }),
+            ),
+          }),
+        },
+      },
+    },
+    async (request) => {
+      const list = inventoriesOf(request.body);
+      const items = [];
+      // Slices, so that a long file neither blocks the loop nor holds the store.
+      for (let at = 0; at < list.length; at += 50) {
+        items.push(...(await deps.inventories.store(list.slice(at, at + 50))));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return { items };
+    },
+  );
+}
+
+function inventoriesOf(body: unknown): readonly unknown[] {
+  if (typeof body !== "string") return Array.isArray(body) ? body : [body];
+  return body.split("\n").flatMap((line, i): unknown[] => {
+    if (line.trim() === "") return [];
+    try {
+      return [JSON.parse(line)];
+    } catch {
+      throw serverErrors.make("input-invalid", { faults: `line ${i + 1} is not JSON` });
+    }
+  });
+}
+
+async function decode(body: Buffer, encoding: string | undefined): Promise<Buffer> {
+  try {
+    if (encoding === undefined || encoding === "identity") return body;
+    if (encoding === "gzip") return await gunzipAsync(body, { maxOutputLength: maxBatchBytes });
+    if (encoding === "zstd" && zstd !== undefined) {
+      const inflate = zstd;
+      return await new Promise((resolve, reject) =>
+        inflate(body, { maxOutputLength: maxBatchBytes }, (error, result) => (error === null ? resolve(result) : reject(error))),
+      );
+    }
+  } catch {
+    throw serverErrors.make("input-invalid", { faults: `the body is not ${encoding}, or larger than ${maxBatchBytes} bytes when unpacked` });
+  }
+  throw serverErrors.make("media-type-unsupported", { type: encoding, supported: zstd === undefined ? "gzip" : "gzip or zstd" });
+}

@@ -1,0 +1,118 @@
+/**
+ * Purpose: one device as it is known: titles as found with their facts, hardware, codes with evidence, licences - put together from what is
+ * stored, for showing and for export as an inventory (contract.md "Inventory").
+ */
+import {
+  titleHashBytes,
+  unpackDetails,
+  unpackMachine,
+  unpackProbes,
+  unpackSection,
+  type Hardware,
+  type RecognizedCode,
+  type ScanError,
+  type Title,
+  type TitleDetail,
+} from "@daicho/protocol";
+import type { Database } from "../../db/database.ts";
+import { readAsserted } from "./commit.ts";
+import { explainCodes, type Deriver } from "./deriver.ts";
+import { headStore } from "./heads.ts";
+import { unpackSorted } from "./pack.ts";
+import type { KnownTitle, Titles } from "./titles.ts";
+
+export interface DeviceFactsView {
+  readonly hostname: string;
+  readonly hardware?: Hardware;
+  readonly software: readonly Title[];
+  readonly codes: readonly RecognizedCode[];
+  readonly licenses: readonly { readonly license: string; readonly count: number; readonly since: string }[];
+  readonly lastSeenAt: string;
+  readonly scannedAt: string;
+  readonly dictionary: number;
+  readonly scan?: { readonly startedAt?: string; readonly durationMs?: number; readonly errors: readonly ScanError[] };
+}
+
+export interface DeviceFacts {
+  factsOf(device: number): Promise<DeviceFactsView | undefined>;
+  /** When each device last reported, milliseconds. */
+  lastSeenOf(devices: readonly number[]): Promise<ReadonlyMap<number, number>>;
+}
+
+export function createDeviceFacts(deps: {
+  readonly db: Database;
+  readonly titles: Titles;
+  readonly deriver: () => Deriver;
+  readonly licensesOf: (device: number) => Promise<readonly { license: string; count: number; since: number }[]>;
+}): DeviceFacts {
+  const { db, titles } = deps;
+  return {
+    lastSeenOf: (devices) => headStore.lastSeen(db.kysely, devices),
+    async factsOf(device) {
+      const head = (await headStore.heads(db.kysely, [device], false)).get(device);
+      const state = (await headStore.states(db.kysely, [device])).get(device);
+      if (head === undefined || state === undefined) return undefined;
+      const ids = unpackSorted(state.titles);
+      const known = await titles.byIds([...ids]);
+      const machine = unpackMachine(state.machine);
+      const hits = unpackProbes(state.probes);
+      const software = withDetails(sortedByHash(ids, titles), known, state.details);
+      const licenses = await deps.licensesOf(device);
+      return {
+        hostname: machine.hostname,
+        ...(machine.hardware !== undefined && { hardware: machine.hardware }),
+        software,
+        codes: explainCodes(deps.deriver(), software, hits, readAsserted(state.asserted)),
+        licenses: licenses.map((l) => ({ ...l, since: new Date(l.since).toISOString() })),
+        lastSeenAt: new Date(head.received_at).toISOString(),
+        scannedAt: new Date(head.scanned_at).toISOString(),
+        dictionary: head.dictionary,
+        ...(state.scan !== null && { scan: readScan(state.scan) }),
+      };
+    },
+  };
+}
+
+/** The details section is parallel to the titles sorted by hash; we keep them sorted by id. */
+function sortedByHash(ids: Uint32Array, titles: Titles): number[] {
+  const keyed = Array.from(ids, (id) => {
+    const hash = Buffer.alloc(titleHashBytes);
+    titles.table.hashOf(id, hash, 0);
+    return { id, hash };
+  });
+  return keyed.sort((a, b) => Buffer.compare(a.hash, b.hash)).map((k) => k.id);
+}
+
+function withDetails(ids: readonly number[], known: ReadonlyMap<number, KnownTitle>, section: Buffer): Title[] {
+  let details: readonly (readonly TitleDetail[])[] = [];
+  try {
+    details = unpackDetails(section, ids.length);
+  } catch {
+    // A device that signs nonsense about its copies still has its titles.
+  }
+  const software: Title[] = [];
+  ids.forEach((id, i) => {
+    const title = known.get(id);
+    if (title === undefined) return;
+    const { id: _, ...identity } = title;
+    for (const copy of details[i] ?? [{}]) software.push({ ...(identity as Title), ...copy });
+  });
+  return software.sort((a, b) => compare(a.name, b.name) || compare(a.version, b.version) || compare(a.source, b.source));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function readScan(section: Buffer): NonNullable<DeviceFactsView["scan"]> {
+  try {
+    const scan = unpackSection(section) as { startedAt?: unknown; durationMs?: unknown; errors?: unknown };
+    return {
+      ...(typeof scan.startedAt === "string" && { startedAt: scan.startedAt }),
+      ...(typeof scan.durationMs === "number" && { durationMs: scan.durationMs }),
+      errors: Array.isArray(scan.errors) ? (scan.errors as ScanError[]) : [],
+    };
+  } catch {
+    return { errors: [] };
+  }
+}
