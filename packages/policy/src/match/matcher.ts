@@ -51,6 +51,10 @@ export interface Firing {
 /** What one evaluation leaves behind; explain.ts reads it. */
 export interface Evaluation {
   readonly firings: readonly Firing[];
+  /** Each once: what is consumed holds in no later rule. */
+  readonly consumed: readonly number[];
+  /** The found codes that count as themselves, in document order. */
+  readonly selfCounting: readonly number[];
   isPresent(id: number): boolean;
   isConsumed(id: number): boolean;
 }
@@ -60,70 +64,63 @@ export function compileRules(policy: LicensePolicy): Matcher {
   const evaluate = createEvaluator(program);
   const { codes: names, selected } = program;
   const nameOf = (id: number): string => names[id] ?? "";
-  const yielded = new Set(program.rules.map((r) => r.yields));
-  const selfRank = new Map(program.selfCounting.map((id, rank) => [id, rank]));
+  const rulesYielding = new Map<number, number>();
+  for (const { yields } of program.rules) rulesYielding.set(yields, (rulesYielding.get(yields) ?? 0) + 1);
+  const isDerived = (id: number): boolean => rulesYielding.has(id);
 
-  function read(codes: readonly string[], evaluation: Evaluation): MatchResult {
+  function read(evaluation: Evaluation): MatchResult {
+    const { firings } = evaluation;
     const licenses: LicenseHit[] = [];
-    const byLicense = new Map<number, Firing[]>();
-    for (const firing of evaluation.firings) {
-      const list = byLicense.get(firing.rule.yields);
-      if (list === undefined) byLicense.set(firing.rule.yields, [firing]);
-      else list.push(firing);
-    }
-    const consumed = new Set<string>();
-    for (const [license, firings] of byLicense) {
-      const terms = new Set<number>();
-      for (const { rule, terms: held } of firings) {
-        for (const id of held) {
-          terms.add(id);
-          if (!rule.shares) consumed.add(nameOf(id));
-        }
+    for (const firing of firings) {
+      const { rule, terms } = firing;
+      const license = rule.yields;
+      if (selected[license] !== true || evaluation.isConsumed(license)) continue;
+      let all: readonly number[] = terms;
+      if (rulesYielding.get(license) !== 1) {
+        const same = firings.filter((f) => f.rule.yields === license);
+        if (same[0] !== firing) continue;
+        all = [...new Set(same.flatMap((f) => f.terms))];
       }
-      const [first] = firings;
-      if (first === undefined || evaluation.isConsumed(license) || selected[license] !== true) continue;
+      const held = all.map(nameOf);
       licenses.push({
         license: nameOf(license),
-        rule: first.rule.index,
-        place: first.rule.place,
-        codes: [...terms].map(nameOf),
-        derivedFrom: originsOf(terms, byLicense).map(nameOf),
+        rule: rule.index,
+        place: rule.place,
+        codes: held,
+        derivedFrom: all.some(isDerived) ? originsOf(all, firings).map(nameOf) : held,
       });
     }
-    const own: number[] = [];
-    for (const code of codes) {
-      const id = program.idOf.get(code);
-      if (id !== undefined && selfRank.has(id) && selected[id] === true && !own.includes(id)) own.push(id);
-    }
-    own.sort((a, b) => (selfRank.get(a) ?? 0) - (selfRank.get(b) ?? 0));
-    for (const id of own) {
+    for (const id of evaluation.selfCounting) {
+      if (selected[id] !== true) continue;
       const license = nameOf(id);
-      licenses.push({ license, rule: null, place: null, codes: [license], derivedFrom: [license] });
+      const codes = [license];
+      licenses.push({ license, rule: null, place: null, codes, derivedFrom: codes });
     }
-    return { licenses, consumed: [...consumed] };
+    return { licenses, consumed: evaluation.consumed.map(nameOf) };
   }
 
   return {
-    licenses: [...yielded, ...program.selfCounting].filter((id) => selected[id] === true).map(nameOf),
-    match: (codes) => read(codes, evaluate(codes)),
+    licenses: [...rulesYielding.keys(), ...program.selfCounting].filter((id) => selected[id] === true).map(nameOf),
+    match: (codes) => read(evaluate(codes)),
     explain(recognized) {
       const codes = recognized.map((c) => c.code);
       const evaluation = evaluate(codes);
-      return explainWith(program, evaluation, read(codes, evaluation), recognized);
+      return explainWith(program, evaluation, read(evaluation), recognized);
     },
   };
 }
 
-function originsOf(terms: ReadonlySet<number>, byLicense: ReadonlyMap<number, readonly Firing[]>): readonly number[] {
+/** Follows derived codes back to the codes they came from, left to right. */
+function originsOf(terms: readonly number[], firings: readonly Firing[]): readonly number[] {
   const origins = new Set<number>();
   const seen = new Set<number>();
   const waiting = [...terms].reverse();
   for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
     if (seen.has(id)) continue;
     seen.add(id);
-    const firings = byLicense.get(id);
-    if (firings === undefined) origins.add(id);
-    else for (const firing of firings) waiting.push(...firing.terms);
+    const from = firings.filter((f) => f.rule.yields === id);
+    if (from.length === 0) origins.add(id);
+    for (const firing of from.reverse()) waiting.push(...[...firing.terms].reverse());
   }
   return [...origins];
 }
@@ -131,6 +128,8 @@ function originsOf(terms: ReadonlySet<number>, byLicense: ReadonlyMap<number, re
 /** Tries the rules that can hold. Generation stamps make clearing the scratch arrays free. */
 function createEvaluator(program: Program): (codes: readonly string[]) => Evaluation {
   const { rules, helps, idOf, unconditional } = program;
+  const countsAsItself = new Uint8Array(program.codes.length);
+  for (const id of program.selfCounting) countsAsItself[id] = 1;
   const size = program.codes.length;
   const presentAt = new Uint32Array(size);
   const consumedAt = new Uint32Array(size);
@@ -188,10 +187,16 @@ function createEvaluator(program: Program): (codes: readonly string[]) => Evalua
       consumedAt.fill(0);
     }
     const firings: Firing[] = [];
+    const consumed: number[] = [];
+    const selfCounting: number[] = [];
     for (const code of codes) {
       const id = idOf.get(code);
-      if (id !== undefined) setPresent(id);
+      if (id === undefined || isPresent(id)) continue;
+      setPresent(id);
+      if (countsAsItself[id] === 1) selfCounting.push(id);
     }
+    // Ids of such codes were given in document order, after those of all rules.
+    selfCounting.sort((a, b) => a - b);
     for (const position of unconditional) pend(position);
     // A rule only ever derives codes for rules behind it, so one pass in order is enough.
     for (let word = 0; word < pending.length; word++) {
@@ -203,10 +208,15 @@ function createEvaluator(program: Program): (codes: readonly string[]) => Evalua
         const terms: number[] = [];
         collect(rule.expression, terms);
         firings.push({ rule, terms });
-        if (!rule.shares) for (const id of terms) consumedAt[id] = generation;
+        if (!rule.shares) {
+          for (const id of terms) {
+            consumedAt[id] = generation;
+            consumed.push(id);
+          }
+        }
         setPresent(rule.yields);
       }
     }
-    return { firings, isPresent, isConsumed };
+    return { firings, consumed, selfCounting, isPresent, isConsumed };
   };
 }

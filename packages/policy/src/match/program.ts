@@ -31,7 +31,7 @@ export interface Program {
   readonly helps: readonly (readonly number[])[];
   /** Positions of the rules that hold on a device with no code at all. */
   readonly unconditional: readonly number[];
-  /** Ids of the codes that count as themselves: no rule mentions them. In document order. */
+  /** Ids of the codes that count as themselves: no rule mentions them. Ascending, which is document order. */
   readonly selfCounting: readonly number[];
   /** Per code: whether it is selected as a licence. */
   readonly selected: readonly boolean[];

@@ -56,7 +56,8 @@ interface Definition {
   readonly version: string | undefined;
   readonly condition: Expression<number>;
   readonly titleOnly: boolean;
-  readonly digest: string;
+  /** The condition, printed. */
+  readonly text: string;
 }
 
 const evidenceLimit = 64;
@@ -98,10 +99,7 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
       if (list !== undefined && list[list.length - 1] !== position) list.push(position);
     });
     if (holds(condition, () => false)) unconditional.push(position);
-    const digest = sha256Hex(
-      canonicalJson({ code: d.code, condition: printCondition(value), version: d.version ?? null }),
-    );
-    const definition = { code: d.code, version: d.version, condition, titleOnly, digest };
+    const definition = { code: d.code, version: d.version, condition, titleOnly, text: printCondition(value) };
     compiled.push(definition);
     if (!byCode.has(d.code)) byCode.set(d.code, definition);
   }
@@ -137,7 +135,10 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
       return [...codes];
     },
     titleAnswerable: (code) => byCode.get(code)?.titleOnly ?? false,
-    definitionDigest: (code) => byCode.get(code)?.digest,
+    definitionDigest(code) {
+      const d = byCode.get(code);
+      return d && sha256Hex(canonicalJson({ code, condition: d.text, version: d.version ?? null }));
+    },
     recognizeInventory({ titles, hits = [] }) {
       const satisfiedBy = new Map<number, Title[]>();
       for (const title of titles) {

@@ -50,7 +50,6 @@ interface TrieNode {
 const managers: ReadonlySet<string> = new Set(packageManagers);
 const anySource = (): boolean => true;
 const none: readonly number[] = [];
-const pieceLength = 3;
 
 /** Takes all probes of a dictionary and answers with their indexes; machine probes are passed over. */
 export function createTitleMatcher(probes: readonly Probe[]): TitleMatcher {
@@ -59,8 +58,7 @@ export function createTitleMatcher(probes: readonly Probe[]): TitleMatcher {
   const byPublisher = new Map<string, TitleProbe[]>();
   const byPrefix: TrieNode = { next: undefined, probes: undefined };
   const bySuffix: TrieNode = { next: undefined, probes: undefined };
-  /** Pieces of 1, 2 and 3 characters from the middle of globs. */
-  const byPiece: Map<string, TitleProbe[]>[] = [new Map(), new Map(), new Map()];
+  const byPiece = createPieceIndex();
   const anywhere: TitleProbe[] = [];
 
   for (const [index, probe] of probes.entries()) if (probe.kind === "title") hang(probe, compileProbe(probe, index));
@@ -82,9 +80,7 @@ export function createTitleMatcher(probes: readonly Probe[]): TitleMatcher {
     if (glob !== undefined && glob.suffix !== "") return hangInTrie(bySuffix, reversed(glob.suffix), compiled);
     const publisher = exact("publisher");
     if (publisher !== undefined) return push(byPublisher, publisher, compiled);
-    const piece = glob?.inner.slice(0, pieceLength) ?? "";
-    const pieces = byPiece[piece.length - 1];
-    if (pieces !== undefined) return push(pieces, piece, compiled);
+    if (glob !== undefined && byPiece.add(glob.inner, compiled)) return;
     anywhere.push(compiled);
   }
 
@@ -94,8 +90,7 @@ export function createTitleMatcher(probes: readonly Probe[]): TitleMatcher {
     publisher: undefined,
     identifier: undefined,
   };
-  const hasPieces = byPiece.map((pieces) => pieces.size > 0);
-  const hasAnyPiece = hasPieces.includes(true);
+  byPiece.build();
 
   return (title) => {
     view.title = title;
@@ -117,12 +112,7 @@ export function createTitleMatcher(probes: readonly Probe[]): TitleMatcher {
       if (node.probes !== undefined) tryAll(node.probes);
       node = i >= 0 ? node.next?.get(name.charCodeAt(i)) : undefined;
     }
-    if (hasAnyPiece) {
-      for (let length = 1; length <= pieceLength; length++) {
-        if (hasPieces[length - 1] !== true) continue;
-        for (let i = 0; i + length <= name.length; i++) tryAll(byPiece[length - 1]?.get(name.slice(i, i + length)));
-      }
-    }
+    byPiece.eachCandidates(name, tryAll);
     if (byIdentifier.size > 0 && title.identifier !== undefined) tryAll(byIdentifier.get(identifierOf(view)));
     if (byPublisher.size > 0 && title.publisher !== undefined) tryAll(byPublisher.get(publisherOf(view)));
     tryAll(anywhere);
@@ -205,6 +195,65 @@ function hangInTrie(root: TrieNode, key: string, probe: TitleProbe): void {
     node = next;
   }
   (node.probes ??= []).push(probe);
+}
+
+const pieceLength = 3;
+const filterSize = 8192;
+
+interface PieceIndex {
+  /** False when the text is too short to be found by a piece of it. */
+  add(text: string, probe: TitleProbe): boolean;
+  build(): void;
+  eachCandidates(name: string, visit: (candidates: readonly TitleProbe[]) => void): void;
+}
+
+/**
+ * Finds globs by a piece of three characters of their literal middle, the one that the fewest globs have. A piece is a
+ * hash: two that collide cost a test that fails, nothing else. A small table tells most names' pieces apart at once.
+ */
+function createPieceIndex(): PieceIndex {
+  const waiting: { readonly text: string; readonly probe: TitleProbe }[] = [];
+  const byHash = new Map<number, TitleProbe[]>();
+  const filter = new Uint8Array(filterSize);
+  const hashAt = (text: string, i: number): number =>
+    (Math.imul(Math.imul(text.charCodeAt(i), 0x2f0b) + text.charCodeAt(i + 1), 0x2f0b) + text.charCodeAt(i + 2)) | 0;
+  const slotOfHash = (hash: number): number => (Math.imul(hash, 0x9e3779b1) >>> 16) & (filterSize - 1);
+  return {
+    add(text, probe) {
+      if (text.length < pieceLength) return false;
+      waiting.push({ text, probe });
+      return true;
+    },
+    build() {
+      const frequency = new Map<number, number>();
+      for (const { text } of waiting) {
+        for (let i = 0; i + pieceLength <= text.length; i++) {
+          const hash = hashAt(text, i);
+          frequency.set(hash, (frequency.get(hash) ?? 0) + 1);
+        }
+      }
+      for (const { text, probe } of waiting) {
+        let rarest = hashAt(text, 0);
+        for (let i = 1; i + pieceLength <= text.length; i++) {
+          const hash = hashAt(text, i);
+          if ((frequency.get(hash) ?? 0) < (frequency.get(rarest) ?? 0)) rarest = hash;
+        }
+        filter[slotOfHash(rarest)] = 1;
+        const list = byHash.get(rarest);
+        if (list === undefined) byHash.set(rarest, [probe]);
+        else list.push(probe);
+      }
+    },
+    eachCandidates(name, visit) {
+      if (byHash.size === 0) return;
+      for (let i = 0; i + pieceLength <= name.length; i++) {
+        const hash = hashAt(name, i);
+        if (filter[slotOfHash(hash)] === 0) continue;
+        const candidates = byHash.get(hash);
+        if (candidates !== undefined) visit(candidates);
+      }
+    },
+  };
 }
 
 function reversed(text: string): string {
