@@ -10,7 +10,8 @@ import type { DeviceDirectory } from "../../ports.ts";
 import { headStore } from "../inventory/heads.ts";
 
 /** Serial numbers that firmware vendors leave unset; they identify nothing. */
-const junkSerials = /^(|0+|1+|f+|x+|-+|\.+|none|n\/a|na|null|unknown|default string|system serial number|to be filled by o\.?e\.?m\.?|not (specified|applicable|available)|invalid|empty|123456789?0?|chassis serial number|serial number)$/i;
+const junkSerials =
+  /^(|0+|1+|f+|x+|-+|\.+|none|n\/a|na|null|unknown|default string|system serial number|to be filled by o\.?e\.?m\.?|not (specified|applicable|available)|invalid|empty|123456789?0?|chassis serial number|serial number)$/i;
 
 export function usableSerial(serial: string | undefined): string | undefined {
   const text = serial?.trim();
@@ -18,7 +19,11 @@ export function usableSerial(serial: string | undefined): string | undefined {
 }
 
 export function createAgentEnrollment(deps: { readonly clock: Clock; readonly devices: DeviceDirectory }) {
-  return async (trx: Trx, request: EnrollRequest, token: { readonly id: string; readonly department: string | null }): Promise<void> => {
+  return async (
+    trx: Trx,
+    request: EnrollRequest,
+    token: { readonly id: string; readonly department: string | null },
+  ): Promise<void> => {
     const id = keyIdOf(request.publicKey);
     if ((await headStore.identities(trx, [id])).length > 0) return;
     const serial = usableSerial(request.evidence?.serial);

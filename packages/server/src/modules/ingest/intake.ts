@@ -41,7 +41,11 @@ export interface IntakeDeps {
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
   readonly limits: { readonly queue: number; readonly group: number };
-  readonly onCommit?: (event: { readonly results: readonly ReportResult[]; readonly milliseconds: number; readonly countsChanged: boolean }) => void;
+  readonly onCommit?: (event: {
+    readonly results: readonly ReportResult[];
+    readonly milliseconds: number;
+    readonly countsChanged: boolean;
+  }) => void;
 }
 
 interface Job {
@@ -103,7 +107,9 @@ export function createIntake(deps: IntakeDeps): Intake {
     const deriver = deps.deriver();
     const ids = [...new Set(reports.map((r) => r.sender.device))].sort((a, b) => a - b);
     const heads = await headStore.heads(trx, ids, db.dialect === "postgres");
-    const identities = new Map((await headStore.identities(trx, [...new Set(reports.map((r) => r.sender.id))])).map((row) => [row.id, row]));
+    const identities = new Map(
+      (await headStore.identities(trx, [...new Set(reports.map((r) => r.sender.id))])).map((row) => [row.id, row]),
+    );
     const needState = [...new Set(reports.filter((r) => r.header.kind !== "heartbeat").map((r) => r.sender.device))];
     const states = await headStore.states(trx, needState);
 
@@ -172,7 +178,13 @@ export function createIntake(deps: IntakeDeps): Intake {
     identity: IdentityRow,
     now: number,
   ): Promise<ReportResult | undefined> => {
-    const given = { epoch: header.epoch, seq: header.seq, state: header.state, madeAt, evidence: header.evidence ?? null };
+    const given = {
+      epoch: header.epoch,
+      seq: header.seq,
+      state: header.state,
+      madeAt,
+      evidence: header.evidence ?? null,
+    };
     const digest = head?.digest.toString("hex");
     // An imported inventory has no order in common with the device's own reports; the digest alone tells whether it fits.
     const held =
@@ -232,7 +244,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   };
 }
 
-type Applied = { readonly ok: true; readonly change: StateChange } | { readonly ok: false; readonly result: ReportResult };
+type Applied =
+  { readonly ok: true; readonly change: StateChange } | { readonly ok: false; readonly result: ReportResult };
 
 /** The state after a full report or a delta; checked against the digest the device signed. */
 function applyReport(report: ReceivedReport, before: StateRow | undefined, titles: Titles): Applied {

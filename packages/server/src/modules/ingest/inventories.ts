@@ -40,7 +40,10 @@ export function createInventoryImport(deps: {
   readonly titles: Titles;
   readonly index: TitleIndex;
   readonly devices: DeviceDirectory;
-  readonly deviceIds: (trx: import("../../db/database.ts").Trx, devices: readonly number[]) => Promise<ReadonlyMap<number, string>>;
+  readonly deviceIds: (
+    trx: import("../../db/database.ts").Trx,
+    devices: readonly number[],
+  ) => Promise<ReadonlyMap<number, string>>;
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
   readonly onChange: () => void;
@@ -52,7 +55,11 @@ export function createInventoryImport(deps: {
       const packed = checked.map((c) => {
         if (!c.ok) return undefined;
         const hits = hitsOf(c.value);
-        return { inventory: c.value, hits, ...packState(c.value.software, hits, machineOf(c.value, c.value.scan?.dictionaryVersion ?? 0)) };
+        return {
+          inventory: c.value,
+          hits,
+          ...packState(c.value.software, hits, machineOf(c.value, c.value.scan?.dictionaryVersion ?? 0)),
+        };
       });
       const texts = packed.flatMap((p) => (p === undefined ? [] : [...p.texts.values()]));
       const bad = packed.map((p) => p !== undefined && titles.readTexts([...p.texts.values()]) === undefined);
@@ -66,7 +73,8 @@ export function createInventoryImport(deps: {
         for (const [i, one] of packed.entries()) {
           const validity = checked[i];
           if (one === undefined || bad[i] === true) {
-            const faults = validity?.ok === false ? validity.faults : [{ path: "/software", message: "a title contains U+0000" }];
+            const faults =
+              validity?.ok === false ? validity.faults : [{ path: "/software", message: "a title contains U+0000" }];
             results.push({ status: "rejected", faults });
             continue;
           }
@@ -114,7 +122,10 @@ export function createInventoryImport(deps: {
                 ids,
                 ...difference(before === undefined ? new Uint32Array(0) : unpackSorted(before.titles), ids),
                 first: before === undefined,
-                named: { hostname: inventory.device.hostname, ...(hardwareSerial !== undefined && { serial: hardwareSerial }) },
+                named: {
+                  hostname: inventory.device.hostname,
+                  ...(hardwareSerial !== undefined && { serial: hardwareSerial }),
+                },
                 state: {
                   device,
                   titles: packSorted(ids),
@@ -130,7 +141,9 @@ export function createInventoryImport(deps: {
           results.push({ status: "stored", ordinal: device });
         }
         const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changes.values()], now);
-        const names = await deps.deviceIds(trx, [...new Set(results.flatMap((r) => (r.ordinal === undefined ? [] : [r.ordinal])))]);
+        const names = await deps.deviceIds(trx, [
+          ...new Set(results.flatMap((r) => (r.ordinal === undefined ? [] : [r.ordinal]))),
+        ]);
         return {
           notes: committed.notes,
           results: results.map(({ ordinal, ...rest }): ImportResult => {
@@ -156,7 +169,12 @@ function hitsOf(inventory: Inventory): ProbeHit[] {
 }
 
 /** Codes the inventory states that its own facts do not yield under the present dictionary. */
-function assertedCodes(inventory: Inventory, deriver: Deriver, ids: Uint32Array, hits: readonly ProbeHit[]): AssertedCode[] {
+function assertedCodes(
+  inventory: Inventory,
+  deriver: Deriver,
+  ids: Uint32Array,
+  hits: readonly ProbeHit[],
+): AssertedCode[] {
   if (inventory.codes === undefined) return [];
   const derived = new Set(deriver.codes({ titles: ids, hits, asserted: [] }));
   return [...new Set(inventory.codes.map((c) => c.code))]
@@ -167,7 +185,11 @@ function assertedCodes(inventory: Inventory, deriver: Deriver, ids: Uint32Array,
 /** A machine without an id is known again by its host name and hardware. */
 function anonymousId(inventory: Inventory): string {
   const hardware = inventory.hardware;
-  const text = JSON.stringify([inventory.device.hostname, inventory.device.serial ?? hardware?.serial ?? null, hardware?.uuid ?? null]);
+  const text = JSON.stringify([
+    inventory.device.hostname,
+    inventory.device.serial ?? hardware?.serial ?? null,
+    hardware?.uuid ?? null,
+  ]);
   return `i-${createHash("sha256").update(text).digest("hex").slice(0, 30)}`;
 }
 

@@ -4,7 +4,14 @@ import { orderOf, type GivenOrder, type HeldOrder } from "./order.ts";
 
 const digest = "a".repeat(64);
 const held: HeldOrder = { epoch: 5, seq: 10, digest, madeAt: 1000, evidence: "E1" };
-const given = (over: Partial<GivenOrder>): GivenOrder => ({ epoch: 5, seq: 11, state: digest, madeAt: 2000, evidence: "E1", ...over });
+const given = (over: Partial<GivenOrder>): GivenOrder => ({
+  epoch: 5,
+  seq: 11,
+  state: digest,
+  madeAt: 2000,
+  evidence: "E1",
+  ...over,
+});
 const identity = { firstEvidence: "E1", forked: false };
 
 describe("report order (domain §5.1, design: delivery and clones)", () => {
@@ -36,9 +43,14 @@ describe("report order (domain §5.1, design: delivery and clones)", () => {
 
   it("replaying any earlier report, in any order, changes nothing", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 10 }), fc.integer({ min: 0, max: 1000 }), (epoch, seq, madeAt) => {
-        expect(["again", "older"]).toContain(orderOf(given({ epoch, seq, madeAt }), held, identity));
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 10 }),
+        fc.integer({ min: 0, max: 1000 }),
+        (epoch, seq, madeAt) => {
+          expect(["again", "older"]).toContain(orderOf(given({ epoch, seq, madeAt }), held, identity));
+        },
+      ),
     );
   });
 });

@@ -39,7 +39,13 @@ export function orderOf(
   if (held === undefined) return "newer";
   const newer = given.epoch > held.epoch || (given.epoch === held.epoch && given.seq > held.seq);
   if (newer) return "newer";
-  if (given.epoch === held.epoch && given.seq === held.seq && given.state === held.digest && given.madeAt === held.madeAt) return "again";
+  if (
+    given.epoch === held.epoch &&
+    given.seq === held.seq &&
+    given.state === held.digest &&
+    given.madeAt === held.madeAt
+  )
+    return "again";
   if (given.madeAt <= held.madeAt) return "older";
   return elsewhere && held.evidence !== given.evidence ? "clone" : "behind";
 }

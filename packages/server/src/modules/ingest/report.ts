@@ -48,9 +48,13 @@ export function rejected(code: string, message: string): ReportResult {
 }
 
 /** The header of an envelope, before anything is known of its sender. */
-export function openReport(bytes: Buffer): { readonly ok: true; readonly envelope: Envelope } | { readonly ok: false; readonly result: ReportResult } {
+export function openReport(
+  bytes: Buffer,
+): { readonly ok: true; readonly envelope: Envelope } | { readonly ok: false; readonly result: ReportResult } {
   const opened = openEnvelope(bytes);
-  return opened.ok ? opened : { ok: false, result: rejected(opened.refusal, "the envelope is damaged or of another version") };
+  return opened.ok
+    ? opened
+    : { ok: false, result: rejected(opened.refusal, "the envelope is damaged or of another version") };
 }
 
 /** Checks signature and content. Never throws, whatever the bytes are. */
@@ -60,11 +64,13 @@ export function readReport(
   titles: Pick<Titles, "readTexts">,
 ): { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult } {
   if (sender === undefined) return fail("device-unknown", "no device with this id is enrolled here");
-  if (!verifyEnvelope(envelope, sender.key)) return fail("signature-invalid", "the report was altered or signed by another key");
+  if (!verifyEnvelope(envelope, sender.key))
+    return fail("signature-invalid", "the report was altered or signed by another key");
   const { header } = envelope;
   const madeAt = Date.parse(header.at);
   const scannedAt = header.scannedAt === undefined ? madeAt : Date.parse(header.scannedAt);
-  if (!Number.isFinite(madeAt) || !Number.isFinite(scannedAt)) return fail("report-malformed", "its times are not RFC 3339");
+  if (!Number.isFinite(madeAt) || !Number.isFinite(scannedAt))
+    return fail("report-malformed", "its times are not RFC 3339");
   const sections = unpackSections(envelope.body);
   if (sections === undefined) return fail("report-malformed", "its body is no run of sections");
   const empty = Buffer.alloc(0);

@@ -16,7 +16,8 @@ import type { Intake } from "./intake.ts";
 
 const gunzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gunzip);
 // Node 22.15 and later; without it zstd is refused with the encodings that are understood.
-const zstd = (zlib as { zstdDecompress?: (b: Uint8Array, o: object, cb: (e: Error | null, r: Buffer) => void) => void }).zstdDecompress;
+const zstd = (zlib as { zstdDecompress?: (b: Uint8Array, o: object, cb: (e: Error | null, r: Buffer) => void) => void })
+  .zstdDecompress;
 
 export function ingestRoutes(
   app: FastifyInstance,
@@ -31,8 +32,14 @@ export function ingestRoutes(
 ): void {
   const { authorize } = deps;
   for (const type of [reportsContentType, "application/octet-stream"])
-    app.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: maxBatchBytes }, (_request, body, done) => done(null, body));
-  app.addContentTypeParser("application/x-ndjson", { parseAs: "string", bodyLimit: 64 * 1024 * 1024 }, (_request, body, done) => done(null, body));
+    app.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: maxBatchBytes }, (_request, body, done) =>
+      done(null, body),
+    );
+  app.addContentTypeParser(
+    "application/x-ndjson",
+    { parseAs: "string", bodyLimit: 64 * 1024 * 1024 },
+    (_request, body, done) => done(null, body),
+  );
 
   app.post<{ Body: Buffer }>(
     "/ingest/v1/reports",
@@ -42,10 +49,14 @@ export function ingestRoutes(
     },
     async (request) => {
       if (!Buffer.isBuffer(request.body))
-        throw serverErrors.make("media-type-unsupported", { type: request.headers["content-type"] ?? "(none)", supported: reportsContentType });
+        throw serverErrors.make("media-type-unsupported", {
+          type: request.headers["content-type"] ?? "(none)",
+          supported: reportsContentType,
+        });
       const bytes = await decode(request.body, request.headers["content-encoding"]);
       const envelopes = unpackBatch(bytes);
-      if (envelopes === undefined) throw serverErrors.make("input-invalid", { faults: "the batch is torn or holds too many envelopes" });
+      if (envelopes === undefined)
+        throw serverErrors.make("input-invalid", { faults: "the batch is torn or holds too many envelopes" });
       const results = await deps.intake.submit(envelopes);
       return { results, dictionary: deps.dictionary(), time: new Date(deps.clock.now()).toISOString() };
     },
@@ -115,11 +126,18 @@ async function decode(body: Buffer, encoding: string | undefined): Promise<Buffe
     if (encoding === "zstd" && zstd !== undefined) {
       const inflate = zstd;
       return await new Promise((resolve, reject) =>
-        inflate(body, { maxOutputLength: maxBatchBytes }, (error, result) => (error === null ? resolve(result) : reject(error))),
+        inflate(body, { maxOutputLength: maxBatchBytes }, (error, result) =>
+          error === null ? resolve(result) : reject(error),
+        ),
       );
     }
   } catch {
-    throw serverErrors.make("input-invalid", { faults: `the body is not ${encoding}, or larger than ${maxBatchBytes} bytes when unpacked` });
+    throw serverErrors.make("input-invalid", {
+      faults: `the body is not ${encoding}, or larger than ${maxBatchBytes} bytes when unpacked`,
+    });
   }
-  throw serverErrors.make("media-type-unsupported", { type: encoding, supported: zstd === undefined ? "gzip" : "gzip or zstd" });
+  throw serverErrors.make("media-type-unsupported", {
+    type: encoding,
+    supported: zstd === undefined ? "gzip" : "gzip or zstd",
+  });
 }

@@ -28,13 +28,23 @@ export interface DeviceChange {
 
 export interface Committed {
   /** For the title index, after the commit. */
-  readonly notes: readonly { readonly change: number; readonly device: number; readonly added: ArrayLike<number>; readonly removed: ArrayLike<number> }[];
+  readonly notes: readonly {
+    readonly change: number;
+    readonly device: number;
+    readonly added: ArrayLike<number>;
+    readonly removed: ArrayLike<number>;
+  }[];
   readonly countsChanged: boolean;
 }
 
 export async function writeDeviceChanges(
   trx: Trx,
-  deps: { readonly db: Database; readonly devices: DeviceDirectory; readonly repository: UsageRepository; readonly deriver: Deriver },
+  deps: {
+    readonly db: Database;
+    readonly devices: DeviceDirectory;
+    readonly repository: UsageRepository;
+    readonly deriver: Deriver;
+  },
   changes: readonly DeviceChange[],
   now: number,
 ): Promise<Committed> {
@@ -46,7 +56,8 @@ export async function writeDeviceChanges(
   for (const { head, states } of changes) {
     for (const change of states) {
       const differs = change.added.length + change.removed.length > 0;
-      if (change.first || differs) log.push({ device: head.device, at: now, change: packChange(change.first ? "first" : change) });
+      if (change.first || differs)
+        log.push({ device: head.device, at: now, change: packChange(change.first ? "first" : change) });
       if (differs) notes.push({ device: head.device, added: change.added, removed: change.removed });
     }
     const named = states.findLast((s) => s.named !== undefined)?.named;
@@ -54,9 +65,17 @@ export async function writeDeviceChanges(
     const newest = states.at(-1);
     if (newest !== undefined) last.push(newest);
   }
-  await headStore.upsertStates(db, trx, last.map((change) => change.state));
+  await headStore.upsertStates(
+    db,
+    trx,
+    last.map((change) => change.state),
+  );
   await headStore.insertChanges(db, trx, log);
-  await headStore.insertHeads(db, trx, changes.map((change) => change.head));
+  await headStore.insertHeads(
+    db,
+    trx,
+    changes.map((change) => change.head),
+  );
   if (names.length > 0) await deps.devices.renameHosts(trx, names);
   const { changed } =
     last.length === 0
@@ -71,7 +90,11 @@ export async function writeDeviceChanges(
 }
 
 /** The licences of a stored state under a policy. */
-export function deriveLicenses(deriver: Deriver, state: StateRow, ids = unpackSorted(state.titles)): readonly DerivedLicense[] {
+export function deriveLicenses(
+  deriver: Deriver,
+  state: StateRow,
+  ids = unpackSorted(state.titles),
+): readonly DerivedLicense[] {
   return deriver.licensesOf({
     titles: ids,
     hits: unpackProbes(state.probes),

@@ -63,13 +63,18 @@ export async function createDerivation(deps: {
   const deriveStale = async (): Promise<number> => {
     const deriver = current;
     let count = 0;
-    for (let after = 0; !stopped && deriver === current; ) {
-      const stale = (await headStore.stale(db.kysely, deriver.generation, after, sliceDevices)).map((row) => row.device);
+    for (let after = 0; !stopped && deriver === current;) {
+      const stale = (await headStore.stale(db.kysely, deriver.generation, after, sliceDevices)).map(
+        (row) => row.device,
+      );
       if (stale.length === 0) break;
       const { changed } = await db.transaction(async (trx) => {
         await lockHeads(db, trx, stale);
         const states = await headStore.states(trx, stale);
-        const changes = [...states.values()].map((state) => ({ device: state.device, licenses: deriveLicenses(deriver, state) }));
+        const changes = [...states.values()].map((state) => ({
+          device: state.device,
+          licenses: deriveLicenses(deriver, state),
+        }));
         const result = await deps.repository.record(trx, changes, clock.now());
         await headStore.setGeneration(db, trx, stale, deriver.generation);
         return result;

@@ -123,7 +123,12 @@ function licenseInfos(matcher: Matcher, policy: LicensePolicy): readonly License
 }
 
 /** Codes with their evidence, for showing a device: the same facts, told at length. */
-export function explainCodes(deriver: Deriver, titles: readonly Title[], hits: readonly ProbeHit[], asserted: readonly AssertedCode[]): RecognizedCode[] {
+export function explainCodes(
+  deriver: Deriver,
+  titles: readonly Title[],
+  hits: readonly ProbeHit[],
+  asserted: readonly AssertedCode[],
+): RecognizedCode[] {
   const codes = deriver.recognizer.recognizeInventory({ titles, hits });
   const known = new Set(codes.map((c) => c.code));
   for (const { code, definition } of asserted)

@@ -97,7 +97,9 @@ function withDetails(ids: readonly number[], known: ReadonlyMap<number, KnownTit
     const { id: _, ...identity } = title;
     for (const copy of details[i] ?? [{}]) software.push({ ...(identity as Title), ...copy });
   });
-  return software.sort((a, b) => compare(a.name, b.name) || compare(a.version, b.version) || compare(a.source, b.source));
+  return software.sort(
+    (a, b) => compare(a.name, b.name) || compare(a.version, b.version) || compare(a.source, b.source),
+  );
 }
 
 function compare(a: string, b: string): number {

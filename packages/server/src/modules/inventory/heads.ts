@@ -112,9 +112,24 @@ export const headStore = {
       trx,
       {
         table: "inv_states",
-        columns: [integer("device"), blob("titles"), blob("details"), blob("probes"), blob("machine"), blob("scan"), text("asserted")],
+        columns: [
+          integer("device"),
+          blob("titles"),
+          blob("details"),
+          blob("probes"),
+          blob("machine"),
+          blob("scan"),
+          text("asserted"),
+        ],
         conflict: ["device"],
-        update: { titles: "replace", details: "replace", probes: "replace", machine: "replace", scan: "replace", asserted: "replace" },
+        update: {
+          titles: "replace",
+          details: "replace",
+          probes: "replace",
+          machine: "replace",
+          scan: "replace",
+          asserted: "replace",
+        },
       },
       rows.map((r) => [r.device, r.titles, r.details, r.probes, r.machine, r.scan, r.asserted]),
     ),
@@ -127,12 +142,17 @@ export const headStore = {
     ),
 
   async lastChange(db: Db): Promise<number> {
-    const row = await db.selectFrom("inv_changes").select((eb) => eb.fn.max("id").as("id")).executeTakeFirst();
+    const row = await db
+      .selectFrom("inv_changes")
+      .select((eb) => eb.fn.max("id").as("id"))
+      .executeTakeFirst();
     return row?.id ?? 0;
   },
 
   identities: (db: Db, ids: readonly string[]) =>
-    ids.length === 0 ? Promise.resolve([]) : db.selectFrom("inv_identities").selectAll().where("id", "in", ids).execute(),
+    ids.length === 0
+      ? Promise.resolve([])
+      : db.selectFrom("inv_identities").selectAll().where("id", "in", ids).execute(),
 
   identityOfDevice: (db: Db, device: number) =>
     db.selectFrom("inv_identities").selectAll().where("device", "=", device).executeTakeFirst(),
@@ -140,7 +160,12 @@ export const headStore = {
   insertIdentity: (db: Db, row: IdentityRow) => db.insertInto("inv_identities").values(row).execute(),
 
   setFirstEvidence: (db: Db, id: string, evidence: string) =>
-    db.updateTable("inv_identities").set({ first_evidence: evidence }).where("id", "=", id).where("first_evidence", "is", null).execute(),
+    db
+      .updateTable("inv_identities")
+      .set({ first_evidence: evidence })
+      .where("id", "=", id)
+      .where("first_evidence", "is", null)
+      .execute(),
 
   setForked: (db: Db, id: string, at: number) =>
     db.updateTable("inv_identities").set({ forked_at: at }).where("id", "=", id).execute(),
@@ -156,7 +181,11 @@ export const headStore = {
 
   async lastSeen(db: Db, devices: readonly number[]): Promise<Map<number, number>> {
     if (devices.length === 0) return new Map();
-    const rows = await db.selectFrom("inv_heads").select(["device", "received_at"]).where("device", "in", devices).execute();
+    const rows = await db
+      .selectFrom("inv_heads")
+      .select(["device", "received_at"])
+      .where("device", "in", devices)
+      .execute();
     return new Map(rows.map((row) => [row.device, row.received_at]));
   },
 };

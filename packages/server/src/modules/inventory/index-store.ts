@@ -18,7 +18,11 @@ export const indexStore = {
     return out;
   },
 
-  async write(db: Database, trx: Trx, rows: readonly { title: number; chunk: number; container: Buffer | undefined }[]): Promise<void> {
+  async write(
+    db: Database,
+    trx: Trx,
+    rows: readonly { title: number; chunk: number; container: Buffer | undefined }[],
+  ): Promise<void> {
     await db.bulk.insert(
       trx,
       {
@@ -61,19 +65,38 @@ export const indexStore = {
     ),
 
   changesAfter: (db: Db, id: number, limit: number) =>
-    db.selectFrom("inv_changes").select(["id", "device", "change"]).where("id", ">", id).orderBy("id").limit(limit).execute(),
+    db
+      .selectFrom("inv_changes")
+      .select(["id", "device", "change"])
+      .where("id", ">", id)
+      .orderBy("id")
+      .limit(limit)
+      .execute(),
 
   async lastChange(db: Db): Promise<number> {
-    const row = await db.selectFrom("inv_changes").select((eb) => eb.fn.max("id").as("id")).executeTakeFirst();
+    const row = await db
+      .selectFrom("inv_changes")
+      .select((eb) => eb.fn.max("id").as("id"))
+      .executeTakeFirst();
     return row?.id ?? 0;
   },
 
   states: (db: Db, after: number, limit: number) =>
-    db.selectFrom("inv_states").select(["device", "titles"]).where("device", ">", after).orderBy("device").limit(limit).execute(),
+    db
+      .selectFrom("inv_states")
+      .select(["device", "titles"])
+      .where("device", ">", after)
+      .orderBy("device")
+      .limit(limit)
+      .execute(),
 
   async titlesOf(db: Db, devices: readonly number[]): Promise<Map<number, Buffer>> {
     if (devices.length === 0) return new Map();
-    const rows = await db.selectFrom("inv_states").select(["device", "titles"]).where("device", "in", devices).execute();
+    const rows = await db
+      .selectFrom("inv_states")
+      .select(["device", "titles"])
+      .where("device", "in", devices)
+      .execute();
     return new Map(rows.map((row) => [row.device, row.titles]));
   },
 };

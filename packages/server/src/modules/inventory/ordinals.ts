@@ -18,7 +18,9 @@ export function* members(container: Uint8Array): Generator<number> {
         bits &= bits - 1;
       }
     }
-  } else for (let at = 1; at + 1 < container.length; at += 2) yield (container[at] as number) | ((container[at + 1] as number) << 8);
+  } else
+    for (let at = 1; at + 1 < container.length; at += 2)
+      yield (container[at] as number) | ((container[at + 1] as number) << 8);
 }
 
 export function containerSize(container: Uint8Array): number {
@@ -29,10 +31,14 @@ export function containerSize(container: Uint8Array): number {
 }
 
 /** Applies (offset → present?) to a container; undefined where the result is empty. */
-export function changeContainer(container: Uint8Array | undefined, changes: ReadonlyMap<number, boolean>): Buffer | undefined {
+export function changeContainer(
+  container: Uint8Array | undefined,
+  changes: ReadonlyMap<number, boolean>,
+): Buffer | undefined {
   const bits = new Uint8Array(bitmapBytes);
   if (container?.[0] === 1) bits.set(container.subarray(1));
-  else if (container !== undefined) for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+  else if (container !== undefined)
+    for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
   for (const [offset, present] of changes) {
     const byte = bits[offset >> 3] as number;
     bits[offset >> 3] = present ? byte | (1 << (offset & 7)) : byte & ~(1 << (offset & 7));

@@ -67,7 +67,9 @@ export function difference(from: Uint32Array, to: Uint32Array): { added: number[
 
 /** `from` without `removed`, with `added`; undefined where they do not fit (removes what is not there, adds what is). */
 export function applyDifference(from: Uint32Array, added: Uint32Array, removed: Uint32Array): Uint32Array | undefined {
-  const out = new Uint32Array(from.length + added.length - removed.length < 0 ? 0 : from.length + added.length - removed.length);
+  const out = new Uint32Array(
+    from.length + added.length - removed.length < 0 ? 0 : from.length + added.length - removed.length,
+  );
   let n = 0;
   let a = 0;
   let r = 0;
@@ -86,9 +88,12 @@ export function applyDifference(from: Uint32Array, added: Uint32Array, removed: 
  * A change of a device's titles, for the append-only log: byte 0 = the device's first inventory (its titles are in its state), byte 1 = lists
  * of ids added and removed, each as varint length + packed ids.
  */
-export type TitleChange = { readonly first: true } | { readonly first: false; readonly added: Uint32Array; readonly removed: Uint32Array };
+export type TitleChange =
+  { readonly first: true } | { readonly first: false; readonly added: Uint32Array; readonly removed: Uint32Array };
 
-export function packChange(change: { readonly added: ArrayLike<number>; readonly removed: ArrayLike<number> } | "first"): Buffer {
+export function packChange(
+  change: { readonly added: ArrayLike<number>; readonly removed: ArrayLike<number> } | "first",
+): Buffer {
   if (change === "first") return Buffer.of(0);
   const added = packSorted(change.added);
   const head = Buffer.alloc(6);
@@ -106,5 +111,9 @@ export function unpackChange(bytes: Buffer): TitleChange {
     length += (byte & 0x7f) * factor;
     if ((byte & 0x80) === 0) break;
   }
-  return { first: false, added: unpackSorted(bytes.subarray(at, at + length)), removed: unpackSorted(bytes.subarray(at + length)) };
+  return {
+    first: false,
+    added: unpackSorted(bytes.subarray(at, at + length)),
+    removed: unpackSorted(bytes.subarray(at + length)),
+  };
 }

@@ -15,9 +15,12 @@ export interface TitleIndex {
   /** After the commit of change `id`: the device's titles changed so. */
   note(change: number, device: number, added: ArrayLike<number>, removed: ArrayLike<number>): void;
   /** Devices that have any of the titles, ascending, from `after` on, at most `limit`; and how many there are in all. */
-  devices(titles: readonly number[], options?: { readonly after?: number; readonly limit?: number; readonly filter?: (device: number) => boolean }): Promise<{ count: number; devices: number[] }>;
-  /** How many devices have each title (for rankings). */
-  count(title: number): Promise<number>;
+  devices(
+    titles: readonly number[],
+    options?: { readonly after?: number; readonly limit?: number; readonly filter?: (device: number) => boolean },
+  ): Promise<{ count: number; devices: number[] }>;
+  /** How many devices have each of the titles. */
+  counts(titles: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Merges the whole tail now. */
   flush(): Promise<void>;
   /** Throws the postings away and makes them again from the devices' states. */
@@ -30,7 +33,12 @@ const mark = "postings";
 const tailLimit = 2_000_000;
 const sliceTitles = 100;
 
-export async function createTitleIndex(deps: { readonly db: Database; readonly clock: Clock; readonly log: Log; readonly idleMs?: number }): Promise<TitleIndex> {
+export async function createTitleIndex(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly idleMs?: number;
+}): Promise<TitleIndex> {
   const { db, log } = deps;
   /** title → device ordinals in the order they came; `~device` where the device lost the title. */
   let tail = new Map<number, number[]>();
@@ -57,7 +65,9 @@ export async function createTitleIndex(deps: { readonly db: Database; readonly c
 
   const merge = (): Promise<void> => {
     work ??= mergeTail()
-      .catch((error: unknown) => log.error("postings-merge-failed", { reason: error instanceof Error ? error.message : "unknown" }))
+      .catch((error: unknown) =>
+        log.error("postings-merge-failed", { reason: error instanceof Error ? error.message : "unknown" }),
+      )
       .finally(() => {
         work = undefined;
       });
@@ -102,7 +112,8 @@ export async function createTitleIndex(deps: { readonly db: Database; readonly c
     note,
     async devices(titles, { after = 0, limit = 100, filter } = {}) {
       const held = await indexStore.containers(db.kysely, titles);
-      if (titles.length === 1 && filter === undefined) return one(held.get(titles[0] as number), tailChanges(titles[0] as number), after, limit);
+      if (titles.length === 1 && filter === undefined)
+        return one(held.get(titles[0] as number), tailChanges(titles[0] as number), after, limit);
       const found = new Set<number>();
       for (const title of titles) {
         const changes = tailChanges(title);
@@ -111,14 +122,20 @@ export async function createTitleIndex(deps: { readonly db: Database; readonly c
             const device = chunk * chunkSize + member;
             if (changes.get(device) !== false && (filter === undefined || filter(device))) found.add(device);
           }
-        for (const [device, present] of changes) if (present && (filter === undefined || filter(device))) found.add(device);
+        for (const [device, present] of changes)
+          if (present && (filter === undefined || filter(device))) found.add(device);
       }
       const sorted = [...found].sort((a, b) => a - b);
       return { count: sorted.length, devices: sorted.filter((d) => d > after).slice(0, limit) };
     },
-    async count(title) {
-      const held = (await indexStore.containers(db.kysely, [title])).get(title);
-      return one(held, tailChanges(title), 0, 0).count;
+    async counts(titles) {
+      const out = new Map<number, number>();
+      for (let at = 0; at < titles.length; at += sliceTitles) {
+        const slice = titles.slice(at, at + sliceTitles);
+        const held = await indexStore.containers(db.kysely, slice);
+        for (const title of slice) out.set(title, one(held.get(title), tailChanges(title), 0, 0).count);
+      }
+      return out;
     },
     async flush() {
       // A merge under way takes only what was there when it began.
@@ -132,7 +149,7 @@ export async function createTitleIndex(deps: { readonly db: Database; readonly c
       merging = undefined;
       entries = 0;
       await db.transaction((trx) => indexStore.clear(trx));
-      for (let device = 0; ; ) {
+      for (let device = 0; ;) {
         const rows = await indexStore.states(db.kysely, device, 500);
         if (rows.length === 0) break;
         for (const row of rows) note(changes, row.device, unpackSorted(row.titles), []);
@@ -150,7 +167,7 @@ export async function createTitleIndex(deps: { readonly db: Database; readonly c
   };
 
   const from = await indexStore.mark(db.kysely, mark);
-  for (let change = from; ; ) {
+  for (let change = from; ;) {
     const rows = await indexStore.changesAfter(db.kysely, change, 1000);
     if (rows.length === 0) break;
     const states = await indexStore.titlesOf(db.kysely, [...new Set(rows.map((row) => row.device))]);
@@ -209,7 +226,8 @@ function one(
   let e = extra.findIndex((d) => d > after);
   if (e < 0) e = extra.length;
   const takeExtra = (below: number): void => {
-    while (devices.length < limit && e < extra.length && (extra[e] as number) < below) devices.push(extra[e++] as number);
+    while (devices.length < limit && e < extra.length && (extra[e] as number) < below)
+      devices.push(extra[e++] as number);
   };
   if (limit > 0)
     for (const [chunk, container] of chunks) {

@@ -1,5 +1,5 @@
 /** Purpose: inv_titles as rows. */
-import type { Kysely } from "kysely";
+import { sql, type Kysely } from "kysely";
 import { titleFromText, type TitleText } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
@@ -47,7 +47,38 @@ export const titleStore = {
   },
 
   async after(db: Db, id: number, limit: number) {
-    const rows = await db.selectFrom("inv_titles").selectAll().where("id", ">", id).orderBy("id").limit(limit).execute();
+    const rows = await db
+      .selectFrom("inv_titles")
+      .selectAll()
+      .where("id", ">", id)
+      .orderBy("id")
+      .limit(limit)
+      .execute();
     return rows.map(known);
   },
+
+  /** In id order; `name` is a glob over the name as found. */
+  async page(
+    db: Db,
+    query: { readonly name?: string; readonly source?: string; readonly after: number; readonly limit: number },
+  ) {
+    let select = db.selectFrom("inv_titles").selectAll().where("id", ">", query.after);
+    if (query.name !== undefined)
+      select = select.where(sql<boolean>`lower(name) like ${likeOf(query.name)} escape '!'`);
+    if (query.source !== undefined) select = select.where("source", "=", query.source);
+    return (await select.orderBy("id").limit(query.limit).execute()).map(known);
+  },
+
+  async idsByName(db: Db, name: string, version: string | undefined): Promise<number[]> {
+    let select = db
+      .selectFrom("inv_titles")
+      .select("id")
+      .where(sql<boolean>`lower(name) like ${likeOf(name)} escape '!'`);
+    if (version !== undefined) select = select.where("version", "=", version);
+    return (await select.orderBy("id").limit(10_000).execute()).map((row) => row.id);
+  },
 };
+
+function likeOf(glob: string): string {
+  return glob.toLowerCase().replace(/[%_!]/g, "!$&").replaceAll("*", "%").replaceAll("?", "_");
+}

@@ -45,7 +45,11 @@ export function createTitleTable(): TitleTable {
   };
 
   const read32 = (bytes: Uint8Array, at: number): number =>
-    (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)) >>> 0;
+    (((bytes[at] as number) << 24) |
+      ((bytes[at + 1] as number) << 16) |
+      ((bytes[at + 2] as number) << 8) |
+      (bytes[at + 3] as number)) >>>
+    0;
 
   return {
     get size() {

@@ -60,7 +60,9 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
     readTexts(section) {
       const checked = checkTexts(section);
       // PostgreSQL's text cannot hold U+0000, and no honest title has one.
-      return checked.ok && !checked.value.some((text) => text.some((t) => t?.includes("\0") === true)) ? checked.value : undefined;
+      return checked.ok && !checked.value.some((text) => text.some((t) => t?.includes("\0") === true))
+        ? checked.value
+        : undefined;
     },
     async learn(texts) {
       const fresh = new Map<string, { hash: Buffer; text: TitleText }>();
@@ -74,14 +76,18 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
         const slice = list.slice(at, at + 2000);
         const rows = await db.transaction(async (trx) => {
           await titleStore.insert(db, trx, slice, clock.now());
-          return titleStore.byHashes(trx, slice.map((s) => s.hash));
+          return titleStore.byHashes(
+            trx,
+            slice.map((s) => s.hash),
+          );
         });
         take(rows);
       }
     },
     unknown(packed) {
       const missing: Buffer[] = [];
-      for (let at = 0; at + 8 <= packed.length; at += 8) if (table.find(packed, at) === 0) missing.push(packed.subarray(at, at + 8));
+      for (let at = 0; at + 8 <= packed.length; at += 8)
+        if (table.find(packed, at) === 0) missing.push(packed.subarray(at, at + 8));
       return Buffer.concat(missing);
     },
     async byIds(ids) {
@@ -91,7 +97,7 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
       return found;
     },
     async *each(sliceSize) {
-      for (let after = 0; ; ) {
+      for (let after = 0; ;) {
         const rows = await titleStore.after(db.kysely, after, sliceSize);
         if (rows.length === 0) return;
         yield rows;
@@ -99,7 +105,7 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
       }
     },
   };
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const rows = await titleStore.after(db.kysely, after, 20_000);
     for (const row of rows) table.add(row.hash, row.id);
     if (rows.length === 0) break;

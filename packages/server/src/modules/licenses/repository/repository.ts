@@ -34,9 +34,21 @@ export interface Repository extends UsageRepository {
   /** Replaces the stored counters by a recount, inside the transaction. */
   rebuild(trx: Trx): Promise<void>;
   /** What a device uses now. */
-  licensesOf(device: number): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
+  licensesOf(
+    device: number,
+  ): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
   /** Open interval of each device, for reconcile. */
-  openIntervals(after: number, limit: number): Promise<readonly { device: number; department: number; employee: number | null; licenses: readonly { license: string; count: number }[] }[]>;
+  openIntervals(
+    after: number,
+    limit: number,
+  ): Promise<
+    readonly {
+      device: number;
+      department: number;
+      employee: number | null;
+      licenses: readonly { license: string; count: number }[];
+    }[]
+  >;
 }
 
 interface Known {
@@ -44,7 +56,11 @@ interface Known {
   readonly metric: string;
 }
 
-export function createRepository(deps: { readonly db: Database; readonly devices: DeviceDirectory; readonly clock: Clock }): Repository {
+export function createRepository(deps: {
+  readonly db: Database;
+  readonly devices: DeviceDirectory;
+  readonly clock: Clock;
+}): Repository {
   const { db, devices } = deps;
 
   /** Licence rows by code; new codes get a row. */
@@ -53,8 +69,13 @@ export function createRepository(deps: { readonly db: Database; readonly devices
     const map = new Map<string, Known>(rows.map((row) => [row.code, { ordinal: row.ordinal, metric: row.metric }]));
     const missing = [...codes].filter((code) => !map.has(code));
     if (missing.length > 0) {
-      await repositoryStore.addLicenses(db, trx, missing.map((code) => ({ code, name: code, metric: "device" })));
-      for (const row of await repositoryStore.licenses(trx)) map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
+      await repositoryStore.addLicenses(
+        db,
+        trx,
+        missing.map((code) => ({ code, name: code, metric: "device" })),
+      );
+      for (const row of await repositoryStore.licenses(trx))
+        map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
     }
     return map;
   };
@@ -76,7 +97,12 @@ export function createRepository(deps: { readonly db: Database; readonly devices
       const held = open.get(device);
       const target = wanted.get(device);
       const assignment: Assignment = assignments.get(device) ?? { employee: null, department: 0, counts: true };
-      const licenses = !assignment.counts || target === undefined ? Buffer.alloc(0) : target === "same" ? (held?.licenses ?? Buffer.alloc(0)) : packLicenses(target);
+      const licenses =
+        !assignment.counts || target === undefined
+          ? Buffer.alloc(0)
+          : target === "same"
+            ? (held?.licenses ?? Buffer.alloc(0))
+            : packLicenses(target);
       const same =
         held !== undefined &&
         held.licenses.equals(licenses) &&
@@ -90,7 +116,13 @@ export function createRepository(deps: { readonly db: Database; readonly devices
       }
       if (licenses.length === 0) gone.push(device);
       else {
-        const next: OpenInterval = { device, since: at, employee: assignment.employee, department: assignment.department, licenses };
+        const next: OpenInterval = {
+          device,
+          since: at,
+          employee: assignment.employee,
+          department: assignment.department,
+          licenses,
+        };
         usage.add(next, 1);
         opened.push(next);
       }
@@ -132,7 +164,7 @@ export function createRepository(deps: { readonly db: Database; readonly devices
 
   const rebuild = async (trx: Trx): Promise<void> => {
     const usage = createUsageChange(await metrics(trx));
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const rows = await repositoryStore.openAfter(trx, after, 5000);
       if (rows.length === 0) break;
       for (const row of rows) usage.add(row, 1);
@@ -150,7 +182,10 @@ export function createRepository(deps: { readonly db: Database; readonly devices
       const licenses = await known(trx, codes);
       const metricOf = new Map([...licenses.values()].map((l) => [l.ordinal, l.metric]));
       const wanted = new Map(
-        changes.map((c) => [c.device, c.licenses.map((l): LicenseCount => [(licenses.get(l.license) as Known).ordinal, l.count])]),
+        changes.map((c) => [
+          c.device,
+          c.licenses.map((l): LicenseCount => [(licenses.get(l.license) as Known).ordinal, l.count]),
+        ]),
       );
       return apply(trx, wanted, metricOf, at);
     },
@@ -163,7 +198,9 @@ export function createRepository(deps: { readonly db: Database; readonly devices
       const before = new Map((await repositoryStore.licenses(trx)).map((row) => [row.code, row]));
       await repositoryStore.upsertLicenses(db, trx, infos);
       const now = new Set(infos.map((info) => info.code));
-      const unmanaged = [...before.values()].filter((row) => row.managed === 1 && !now.has(row.code)).map((row) => row.ordinal);
+      const unmanaged = [...before.values()]
+        .filter((row) => row.managed === 1 && !now.has(row.code))
+        .map((row) => row.ordinal);
       await repositoryStore.setManaged(trx, unmanaged, 0);
       // A licence that changes from counting devices to counting people changes every number of it.
       if (infos.some((info) => (before.get(info.code)?.metric ?? info.metric) !== info.metric)) await rebuild(trx);
@@ -172,7 +209,7 @@ export function createRepository(deps: { readonly db: Database; readonly devices
     async recount() {
       const usage = createUsageChange(await metrics(db.kysely as unknown as Trx));
       let count = 0;
-      for (let after = 0; ; ) {
+      for (let after = 0; ;) {
         const rows = await repositoryStore.openAfter(db.kysely, after, 2000);
         if (rows.length === 0) break;
         for (const row of rows) usage.add(row, 1);
@@ -189,7 +226,11 @@ export function createRepository(deps: { readonly db: Database; readonly devices
       const row = (await repositoryStore.open(db.kysely as unknown as Trx, "sqlite", [device])).get(device);
       if (row === undefined) return [];
       const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
-      return unpackLicenses(row.licenses).map(([license, count]) => ({ license: codes.get(license) ?? String(license), count, since: row.since }));
+      return unpackLicenses(row.licenses).map(([license, count]) => ({
+        license: codes.get(license) ?? String(license),
+        count,
+        since: row.since,
+      }));
     },
 
     async openIntervals(after, limit) {
@@ -199,7 +240,10 @@ export function createRepository(deps: { readonly db: Database; readonly devices
         device: row.device,
         department: row.department,
         employee: row.employee,
-        licenses: unpackLicenses(row.licenses).map(([license, count]) => ({ license: codes.get(license) ?? String(license), count })),
+        licenses: unpackLicenses(row.licenses).map(([license, count]) => ({
+          license: codes.get(license) ?? String(license),
+          count,
+        })),
       }));
     },
   };
@@ -229,7 +273,8 @@ function createUsageChange(metricOf: ReadonlyMap<number, string>): UsageChange {
   return {
     add({ employee, department, licenses }, sign) {
       for (const [license, count] of unpackLicenses(licenses)) {
-        if (employee !== null && metricOf.get(license) === "user") bump(byUser, userKey(employee, department, license), sign);
+        if (employee !== null && metricOf.get(license) === "user")
+          bump(byUser, userKey(employee, department, license), sign);
         else bump(byDepartment, `${department}:${license}`, sign * count);
       }
     },

@@ -58,7 +58,8 @@ export const repositoryStore = {
     ),
 
   async setManaged(trx: Trx, licenses: readonly number[], managed: number): Promise<void> {
-    if (licenses.length > 0) await trx.updateTable("lic_licenses").set({ managed }).where("ordinal", "in", licenses).execute();
+    if (licenses.length > 0)
+      await trx.updateTable("lic_licenses").set({ managed }).where("ordinal", "in", licenses).execute();
   },
 
   async open(trx: Db, dialect: DialectName, devices: readonly number[]): Promise<Map<number, OpenInterval>> {
@@ -118,8 +119,12 @@ export const repositoryStore = {
     const out = new Map<string, number>();
     const employees = [...new Set(keys.map((key) => key.employee))].sort((a, b) => a - b);
     for (let at = 0; at < employees.length; at += 5000) {
-      let query = trx.selectFrom("lic_user_usage").selectAll().where("employee", "in", employees.slice(at, at + 5000));
-      if (dialect === "postgres") query = query.orderBy("employee").orderBy("department").orderBy("license").forUpdate();
+      let query = trx
+        .selectFrom("lic_user_usage")
+        .selectAll()
+        .where("employee", "in", employees.slice(at, at + 5000));
+      if (dialect === "postgres")
+        query = query.orderBy("employee").orderBy("department").orderBy("license").forUpdate();
       for (const row of await query.execute()) out.set(`${row.employee}:${row.department}:${row.license}`, row.devices);
     }
     return out;
@@ -131,7 +136,9 @@ export const repositoryStore = {
     rows: readonly { employee: number; department: number; license: number; change: number }[],
   ): Promise<void> {
     if (rows.length === 0) return;
-    const sorted = [...rows].sort((a, b) => a.employee - b.employee || a.department - b.department || a.license - b.license);
+    const sorted = [...rows].sort(
+      (a, b) => a.employee - b.employee || a.department - b.department || a.license - b.license,
+    );
     await db.bulk.insert(
       trx,
       {
@@ -157,7 +164,10 @@ export const repositoryStore = {
   bumpVersion: (trx: Trx, now: number) =>
     trx
       .updateTable("lic_version")
-      .set((eb) => ({ version: eb("version", "+", 1), changed_at: sql<number>`case when changed_at > ${now} then changed_at else ${now} end` }))
+      .set((eb) => ({
+        version: eb("version", "+", 1),
+        changed_at: sql<number>`case when changed_at > ${now} then changed_at else ${now} end`,
+      }))
       .where("id", "=", 1)
       .execute(),
 };

@@ -1,0 +1,132 @@
+/**
+ * Purpose: the company's software as found: titles with the number of devices that have them, the devices of a title, and what no definition
+ * recognises, ranked, with a ready-made draft (domain.md §2 "Upkeep from inventory").
+ */
+import { draftDefinition, foldName } from "@daicho/policy";
+import type { SoftwareDefinition, Title } from "@daicho/protocol";
+import type { Clock } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import type { Deriver } from "./deriver.ts";
+import type { TitleIndex } from "./title-index.ts";
+import type { KnownTitle, Titles } from "./titles.ts";
+import { titleStore } from "./title-store.ts";
+
+export interface SoftwareItem {
+  readonly id: number;
+  readonly name: string;
+  readonly version: string;
+  readonly publisher?: string;
+  readonly source: string;
+  readonly arch?: string;
+  readonly identifier?: string;
+  readonly devices: number;
+}
+
+export interface UnrecognizedItem {
+  readonly name: string;
+  readonly publisher?: string;
+  readonly source: string;
+  readonly versions: readonly string[];
+  readonly devices: number;
+  readonly draft: SoftwareDefinition;
+}
+
+export interface SoftwareView {
+  list(query: {
+    readonly name?: string;
+    readonly source?: string;
+    readonly after: number;
+    readonly limit: number;
+  }): Promise<{ items: readonly SoftwareItem[]; next?: number }>;
+  /** Device ordinals that have any of the titles with this name (and version, if given). */
+  devicesWith(
+    query: { readonly name: string; readonly version?: string },
+    page: { readonly after: number; readonly limit: number },
+  ): Promise<{ count: number; devices: readonly number[] }>;
+  /** Ranked by devices; made anew at most once a minute. */
+  unrecognized(): Promise<readonly UnrecognizedItem[]>;
+}
+
+export function createSoftwareView(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly titles: Titles;
+  readonly index: TitleIndex;
+  readonly deriver: () => Deriver;
+}): SoftwareView {
+  const { db, titles, index, clock } = deps;
+  let cached:
+    { readonly items: readonly UnrecognizedItem[]; readonly until: number; readonly generation: number } | undefined;
+
+  const rank = async (): Promise<UnrecognizedItem[]> => {
+    const deriver = deps.deriver();
+    const groups = new Map<string, { title: KnownTitle; ids: number[]; versions: Set<string>; sum: number }>();
+    for await (const slice of titles.each(2000)) {
+      const counts = await index.counts(slice.map((t) => t.id));
+      for (const title of slice) {
+        const devices = counts.get(title.id) ?? 0;
+        if (devices === 0 || deriver.recognizer.matchTitle(title).length > 0) continue;
+        const key = `${title.source}\n${foldName(title.name)}`;
+        const group = groups.get(key) ?? { title, ids: [], versions: new Set<string>(), sum: 0 };
+        group.ids.push(title.id);
+        group.versions.add(title.version);
+        group.sum += devices;
+        groups.set(key, group);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const top = [...groups.values()]
+      .sort((a, b) => b.sum - a.sum || (a.title.name < b.title.name ? -1 : 1))
+      .slice(0, 1000);
+    const items: UnrecognizedItem[] = [];
+    for (const { title, ids, versions, sum } of top) {
+      // A device with two versions of it counts once.
+      const devices = ids.length === 1 ? sum : (await index.devices(ids, { limit: 0 })).count;
+      items.push({
+        name: title.name,
+        ...(title.publisher !== undefined && { publisher: title.publisher }),
+        source: title.source,
+        versions: [...versions].slice(0, 20),
+        devices,
+        draft: draftDefinition(title as Title),
+      });
+    }
+    return items.sort((a, b) => b.devices - a.devices || (a.name < b.name ? -1 : 1));
+  };
+
+  return {
+    async list({ name, source, after, limit }) {
+      const rows = await titleStore.page(db.kysely, {
+        ...(name !== undefined && { name }),
+        ...(source !== undefined && { source }),
+        after,
+        limit,
+      });
+      const counts = await index.counts(rows.map((row) => row.id));
+      const last = rows.length === limit ? rows.at(-1)?.id : undefined;
+      return {
+        items: rows.map(({ id, name: title, version, publisher, source: from, arch, identifier }) => ({
+          id,
+          name: title,
+          version,
+          ...(publisher !== undefined && { publisher }),
+          source: from,
+          ...(arch !== undefined && { arch }),
+          ...(identifier !== undefined && { identifier }),
+          devices: counts.get(id) ?? 0,
+        })),
+        ...(last !== undefined && { next: last }),
+      };
+    },
+    async devicesWith({ name, version }, page) {
+      const ids = await titleStore.idsByName(db.kysely, name, version);
+      return ids.length === 0 ? { count: 0, devices: [] } : index.devices(ids, page);
+    },
+    async unrecognized() {
+      const generation = deps.deriver().generation;
+      if (cached === undefined || cached.until < clock.now() || cached.generation !== generation)
+        cached = { items: await rank(), until: clock.now() + 60_000, generation };
+      return cached.items;
+    },
+  };
+}

@@ -1,0 +1,120 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { manualClock, silentLog } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { forEachStore } from "../../testing/stores.ts";
+import { headStore, type StateRow } from "./heads.ts";
+import { changeContainer, containerSize, members } from "./ordinals.ts";
+import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
+import { createTitleIndex, type TitleIndex } from "./title-index.ts";
+
+const ordinals = fc.uniqueArray(fc.nat(70_000), { maxLength: 200 }).map((ns) => Uint32Array.from(ns).sort());
+
+it("packed sets come back as they went", () => {
+  fc.assert(
+    fc.property(ordinals, (set) => {
+      expect([...unpackSorted(packSorted(set))]).toEqual([...set]);
+    }),
+  );
+  const far = Uint32Array.of(1, 2 ** 31, 2 ** 32 - 1);
+  expect([...unpackSorted(packSorted(far))]).toEqual([...far]);
+});
+
+it("a difference applied to its base gives the target, and to another set is refused", () => {
+  fc.assert(
+    fc.property(ordinals, ordinals, (from, to) => {
+      const { added, removed } = difference(from, to);
+      const change = { added: Uint32Array.from(added), removed: Uint32Array.from(removed) };
+      expect([...(applyDifference(from, change.added, change.removed) ?? [])]).toEqual([...to]);
+      if (added.length > 0) expect(applyDifference(to, change.added, new Uint32Array(0))).toBeUndefined();
+      if (removed.length > 0) expect(applyDifference(to, new Uint32Array(0), change.removed)).toBeUndefined();
+      expect(unpackChange(packChange(change))).toEqual({ first: false, ...change });
+    }),
+  );
+});
+
+it("a container holds what was put in, sparse or dense", () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.nat(65_535), { maxLength: 6000, minLength: 3000 }),
+      fc.uniqueArray(fc.nat(65_535), { maxLength: 3000 }),
+      (put, drop) => {
+        const first = changeContainer(undefined, new Map(put.map((n) => [n, true])));
+        const second = changeContainer(first, new Map(drop.map((n) => [n, false])));
+        const expected = put.filter((n) => !drop.includes(n)).sort((a, b) => a - b);
+        expect(second === undefined ? [] : [...members(second)]).toEqual(expected);
+        expect(second === undefined ? 0 : containerSize(second)).toBe(expected.length);
+      },
+    ),
+    { numRuns: 15 },
+  );
+});
+
+forEachStore((store) => {
+  const open = (db: Database): Promise<TitleIndex> => createTitleIndex({ db, clock: manualClock(), log: silentLog });
+
+  it("posting + tail is the truth, through merges, crashes and a rebuild", async () => {
+    const db = await store.open();
+    let index = await open(db);
+    const model = new Map<number, Set<number>>();
+    let seed = 7;
+    const random = (n: number): number => (seed = (seed * 48271) % 2147483647) % n;
+    const state = (device: number): StateRow => ({
+      device,
+      titles: packSorted(Uint32Array.from(model.get(device) ?? []).sort()),
+      details: Buffer.alloc(0),
+      probes: Buffer.alloc(0),
+      machine: Buffer.alloc(0),
+      scan: null,
+      asserted: null,
+    });
+    for (let step = 0; step < 120; step++) {
+      const device = 1 + random(8) * 20_000 + random(3);
+      const held = model.get(device);
+      const before = Uint32Array.from(held ?? []).sort();
+      const after = new Set(before);
+      for (let i = 0; i < 5; i++) {
+        const title = 1 + random(12);
+        if (!after.delete(title)) after.add(title);
+      }
+      model.set(device, after);
+      const { added, removed } = difference(before, Uint32Array.from(after).sort());
+      const id = await db.transaction(async (trx) => {
+        await headStore.upsertStates(db, trx, [state(device)]);
+        await headStore.insertChanges(db, trx, [
+          { device, at: step, change: packChange(held === undefined ? "first" : { added, removed }) },
+        ]);
+        return headStore.lastChange(trx);
+      });
+      index.note(id, device, added, removed);
+      const event = random(10);
+      if (event === 0) await index.flush();
+      // A crash: what is in memory is gone, the change log brings it back.
+      if (event === 1) index = await open(db);
+      if (event === 2) {
+        await index.flush();
+        index = await open(db);
+      }
+      if (step === 60) await index.rebuild();
+      if (step % 10 === 0)
+        for (let title = 1; title <= 12; title++) {
+          const expected = [...model]
+            .filter(([, titles]) => titles.has(title))
+            .map(([d]) => d)
+            .sort((a, b) => a - b);
+          expect(await index.devices([title])).toEqual({ count: expected.length, devices: expected });
+          expect((await index.counts([title])).get(title)).toBe(expected.length);
+          const middle = expected[Math.floor(expected.length / 2)] ?? 0;
+          expect((await index.devices([title], { after: middle, limit: 2 })).devices).toEqual(
+            expected.filter((d) => d > middle).slice(0, 2),
+          );
+          const either = [...model]
+            .filter(([, titles]) => titles.has(title) || titles.has(1))
+            .map(([d]) => d)
+            .sort((a, b) => a - b);
+          expect((await index.devices([title, 1])).devices).toEqual(either);
+        }
+    }
+    await index.stop();
+  });
+});
