@@ -1,1 +1,3 @@
-export {};
+export { loadRelayConfig, relayConfigSchema, type RelayConfig, type RelayLimits } from "./config.ts";
+export { relayErrors } from "./errors.ts";
+export { createRelay, type Relay, type RelayOptions } from "./relay.ts";

@@ -1,0 +1,20 @@
+/** Purpose: `POST /ingest/v1/status` from the nodes below. */
+import { validateStatusReport, type Certificate } from "@daicho/protocol";
+import type { Http } from "../http/app.ts";
+import type { StatusBoard } from "./board.ts";
+
+const maxStatusBytes = 8 * 1024 * 1024;
+
+export function registerStatus(http: Http, board: StatusBoard): void {
+  http.app.post(
+    "/ingest/v1/status",
+    { onRequest: http.node("agent", "relay"), bodyLimit: maxStatusBytes },
+    async (request, reply) => {
+      const { nodes } = await http.json(request, maxStatusBytes, validateStatusReport);
+      const sender = request.node as Certificate;
+      // An agent speaks for itself only.
+      board.take(sender, sender.kind === "agent" ? nodes.filter((node) => node.id === sender.id) : nodes);
+      return reply.code(204).send();
+    },
+  );
+}
