@@ -288,6 +288,17 @@ describe("suites and editions of the starter policy", () => {
   });
 });
 
+describe("the example company's local policy", () => {
+  it("builds on enterprise licences and leaves them to be counted (§2: shares)", () => {
+    const plugin = windows("青葉 設計プラグイン for AutoCAD", "3.1");
+    expect(licensesOf({ titles: [plugin, windows("AutoCAD 2025 - 日本語 (Japanese)")] })).toEqual([
+      "@ACAD-APP",
+      "@AOBA-DESIGN",
+    ]);
+    expect(licensesOf({ titles: [plugin] })).toEqual([]);
+  });
+});
+
 describe("on a Debian developer machine", () => {
   // What `apt install build-essential git vim curl …` and a few services leave behind.
   const packages = `bash=5.2.15-2+b8 build-essential=12.9 cmake=3.25.1-1 curl=7.88.1-10+deb12u14 erlang-base=1:25.2.3+dfsg-1
