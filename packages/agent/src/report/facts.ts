@@ -18,8 +18,12 @@ import { writeFileAtomic } from "@daicho/uplink";
 export interface Facts {
   readonly inventory: Inventory;
   readonly hits: readonly ProbeHit[];
+  /** Canonical texts of the machine probes that were asked. */
+  readonly probes: readonly string[];
   /** Dictionary version whose machine probes `hits` answers; 0 = none. */
   readonly probesVersion: number;
+  /** Id of the root that dictionary is signed under. */
+  readonly root?: string;
   /** When the scan ended, RFC 3339. */
   readonly scannedAt: string;
 }
@@ -31,6 +35,8 @@ export interface FactsFile {
 }
 
 const checkHits = validator(ProbeHits);
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((text) => typeof text === "string");
 
 export function factsFile(dir: string): FactsFile {
   const file = join(dir, "facts.json");
@@ -40,10 +46,17 @@ export function factsFile(dir: string): FactsFile {
         const value = JSON.parse(await readFile(file, "utf8")) as Partial<Record<keyof Facts, unknown>>;
         const inventory = validateInventory(value.inventory);
         const hits = checkHits(value.hits);
-        const { probesVersion, scannedAt } = value;
-        if (!inventory.ok || !hits.ok || !Number.isSafeInteger(probesVersion) || typeof scannedAt !== "string")
-          return undefined;
-        return { inventory: inventory.value, hits: hits.value, probesVersion: probesVersion as number, scannedAt };
+        const { probes, probesVersion, root, scannedAt } = value;
+        if (!inventory.ok || !hits.ok || !isTexts(probes)) return undefined;
+        if (!Number.isSafeInteger(probesVersion) || typeof scannedAt !== "string") return undefined;
+        return {
+          inventory: inventory.value,
+          hits: hits.value,
+          probes,
+          probesVersion: probesVersion as number,
+          ...(typeof root === "string" && { root }),
+          scannedAt,
+        };
       } catch {
         return undefined;
       }

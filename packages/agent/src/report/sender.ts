@@ -23,11 +23,14 @@ export interface SenderOptions {
   readonly random?: () => number;
 }
 
-/** `idle`: nothing to send. `sent`: something was answered. `wait`: come again after so many milliseconds. */
+/**
+ * `idle`: nothing to send. `sent`: something was answered. `wait`: come again after so many milliseconds; `patient` = or
+ * when there is something new to say.
+ */
 export type DrainStep =
   | { readonly kind: "idle" }
   | { readonly kind: "sent"; readonly verdict: Verdict }
-  | { readonly kind: "wait"; readonly code: string; readonly afterMs: number };
+  | { readonly kind: "wait"; readonly code: string; readonly afterMs: number; readonly patient?: boolean };
 
 export interface Sender {
   /** Sends one batch. Rejects only for what the disk does. */
@@ -51,7 +54,10 @@ export function createSender(options: SenderOptions): Sender {
   /** Halved when the node above finds a batch too large. */
   let limit = batchRecords;
 
-  const slow = (code: string): DrainStep => ({ kind: "wait", code, afterMs: slowMs * (0.75 + random() / 2) });
+  const slow = (code: string): DrainStep => ({
+    ...{ kind: "wait", code, patient: true },
+    afterMs: slowMs * (0.75 + random() / 2),
+  });
 
   async function drop(records: readonly Outgoing[], code: string): Promise<DrainStep> {
     const last = records.at(-1);
@@ -103,9 +109,10 @@ export function createSender(options: SenderOptions): Sender {
     // The journal knows by now what is due; only then may the records go.
     if (verdict.identity === "fine" && last !== undefined) await outbox.done(last.position);
     await options.onAnswer(response, verdict, answers);
-    if (verdict.identity === "unknown") {
-      options.onTrouble("device-unknown");
-      return slow("device-unknown");
+    if (verdict.identity !== "fine") {
+      const code = verdict.identity === "cloned" ? "identity-cloned" : "device-unknown";
+      options.onTrouble(code);
+      return slow(code);
     }
     return { kind: "sent", verdict };
   }
@@ -128,8 +135,8 @@ export function createSender(options: SenderOptions): Sender {
         }
         if (next.kind === "sent") continue;
         // Waiting for work ends when there is work; waiting because we were told to does not.
-        if (next.kind === "wait") await wait(clock, next.afterMs, signal);
-        else await wait(clock, idleMs, woken.signal);
+        if (next.kind === "wait" && next.patient !== true) await wait(clock, next.afterMs, signal);
+        else await wait(clock, next.kind === "wait" ? next.afterMs : idleMs, woken.signal);
       }
     },
   };

@@ -1,0 +1,499 @@
+/**
+ * Purpose: the resident agent: enrolls, scans in its slot, keeps the dictionary, reports, listens to the channel.
+ * Invariants: work is done one piece after the other, so that facts, journal and dictionary never change under each other;
+ * sending goes on beside it. After `start` nothing throws into the process: what goes wrong is logged, shown by
+ * `daicho agent status`, and tried again. Everything pushed down the channel only hastens what a timer would do.
+ * Stopping: the write under way is finished, a running scan is ended, nothing is lost.
+ */
+import { join } from "node:path";
+import { isDaichoError, wait, type Clock, type Log } from "@daicho/kernel";
+import type { DownMessage, ReportsResponse } from "@daicho/protocol";
+import { openSpool } from "@daicho/spool";
+import { createChannel, fullJitter, type Channel } from "@daicho/uplink";
+import { machineEvidence } from "../identity/evidence.ts";
+import { factsFile } from "../report/facts.ts";
+import { journalFile } from "../report/journal.ts";
+import { createOutbox, type Outbox } from "../report/outbox.ts";
+import { openReporter, type Reporter, type Verdict } from "../report/reporter.ts";
+import { createSender, type Sender } from "../report/sender.ts";
+import { milliseconds, type AgentConfig } from "./config.ts";
+import { refusalWords } from "./dictionary.ts";
+import { openMembership, type Membership } from "./membership.ts";
+import { createScanProcess } from "./scan-process.ts";
+import type { ScanPort } from "./scan-port.ts";
+import { createAlarm, nextSlot } from "./schedule.ts";
+import { readStatus, writeStatus, type AgentStatus } from "./status.ts";
+import { openSurveyor, type Surveyor } from "./surveyor.ts";
+import { createTroubles } from "./troubles.ts";
+
+export interface AgentOptions {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default: a child process per scan. */
+  readonly scan?: ScanPort;
+  readonly random?: () => number;
+}
+
+export interface RunOnceResult {
+  readonly device: string;
+  /** Everything was taken by the node above. */
+  readonly stored: boolean;
+  /** Why not. */
+  readonly code?: string;
+}
+
+export interface Agent {
+  /** Opens everything, then works until `stop`. @throws what only an operator can mend: spool-locked, identity-unreadable … */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** One round without staying: enroll, dictionary, scan, report, all taken. @throws as `start`, and what enroll throws */
+  runOnce(options?: { readonly deadlineMs?: number }): Promise<RunOnceResult>;
+  status(): AgentStatus | undefined;
+}
+
+/** Pushed messages reach a whole fleet in one instant; what they start is spread over this. */
+const pushSpreadMs = 3_000;
+/** What only an administrator can change is tried again this slowly. */
+const slowMs = 15 * 60_000;
+const enrollBackoff = { baseMs: 5_000, capMs: 600_000 };
+/** A full report that was just made answers a `need-full` that was pushed for an older one. */
+const fullSettlesMs = 30_000;
+const identityLastsMs = 24 * 3_600_000;
+
+interface Core {
+  readonly membership: Membership;
+  readonly surveyor: Surveyor;
+  readonly outbox: Outbox;
+  reporter: Reporter;
+  readonly sender: Sender;
+  closeSpool(): Promise<void>;
+  spoolStats(): AgentStatus["spool"];
+}
+
+export function createAgent(options: AgentOptions): Agent {
+  const { config, clock, log } = options;
+  const random = options.random ?? Math.random;
+  const dir = config.data;
+  const every = milliseconds(config.scan.every, 60_000);
+  const splay = milliseconds(config.scan.splay);
+  const heartbeatEvery = milliseconds(config.heartbeat, 1_000);
+  const stopping = new AbortController();
+  const troubles = createTroubles(clock, () => statusChanged());
+  let core: Core | undefined;
+  let channel: Channel | undefined;
+  let sending: Promise<void> | undefined;
+  let resident: NodeJS.Timeout | undefined;
+  let failedEnrollments = 0;
+  let lastStoredAt: string | undefined;
+  let lastFullAt = Number.NEGATIVE_INFINITY;
+  let identityReplacedAt: string | undefined;
+  let toldRefusal = false;
+
+  const scanAlarm = createAlarm(clock, () => enqueue("scan", scanAndReport));
+  const heartbeatAlarm = createAlarm(clock, () => enqueue("heartbeat", heartbeat));
+  const dictionaryAlarm = createAlarm(clock, () => enqueue("dictionary", followDictionary));
+  const repairAlarm = createAlarm(clock, () => enqueue("repair", repair));
+  const enrollAlarm = createAlarm(clock, () => enqueue("enroll", joinCompany));
+  const alarms = [scanAlarm, heartbeatAlarm, dictionaryAlarm, repairAlarm, enrollAlarm];
+
+  // --- one piece of work after the other --------------------------------------------------------------------------
+
+  let work: Promise<void> = Promise.resolve();
+  const queued = new Set<string>();
+
+  function enqueue(name: string, task: (c: Core) => Promise<void>): void {
+    if (queued.has(name) || stopping.signal.aborted) return;
+    queued.add(name);
+    work = work.then(async () => {
+      queued.delete(name);
+      if (core === undefined || stopping.signal.aborted) return;
+      try {
+        await task(core);
+      } catch (error) {
+        const code = troubles.note("report", error);
+        log.error("agent-task-failed", { task: name, code });
+      }
+    });
+  }
+
+  // --- the pieces of work -----------------------------------------------------------------------------------------
+
+  async function begin(c: Core): Promise<void> {
+    const { facts } = c.surveyor;
+    const overdue = facts === undefined || clock.now() - Date.parse(facts.scannedAt) > every;
+    // A machine that never was scanned says nothing before it has been; one that was off does not join the morning's rush.
+    if (facts === undefined) await scan(c);
+    setNextScan(c, facts !== undefined && overdue);
+    await joinCompany(c);
+  }
+
+  /** Enrolls if need be, then takes up contact. */
+  async function joinCompany(c: Core): Promise<void> {
+    const { facts } = c.surveyor;
+    if (c.membership.uplink === undefined)
+      try {
+        await c.membership.enroll(facts === undefined ? {} : machineEvidence(facts.inventory), stopping.signal);
+        failedEnrollments = 0;
+        troubles.clear("enroll");
+        troubles.clear("identity");
+      } catch (error) {
+        const code = troubles.note("enroll", error);
+        log.warn("agent-not-enrolled", { code });
+        const asked = isDaichoError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
+        const patience =
+          isDaichoError(error) && error.retryable ? fullJitter(failedEnrollments++, enrollBackoff, random) : slowMs;
+        return enrollAlarm.set(clock.now() + Math.max(asked, patience));
+      }
+    const { root } = c.membership;
+    if (root !== undefined) await c.surveyor.settleUnder(root);
+    openChannel(c);
+    if ((await refreshDictionary(c)) && c.surveyor.facts !== undefined) await scanNew(c);
+    await report(c);
+    setNextHeartbeat(c);
+  }
+
+  async function scan(c: Core): Promise<boolean> {
+    return survey(() => c.surveyor.scan(stopping.signal), "scan-ended");
+  }
+  async function scanNew(c: Core): Promise<boolean> {
+    return survey(() => c.surveyor.scanNew(stopping.signal), "probes-ended");
+  }
+  async function survey(
+    run: () => Promise<{ inventory: { software: readonly unknown[] } }>,
+    event: string,
+  ): Promise<boolean> {
+    const since = clock.now();
+    try {
+      const { inventory } = await run();
+      log.info(event, { titles: inventory.software.length, ms: clock.now() - since });
+      troubles.clear("scan");
+      return true;
+    } catch (error) {
+      if (!stopping.signal.aborted) log.error("scan-failed", { code: troubles.note("scan", error) });
+      return false;
+    }
+  }
+
+  async function scanAndReport(c: Core): Promise<void> {
+    await refreshDictionary(c);
+    if (await scan(c)) await report(c);
+    setNextScan(c, false);
+  }
+
+  async function followDictionary(c: Core): Promise<void> {
+    if ((await refreshDictionary(c)) && (await scanNew(c))) await report(c);
+  }
+
+  /** True = there is a newer one than the facts were gathered with. */
+  async function refreshDictionary(c: Core): Promise<boolean> {
+    const { uplink, dictionary } = c.membership;
+    const answered = (): number => c.surveyor.facts?.probesVersion ?? 0;
+    if (uplink === undefined) return false;
+    const got = await dictionary.refresh(uplink, answered(), stopping.signal);
+    if (got.kind === "later") troubles.note("dictionary", got.code);
+    else if (got.kind === "refused") {
+      log.error("dictionary-refused", { code: got.refusal });
+      troubles.note("dictionary", got.refusal);
+      await tellDictionary(c, "failed", { code: got.refusal, message: refusalWords[got.refusal] });
+      toldRefusal = true;
+    } else {
+      troubles.clear("dictionary");
+      if (got.kind === "new") log.info("dictionary-taken", { version: got.version });
+      if (toldRefusal) await tellDictionary(c, "complete");
+      toldRefusal = false;
+    }
+    return dictionary.version > answered();
+  }
+
+  async function tellDictionary(
+    c: Core,
+    state: "failed" | "complete",
+    reason?: { code: string; message: string },
+  ): Promise<void> {
+    const { identity, uplink, dictionary } = c.membership;
+    const name = c.surveyor.facts?.inventory.device.hostname ?? "";
+    await uplink?.postStatus(
+      [
+        {
+          ...{ id: identity.id, kind: "agent", name, company: identity.enrollment?.root.company ?? "" },
+          ...{ dictionary: dictionary.version, state, at: new Date(clock.now()).toISOString() },
+          ...(reason && { reason }),
+        },
+      ],
+      stopping.signal,
+    );
+  }
+
+  async function report(c: Core): Promise<void> {
+    const { facts } = c.surveyor;
+    // Before enrolling nothing is spooled: the first report then knows what the server knows.
+    if (facts === undefined || c.membership.uplink === undefined) return;
+    if ((await c.reporter.report(facts)) === "full") lastFullAt = clock.now();
+    troubles.clear("report");
+    c.sender.wake();
+  }
+
+  async function heartbeat(c: Core): Promise<void> {
+    const { facts } = c.surveyor;
+    try {
+      if (facts === undefined || c.membership.uplink === undefined) return;
+      if ((await c.reporter.heartbeat(facts)) !== undefined) c.sender.wake();
+      troubles.clear("report");
+    } finally {
+      setNextHeartbeat(c);
+    }
+  }
+
+  async function repair(c: Core): Promise<void> {
+    const { facts } = c.surveyor;
+    if (facts === undefined) return;
+    await c.reporter.repair(facts);
+    lastFullAt = clock.now();
+    c.sender.wake();
+  }
+
+  async function replaceIdentity(c: Core): Promise<void> {
+    const since = identityReplacedAt === undefined ? Number.NEGATIVE_INFINITY : Date.parse(identityReplacedAt);
+    troubles.note("identity", "identity-cloned");
+    // Once a day at most: whoever sits in between must not be able to wear out the company's tokens.
+    if (Math.abs(clock.now() - since) < identityLastsMs) return;
+    await channel?.close();
+    channel = undefined;
+    identityReplacedAt = new Date(clock.now()).toISOString();
+    await c.membership.replaceIdentity();
+    c.reporter = await reporterFor(c.membership, c.outbox);
+    await joinCompany(c);
+  }
+
+  // --- what is heard ------------------------------------------------------------------------------------------------
+
+  async function onAnswer(c: Core, response: ReportsResponse, verdict: Verdict): Promise<void> {
+    if (response.results.some(({ status }) => status === "stored" || status === "duplicate")) {
+      lastStoredAt = new Date(clock.now()).toISOString();
+      troubles.clear("send");
+    }
+    if (verdict.identity === "cloned") enqueue("identity", replaceIdentity);
+    if (verdict.fullAfterMs !== undefined) repairAlarm.set(clock.now() + verdict.fullAfterMs);
+    if ((response.dictionary ?? 0) > c.membership.dictionary.version) hasten(0);
+    if (response.nextContactSeconds !== undefined)
+      heartbeatAlarm.set(clock.now() + Math.min(Math.max(response.nextContactSeconds, 1), 7 * 86_400) * 1000);
+    statusChanged();
+  }
+
+  function onMessage(c: Core, message: DownMessage): void {
+    const { id } = c.membership.identity;
+    switch (message.type) {
+      case "hello":
+      case "policy-changed":
+        if (message.dictionary > c.membership.dictionary.version) hasten(random() * pushSpreadMs);
+        return;
+      case "scan-now":
+        if (message.devices === undefined || message.devices.includes(id))
+          scanAlarm.set(clock.now() + (message.devices === undefined ? random() * pushSpreadMs : 0));
+        return;
+      case "need-full":
+        if (!message.devices.includes(id) || clock.now() - lastFullAt < fullSettlesMs) return;
+        repairAlarm.set(clock.now() + random() * pushSpreadMs);
+        return;
+      case "message":
+        log.info("message-received");
+    }
+  }
+
+  /** Asks for the dictionary soon - but after a refusal not more than once a minute. */
+  function hasten(afterMs: number): void {
+    const at = clock.now() + (troubles.has("dictionary") ? 60_000 : afterMs);
+    if (dictionaryAlarm.at === undefined || dictionaryAlarm.at > at) dictionaryAlarm.set(at);
+  }
+
+  function openChannel(c: Core): void {
+    const { uplink } = c.membership;
+    if (uplink === undefined || resident === undefined || channel !== undefined) return;
+    channel = createChannel({
+      ...{ uplink, clock, log, random },
+      onMessage: (message) => onMessage(c, message),
+      onState: () => statusChanged(),
+    });
+  }
+
+  // --- when -----------------------------------------------------------------------------------------------------------
+
+  function setNextScan(c: Core, overdue: boolean): void {
+    const now = clock.now();
+    const slot = nextSlot(c.membership.identity.id, "scan", every, now) + random() * splay;
+    const soon = now + random() * Math.min(splay, 600_000);
+    // Without any facts there is nothing to report: that scan did not work, and is tried again before its slot.
+    const first = c.surveyor.facts === undefined ? now + 600_000 : slot;
+    scanAlarm.set(Math.min(slot, first, overdue ? soon : slot));
+    statusChanged();
+  }
+
+  function setNextHeartbeat(c: Core): void {
+    heartbeatAlarm.set(nextSlot(c.membership.identity.id, "heartbeat", heartbeatEvery, clock.now()));
+  }
+
+  // --- status ---------------------------------------------------------------------------------------------------------
+
+  let writing: Promise<void> | undefined;
+  let again = false;
+  function statusChanged(): void {
+    again = true;
+    writing ??= (async () => {
+      while (again) {
+        again = false;
+        const status = currentStatus();
+        if (status !== undefined)
+          await writeStatus(dir, status).catch((error: unknown) =>
+            log.warn("status-not-written", { code: (error as { code?: string }).code ?? "unknown" }),
+          );
+      }
+      writing = undefined;
+    })();
+  }
+
+  function currentStatus(): AgentStatus | undefined {
+    if (core === undefined) return undefined;
+    const { membership, surveyor } = core;
+    const { facts } = surveyor;
+    return {
+      device: membership.identity.id,
+      hostname: facts?.inventory.device.hostname,
+      enrolled: membership.uplink !== undefined,
+      company: membership.identity.enrollment?.root.company,
+      upstream: membership.uplink?.upstream,
+      connected: channel?.connected ?? false,
+      dictionary: membership.dictionary.version,
+      titles: facts?.inventory.software.length,
+      lastScanAt: facts?.scannedAt,
+      nextScanAt: scanAlarm.at === undefined ? undefined : new Date(scanAlarm.at).toISOString(),
+      lastStoredAt,
+      spool: core.spoolStats(),
+      lastError: troubles.latest,
+      identityReplacedAt,
+      pid: process.pid,
+      running: resident !== undefined,
+      at: new Date(clock.now()).toISOString(),
+    };
+  }
+
+  // --- opening and closing ----------------------------------------------------------------------------------------
+
+  function reporterFor(membership: Membership, outbox: Outbox): Promise<Reporter> {
+    return openReporter({
+      signer: membership.identity.signer,
+      journal: journalFile(dir),
+      outbox,
+      async askUnknown(hashes) {
+        const result = await membership.uplink?.unknownTitles(hashes, stopping.signal);
+        return result?.kind === "ok" ? result.value : undefined;
+      },
+      dictionaryVersion: () => membership.dictionary.version,
+      now: () => clock.now() + (membership.uplink?.clockOffset ?? 0),
+      ...{ clock, log },
+    });
+  }
+
+  async function open(): Promise<Core> {
+    // The spool first: its lock keeps a second agent away from everything else in the directory.
+    const spool = await openSpool({ dir: join(dir, "spool"), maxBytes: config.limits.spoolBytes, clock, log });
+    try {
+      const membership = await openMembership({ config, clock, log, random });
+      const outbox = createOutbox(spool);
+      const { roots, exclude, polite, maxEntries } = config.scan;
+      const surveyor = await openSurveyor({
+        file: factsFile(dir),
+        scan: options.scan ?? createScanProcess({ dir: join(dir, "scan") }),
+        walk: { roots, exclude, polite, maxEntries, maxMilliseconds: milliseconds(config.scan.maxDuration) },
+        deviceId: () => membership.identity.id,
+        dictionary: () => membership.dictionary,
+        root: () => membership.root,
+        clock,
+      });
+      const before = await readStatus(dir);
+      lastStoredAt = before?.lastStoredAt;
+      identityReplacedAt = before?.identityReplacedAt;
+      const opened: Core = {
+        ...{ membership, surveyor, outbox },
+        reporter: await reporterFor(membership, outbox),
+        sender: createSender({
+          outbox,
+          reporter: () => opened.reporter,
+          uplink: () => membership.uplink,
+          onAnswer: (response, verdict) => onAnswer(opened, response, verdict),
+          onTrouble: (code) => void troubles.note("send", code),
+          ...{ clock, log, random },
+        }),
+        closeSpool: () => spool.close(),
+        spoolStats() {
+          const { records, bytes, oldestAt } = spool.stats();
+          return { records, bytes, oldestAt: oldestAt === undefined ? undefined : new Date(oldestAt).toISOString() };
+        },
+      };
+      return opened;
+    } catch (error) {
+      await spool.close();
+      throw error;
+    }
+  }
+
+  async function close(): Promise<void> {
+    stopping.abort();
+    for (const alarm of alarms) alarm.cancel();
+    clearInterval(resident);
+    resident = undefined;
+    await channel?.close();
+    channel = undefined;
+    await work;
+    await sending;
+    statusChanged();
+    await writing;
+    await core?.membership.close();
+    await core?.closeSpool();
+    core = undefined;
+  }
+
+  return {
+    status: currentStatus,
+    async start() {
+      core = await open();
+      // The clock's timers keep no process alive; an agent is meant to stay.
+      resident = setInterval(() => undefined, 1 << 30);
+      sending = core.sender.run(stopping.signal);
+      enqueue("begin", begin);
+      statusChanged();
+    },
+    stop: close,
+    async runOnce({ deadlineMs = 60_000 } = {}) {
+      core = await open();
+      const c = core;
+      const device = c.membership.identity.id;
+      try {
+        await refreshDictionary(c);
+        const facts = await c.surveyor.scan(stopping.signal);
+        await c.membership.enroll(machineEvidence(facts.inventory), stopping.signal);
+        if (c.membership.root !== undefined) await c.surveyor.settleUnder(c.membership.root);
+        if (await refreshDictionary(c)) await c.surveyor.scanNew(stopping.signal);
+        await report(c);
+        const code = await drain(c, clock.now() + deadlineMs);
+        return { device, stored: code === undefined, ...(code !== undefined && { code }) };
+      } finally {
+        await close();
+      }
+    },
+  };
+
+  /** Sends until nothing waits; the code of what stands in the way when the deadline comes first. */
+  async function drain(c: Core, deadline: number): Promise<string | undefined> {
+    for (;;) {
+      const step = await c.sender.step(stopping.signal);
+      if (step.kind === "idle") return undefined;
+      const full = step.kind === "sent" ? step.verdict.fullAfterMs : undefined;
+      if (step.kind === "sent" && full === undefined) continue;
+      const pause = step.kind === "wait" ? step.afterMs : (full ?? 0);
+      if (clock.now() + pause > deadline) return step.kind === "wait" ? step.code : "need-full";
+      await wait(clock, pause, stopping.signal);
+      if (full !== undefined) await repair(c);
+    }
+  }
+}
