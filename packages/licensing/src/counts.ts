@@ -3,6 +3,9 @@
  * Invariants: adding is commutative and associative, `noCounts` is its zero; so any grouping of departments gives the same total.
  */
 
+/** The code under which counts are shown that belong to no department; no department may have it (domain.md §5.3). */
+export const unassigned = "unassigned";
+
 /** What is kept per department and licence. */
 export interface Counts {
   readonly used: number;

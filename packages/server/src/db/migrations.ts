@@ -8,6 +8,7 @@ import { accessMigrations } from "../modules/access/migrations.ts";
 import { deviceMigrations } from "../modules/devices/migrations.ts";
 import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
+import { licenseLedgerMigrations } from "../modules/licenses/ledger-migrations.ts";
 import { licenseMigrations } from "../modules/licenses/migrations.ts";
 import { nodeMigrations } from "../modules/nodes/migrations.ts";
 import { organizationMigrations } from "../modules/organization/migrations.ts";
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   ...organizationMigrations,
   ...deviceMigrations,
   ...licenseMigrations,
+  ...licenseLedgerMigrations,
   ...inventoryMigrations,
   ...policyMigrations,
   ...nodeMigrations,

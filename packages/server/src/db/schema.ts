@@ -3,6 +3,7 @@ import type { AccessTables } from "../modules/access/tables.ts";
 import type { DeviceTables } from "../modules/devices/tables.ts";
 import type { GroupTables } from "../modules/group/tables.ts";
 import type { InventoryTables } from "../modules/inventory/tables.ts";
+import type { LicenseLedgerTables } from "../modules/licenses/ledger-tables.ts";
 import type { LicenseTables } from "../modules/licenses/tables.ts";
 import type { NodeTables } from "../modules/nodes/tables.ts";
 import type { OrganizationTables } from "../modules/organization/tables.ts";
@@ -19,6 +20,7 @@ export interface Schema
     OrganizationTables,
     DeviceTables,
     LicenseTables,
+    LicenseLedgerTables,
     InventoryTables,
     PolicyTables,
     NodeTables,

@@ -6,8 +6,8 @@
 import { sql, type RawBuilder, type SelectQueryBuilder, type SqlBool } from "kysely";
 import type { DialectName } from "../db/dialect.ts";
 import { byBytes } from "../db/sets.ts";
-import type { Schema } from "../db/schema.ts";
 import { decodeCursor, encodeCursor, type ListQuery } from "./list.ts";
+import { cleanText } from "./text.ts";
 import { inputInvalid } from "./problem.ts";
 
 export interface SortColumn {
@@ -29,8 +29,8 @@ export interface Page<O> {
 }
 
 /** @throws input-invalid */
-export async function page<TB extends keyof Schema, O>(
-  select: SelectQueryBuilder<Schema, TB, O>,
+export async function page<DB, TB extends keyof DB, O>(
+  select: SelectQueryBuilder<DB, TB, O>,
   options: PageOptions,
 ): Promise<Page<O>> {
   const names = Object.keys(options.fields);
@@ -69,7 +69,7 @@ export async function page<TB extends keyof Schema, O>(
 function cursorOf(cursor: string | undefined, sort: string): readonly [string, string] | undefined {
   if (cursor === undefined) return undefined;
   const parts = decodeCursor(cursor);
-  if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "string"))
+  if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "string" && cleanText.test(p)))
     return [parts[1] as string, parts[2] as string];
   throw inputInvalid([{ path: "querystring/cursor", message: "is not a cursor of this list and this order" }]);
 }

@@ -1,0 +1,13 @@
+/**
+ * Purpose: one hand at a time at the ledger. People and files that change departments, employees, devices, entitlements or rights do so one after
+ * the other, on all servers of one database; reports never take this lock.
+ * Order: this lock first, then devices' heads (ascending), then device rows, then counters, then the position version.
+ */
+import { sql } from "kysely";
+import type { Trx } from "./database.ts";
+import type { DialectName } from "./dialect.ts";
+
+/** Held until the transaction ends. SQLite has one writer anyway. */
+export async function lockLedger(trx: Trx, dialect: DialectName): Promise<void> {
+  if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+}

@@ -1,0 +1,1 @@
+export { holdCounting, touchPositions, type Touched } from "./version.ts";

@@ -1,0 +1,115 @@
+/** Purpose: departments and employees as rows; one query per method. */
+import type { Kysely } from "kysely";
+import type { Database, Trx } from "../../db/database.ts";
+import type { BulkValue, DialectName } from "../../db/dialect.ts";
+import type { Schema } from "../../db/schema.ts";
+import { inSet } from "../../db/sets.ts";
+
+type Db = Kysely<Schema> | Trx;
+
+const integer = (name: string) => ({ name, type: "integer" }) as const;
+const text = (name: string) => ({ name, type: "text" }) as const;
+
+export interface DepartmentRow {
+  readonly ordinal: number;
+  readonly code: string;
+  readonly name: string;
+  readonly parent: number | null;
+  readonly cost_centre: string | null;
+  readonly manager: string | null;
+}
+
+export interface EmployeeRow {
+  readonly ordinal: number;
+  readonly id: string;
+  readonly name: string;
+  readonly mail: string | null;
+  readonly department: number | null;
+  readonly title: string | null;
+  readonly manager: string | null;
+}
+
+export const organizationStore = {
+  departments: (db: Db): Promise<DepartmentRow[]> =>
+    db
+      .selectFrom("org_departments")
+      .select(["ordinal", "code", "name", "parent", "cost_centre", "manager"])
+      .orderBy("ordinal")
+      .execute(),
+
+  /** With the parent's code. */
+  departmentList: (db: Db) =>
+    db
+      .selectFrom("org_departments as d")
+      .leftJoin("org_departments as p", "p.ordinal", "d.parent")
+      .select(["d.code", "d.name", "p.code as parent", "d.cost_centre", "d.manager"]),
+
+  departmentOrdinal: (db: Db, code: string) =>
+    db.selectFrom("org_departments").select("ordinal").where("code", "=", code).executeTakeFirst(),
+
+  insertDepartments: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "org_departments",
+        columns: [text("code"), text("name"), text("cost_centre"), text("manager"), integer("created_at")],
+      },
+      rows,
+    ),
+
+  /** ordinal, name, parent, cost_centre, manager */
+  updateDepartments: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.update(
+      trx,
+      {
+        table: "org_departments",
+        keys: [integer("ordinal")],
+        set: [text("name"), integer("parent"), text("cost_centre"), text("manager")],
+      },
+      rows,
+    ),
+
+  employeesById: (db: Db, dialect: DialectName, ids: readonly string[]): Promise<EmployeeRow[]> =>
+    db
+      .selectFrom("org_employees")
+      .select(["ordinal", "id", "name", "mail", "department", "title", "manager"])
+      .where(inSet(dialect, "org_employees.id", ids))
+      .execute(),
+
+  /** With the department's code. */
+  employeeList: (db: Db) =>
+    db
+      .selectFrom("org_employees as e")
+      .leftJoin("org_departments as d", "d.ordinal", "e.department")
+      .select(["e.id", "e.name", "e.mail", "d.code as department", "e.title", "e.manager"]),
+
+  insertEmployees: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "org_employees",
+        columns: [
+          text("id"),
+          text("name"),
+          text("mail"),
+          integer("department"),
+          text("title"),
+          text("manager"),
+          integer("created_at"),
+        ],
+      },
+      rows,
+    ),
+
+  /** ordinal, name, mail, department, title, manager */
+  updateEmployees: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.update(
+      trx,
+      {
+        table: "org_employees",
+        keys: [integer("ordinal")],
+        set: [text("name"), text("mail"), integer("department"), text("title"), text("manager")],
+      },
+      rows,
+    ),
+};
