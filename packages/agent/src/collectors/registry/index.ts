@@ -3,8 +3,9 @@
  * Invariants: one scan reads its exports once, however many readers there are (titles, packages, probes): the tree belongs to the
  * scan's context. No registry (no Windows, no exports) is nothing at all; native-reg missing on Windows is an error.
  */
-import { createFindings, scanError } from "../findings.ts";
+import { createFindings, scanError, type Findings } from "../findings.ts";
 import type { CollectContext, Collector } from "../collector.ts";
+import { rootedFiles } from "../rooted-files.ts";
 import { openLiveRegistry } from "./live.ts";
 import { readRegistryFiles, type WantsKey } from "./offline.ts";
 import type { RegistryTree } from "./tree.ts";
@@ -15,12 +16,26 @@ export const registry: Collector = {
   async collect(context) {
     const findings = createFindings();
     const tree = await registryOf(context);
-    if (tree === undefined) return findings.result();
+    if (tree === undefined) {
+      reportHives(context, findings);
+      return findings.result();
+    }
     collectUninstall(tree, findings);
     const { titles, errors } = findings.result();
     return { titles, errors: [...tree.takeFaults(), ...errors] };
   },
 };
+
+/** A Windows disk keeps its registry in binary hives; that they are not read must not look like a machine without software. */
+function reportHives(context: CollectContext, findings: Findings): void {
+  const hive = "/Windows/System32/config/SOFTWARE";
+  if (context.live || !rootedFiles(context.root, false).exists(hive)) return;
+  findings.error(
+    hive,
+    "unsupported",
+    "registry hives are not read; export the keys with `reg export` and add them with --registry",
+  );
+}
 
 type Wanted = Pick<CollectContext, "registryFiles" | "live" | "platform">;
 const trees = new WeakMap<Wanted, Promise<RegistryTree | undefined>>();

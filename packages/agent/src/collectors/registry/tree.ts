@@ -25,11 +25,11 @@ export interface RegistryTree {
   takeFaults(): ScanError[];
 }
 
-/** One value of a key as text; absent and empty are the same. */
+/** One value of a key as text; absent, empty and what is neither text nor number are the same. */
 export function valueText(values: readonly RegistryValue[], name: string): string | undefined {
   const wanted = name.toLowerCase();
-  const text = values.find((value) => value.name.toLowerCase() === wanted)?.text;
-  return text === "" ? undefined : text;
+  const value = values.find((one) => one.name.toLowerCase() === wanted);
+  return value === undefined || value.text === "" || value.kind === "binary" ? undefined : value.text;
 }
 
 const types = { none: 0, sz: 1, expand: 2, dword: 4, dwordBigEndian: 5, multi: 7, qword: 11 } as const;

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -133,6 +133,22 @@ describe("titles of exported Uninstall keys", () => {
   });
 });
 
+describe("a Windows disk", () => {
+  it("whose registry lies there in hives is no silent machine without software", async () => {
+    mkdirSync(join(dir, "Windows/System32/config"), { recursive: true });
+    writeFileSync(join(dir, "Windows/System32/config/SOFTWARE"), "regf");
+    const { titles, errors } = await registry.collect({
+      root: dir,
+      live: false,
+      platform: "linux",
+      env: {},
+      clock: systemClock,
+    });
+    expect(titles).toEqual([]);
+    expect(errors.map((e) => [e.path, e.code])).toEqual([["/Windows/System32/config/SOFTWARE", "unsupported"]]);
+  });
+});
+
 describe("an Uninstall entry", () => {
   const named = (name: string, ...more: RegistryValue[]): RegistryValue[] => [
     stringValue("DisplayName", name),
@@ -174,6 +190,7 @@ describe("an Uninstall entry", () => {
     expect(classifyEntry("X", named("A", numberValue("SystemComponent", 1)))).toBe("component");
     expect(classifyEntry("X", named("  "))).toBe("unnamed");
     expect(classifyEntry("X", [])).toBe("unnamed");
+    expect(classifyEntry("X", [numberValue("DisplayName", 7)])).toBe("unnamed");
   });
 
   it("has a version from its other values only where DisplayVersion is missing", async () => {

@@ -14,13 +14,17 @@ export type UninstallKind = "title" | "unnamed" | "component" | "update";
 /** What an Uninstall entry is, from its key's name and values. */
 export function classifyEntry(key: string, values: readonly RegistryValue[]): UninstallKind {
   const name = valueText(values, "DisplayName")?.trim();
-  if (name === undefined || name === "") return "unnamed";
+  if (name === undefined || name === "" || kindOf(values, "DisplayName") !== "string") return "unnamed";
   if (valueText(values, "SystemComponent") === "1") return "component";
   if (valueText(values, "ParentKeyName") !== undefined) return "update";
   if (valueText(values, "ParentDisplayName") !== undefined) return "update";
   if (updateReleases.has(valueText(values, "ReleaseType")?.trim().toLowerCase() ?? "")) return "update";
   if (patchKey.test(key) || (knowledgeBase.test(name) && updateWord.test(name))) return "update";
   return "title";
+}
+
+function kindOf(values: readonly RegistryValue[], name: string): RegistryValue["kind"] | undefined {
+  return values.find((value) => value.name.toLowerCase() === name.toLowerCase())?.kind;
 }
 
 const updateReleases = new Set(["security update", "update", "update rollup", "hotfix", "service pack"]);
@@ -71,7 +75,7 @@ function versionOf(values: readonly RegistryValue[]): string {
   if (major !== undefined && /^\d+$/.test(major)) return /^\d+$/.test(minor ?? "") ? `${major}.${minor}` : major;
   const packed = values.find((value) => value.name.toLowerCase() === "version");
   if (packed === undefined) return "";
-  if (packed.kind !== "number") return packed.text.trim();
+  if (packed.kind !== "number") return packed.kind === "string" ? packed.text.trim() : "";
   // The Windows Installer packs major, minor and build into one number: 8, 8 and 16 bits.
   const number = Number(packed.text);
   return number === 0 ? "" : `${(number >>> 24) & 0xff}.${(number >>> 16) & 0xff}.${number & 0xffff}`;
