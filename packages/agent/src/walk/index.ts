@@ -1,6 +1,6 @@
 /**
  * Purpose: the file walk that a dictionary asks for: which of its `file(…)` probes hold on this machine, and on which file.
- * Invariants: runs in a worker thread, so the agent goes on answering; polite unless told otherwise (20 ms of work, 20 ms of rest).
+ * Invariants: runs in a worker thread unless told otherwise, so the agent goes on answering; polite unless told otherwise (20 ms of work, 20 ms of rest).
  * On failure: never rejects. Where a worker cannot be started (a single executable, sources without a build) the same walk runs in
  * pieces on the event loop.
  */
@@ -27,6 +27,8 @@ export interface FileProbeQuery {
   readonly maxSeconds?: number;
   /** Milliseconds of work and of rest in turn; `false`: as fast as it goes. */
   readonly pace?: Pace | false;
+  /** False: on the event loop. A process that only scans saves the time that a thread takes to load its modules. */
+  readonly thread?: boolean;
   /** Replaces the reader of version resources; then the walk runs on the event loop. */
   readonly fileVersion?: SearchTools["fileVersion"];
   readonly signal?: AbortSignal;
@@ -60,7 +62,7 @@ export async function evaluateFileProbes(query: FileProbeQuery): Promise<SearchR
   const pace = query.pace ?? politePace;
   if (request.probes.length === 0) return nothing([]);
   try {
-    if (query.fileVersion === undefined) {
+    if (query.fileVersion === undefined && query.thread !== false) {
       const result = await searchInWorker({ request, pace }, query.signal);
       if (result !== undefined) return result;
     }
