@@ -10,7 +10,7 @@ export interface RuleEdge {
 }
 
 export interface Cycle {
-  /** First code again at the end: `[A, B, A]`. */
+  /** Each is needed for the next; the first comes again at the end: `[A, B, A]`. */
   readonly codes: readonly string[];
   /** Index of the rule that yields the first of them. */
   readonly rule: number;
@@ -74,7 +74,7 @@ function shortestWayBack(
   const way = [goal];
   for (let code = cameFrom.get(goal); code !== undefined && code !== goal; code = cameFrom.get(code)) way.push(code);
   way.push(goal);
-  return way.reverse();
+  return way;
 }
 
 /** Tarjan's strongly connected components of rules, without recursion; only groups that hold a circle. */
