@@ -16,7 +16,13 @@ import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { installProblems } from "./http/problem.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
+import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
+import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
+import { pageRoute } from "./modules/page/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
+
+/** As in package.json. */
+const programVersion = "0.1.0";
 
 export interface Server {
   /** Starts listening; answers the address. */
@@ -26,6 +32,7 @@ export interface Server {
   /** In-process use by `daicho up`, `daicho admin token` and tests. */
   readonly access: AccessService;
   readonly policies: Policies;
+  readonly nodes: Nodes;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -52,6 +59,43 @@ export async function createServer(options: {
     generates: config.role !== "group",
   });
   metrics.gauge("daicho_dictionary_version", "Version of the dictionary in force", () => policies.current().generation);
+  const nodes = createNodes({
+    db,
+    access,
+    policies,
+    events,
+    clock,
+    log,
+    metrics,
+    company: config.name,
+    role: config.role,
+    dataDir: config.data,
+    program: programVersion,
+    agents: undefined,
+    agentDictionaryCounts: undefined,
+  });
+  const companies = createCompanies({
+    db,
+    nodes,
+    clock,
+    company: config.name,
+    policyInForce: () => policies.current().enterprise,
+    ownPositions: undefined,
+  });
+  const upstream =
+    config.upstream &&
+    createUpstream({
+      config: config.upstream,
+      company: config.name,
+      db,
+      signer: access.signer,
+      policies,
+      nodes,
+      ownPositions: undefined,
+      events,
+      clock,
+      log,
+    });
 
   let stopping = false;
   const tls = readTls(config.tls);
@@ -66,6 +110,7 @@ export async function createServer(options: {
     ajv: { customOptions: { removeAdditional: false, coerceTypes: "array", allErrors: false, strict: false } },
   } as Record<string, unknown>) as unknown as FastifyInstance;
   installProblems(app, { clock, log });
+  installProtocolCheck(app);
   await app.register(websocket, { options: { maxPayload: 1024 * 1024 } });
   await app.register(swagger, {
     openapi: {
@@ -82,11 +127,22 @@ export async function createServer(options: {
   accessRoutes(app, { access, authorize, departmentExists: () => Promise.resolve(true) });
 
   policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
+  nodeRoutes(app, { nodes, policies, authorize, identitiesOf: (devices) => Promise.resolve(devices) });
+  nodeIngestRoutes(app, { nodes, policies, authorize, clock, role: config.role });
+  groupRoutes(app, { companies, authorize, role: config.role });
+  pageRoute(app, {
+    access,
+    nodes,
+    clock,
+    company: config.name,
+    numbers: config.role === "corporate" ? {} : { companies: () => companies.list() },
+  });
   metricsRoutes(app, { metrics, db, stopping: () => stopping });
 
   return {
     access,
     policies,
+    nodes,
     app,
     db,
     async start() {
@@ -94,11 +150,14 @@ export async function createServer(options: {
       await app.listen({ host, port });
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;
+      upstream?.start();
       const shown = host.includes(":") ? `[${host}]` : host;
       return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
     },
     async stop() {
       stopping = true;
+      await upstream?.stop();
+      nodes.stop();
       await app.close();
       policies.stop();
       await db.close();

@@ -20,4 +20,16 @@ export const groupMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611212300-group-upstream",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      await db.schema
+        .createTable("grp_upstream")
+        .addColumn("id", "integer", (c) => c.primaryKey())
+        .addColumn("enrollment", "text", (c) => c.notNull())
+        .addColumn("enrolled_at", time, (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

@@ -13,4 +13,6 @@ export interface GroupTables {
     /** Position[] as JSON. */
     positions: string;
   };
+  /** One row (id 1): what enrolling at the group above gave - certificate and pinned root (JSON). Several servers on one database share it. */
+  grp_upstream: { id: number; enrollment: string; enrolled_at: number };
 }

@@ -20,4 +20,14 @@ export const nodeMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611212250-nodes-via",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      await db.schema.alterTable("node_nodes").addColumn("via", "text").execute();
+      await db.schema.alterTable("node_nodes").addColumn("token", "text").execute();
+      await db.schema.alterTable("node_nodes").addColumn("removed_at", time).execute();
+      await db.schema.createIndex("node_nodes_via").on("node_nodes").column("via").execute();
+    },
+  },
 ];

@@ -12,5 +12,11 @@ export interface NodeTables {
     status: string | null;
     enrolled_at: number | null;
     last_seen_at: number;
+    /** Id of the node directly below this server through which it was last heard of; its own id when by itself. */
+    via: string | null;
+    /** Id of the enrolment token that let it in. */
+    token: string | null;
+    /** Set when an administrator removed it: its certificate still holds, its reports are refused. */
+    removed_at: number | null;
   };
 }

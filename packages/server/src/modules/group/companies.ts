@@ -1,0 +1,139 @@
+/**
+ * Purpose: at a group server: every company's corporate licence inventory (domain.md §7), as each last sent it, and - where this server
+ * is a company of its own, too - its own, read live through the one position module.
+ * Invariants: a company sends only its own, from the server that is enrolled under its name; an older version never overwrites a newer one.
+ */
+import type { Certificate, CompanyPositions, Position } from "@daicho/protocol";
+import type { Clock } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { serverErrors } from "../../errors.ts";
+import { inputInvalid } from "../../http/problem.ts";
+import type { Nodes } from "../nodes/index.ts";
+import { groupStore, type CompanyRow } from "./store.ts";
+
+/** This company's own corporate licence inventory; its implementation reads it in one moment. */
+export type OwnPositions = () => Promise<Omit<CompanyPositions, "company" | "policy">>;
+
+export interface Company {
+  readonly name: string;
+  /** Id of its server. */
+  readonly node: string;
+  /** Version of its positions; absent until the first came. */
+  readonly version?: number;
+  /** Enterprise policy version the counts were made with. */
+  readonly policy?: number;
+  readonly devices?: number;
+  /** When the company made them, and when they came. RFC 3339. */
+  readonly at?: string;
+  readonly receivedAt?: string;
+}
+
+export interface Companies {
+  list(): Promise<readonly Company[]>;
+  /** undefined = there is no such company. */
+  positions(name: string): Promise<(Company & { readonly positions: readonly Position[] }) | undefined>;
+  /** @throws not-allowed, input-invalid */
+  receive(sender: Certificate, positions: CompanyPositions): Promise<"stored" | "duplicate">;
+}
+
+export function createCompanies(deps: {
+  readonly db: Database;
+  readonly nodes: Nodes;
+  readonly clock: Clock;
+  readonly company: string;
+  /** Enterprise policy version this server's own counts are made with. */
+  readonly policyInForce: () => number;
+  /** Absent where this server is no company of its own. */
+  readonly ownPositions: OwnPositions | undefined;
+}): Companies {
+  const { db, nodes, clock } = deps;
+
+  async function own(): Promise<(Company & { readonly positions: readonly Position[] }) | undefined> {
+    const policy = deps.policyInForce();
+    const held = await deps.ownPositions?.();
+    if (held === undefined) return undefined;
+    const { version, devices, at, positions } = held;
+    return { name: deps.company, node: nodes.id, version, policy, devices, at, receivedAt: at, positions };
+  }
+
+  return {
+    async list() {
+      const rows = await groupStore.companies(db.kysely);
+      const known = new Set(rows.map((r) => r.name));
+      const self = await own();
+      const all: Company[] = [
+        ...rows.map(companyOf),
+        ...(await nodes.companies())
+          .filter((node) => !known.has(node.name))
+          .map((node) => ({ name: node.name, node: node.id })),
+      ];
+      if (self !== undefined) {
+        const { positions: _positions, ...company } = self;
+        all.push(company);
+      }
+      return all.sort((a, b) => (a.name < b.name ? -1 : 1));
+    },
+
+    async positions(name) {
+      if (name === deps.company) return own();
+      const row = await groupStore.company(db.kysely, name);
+      if (row !== undefined) return { ...companyOf(row), positions: JSON.parse(row.positions) as Position[] };
+      const server = await nodes.serverOf(name);
+      return server === undefined ? undefined : { name, node: server.id, positions: [] };
+    },
+
+    async receive(sender, { company, version, policy, at, devices, positions }) {
+      if (company !== sender.name)
+        throw serverErrors.make("not-allowed", { role: `server of ${sender.name}`, needed: `server of ${company}` });
+      // The one enrolled under this name - not one that was removed or replaced.
+      if ((await nodes.serverOf(company))?.id !== sender.id)
+        throw serverErrors.make("not-allowed", { role: "removed server", needed: "enrolled server" });
+      const made = Date.parse(at);
+      if (!Number.isFinite(made)) throw inputInvalid([{ path: "/at", message: "is no time" }]);
+      const now = clock.now();
+      const stored = await groupStore.savePositions(db.kysely, {
+        name: company,
+        node: sender.id,
+        version,
+        policy,
+        devices,
+        at: made,
+        received_at: now,
+        positions: JSON.stringify(positions.map(kept)),
+      });
+      if (!stored) await groupStore.touch(db.kysely, company, version, now);
+      return stored ? "stored" : "duplicate";
+    },
+  };
+}
+
+function companyOf(row: Omit<CompanyRow, "positions">): Company {
+  return {
+    name: row.name,
+    node: row.node,
+    version: row.version,
+    policy: row.policy,
+    devices: row.devices,
+    at: new Date(row.at).toISOString(),
+    receivedAt: new Date(row.received_at).toISOString(),
+  };
+}
+
+/** Known fields only, so that what is stored is bounded by the schema. */
+function kept(p: Position): Position {
+  const { license, name, metric, required, held, rights, requested, used, overUnder, idle } = p;
+  const { preinstalled, individual, other } = p.unmanaged;
+  return {
+    license,
+    name,
+    metric,
+    required,
+    held,
+    rights,
+    requested,
+    used,
+    overUnder,
+    idle,
+    unmanaged: { preinstalled, individual, other },
+  };
+}

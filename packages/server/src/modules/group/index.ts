@@ -1,0 +1,3 @@
+export { createCompanies, type Companies, type Company, type OwnPositions } from "./companies.ts";
+export { groupRoutes } from "./routes.ts";
+export { createUpstream, type Upstream } from "./upstream.ts";

@@ -1,0 +1,90 @@
+/** Purpose: `/ingest/v1/company-positions` and `/api/v1/companies…` (contract.md; domain.md §7). */
+import { Type } from "@sinclair/typebox";
+import type { FastifyInstance } from "fastify";
+import { Position, validateCompanyPositions } from "@daicho/protocol";
+import { serverErrors } from "../../errors.ts";
+import type { Authorize } from "../../http/authorize.ts";
+import { listOf, sendList } from "../../http/list.ts";
+import { inputInvalid } from "../../http/problem.ts";
+import { unpackGzip } from "../../http/unpack.ts";
+import type { Companies } from "./companies.ts";
+
+const maxPositionsBytes = 48 * 1024 * 1024;
+const Text = Type.Optional(Type.String());
+const CompanyItem = Type.Object({
+  name: Type.String(),
+  node: Type.String({ description: "Id of its server" }),
+  version: Type.Optional(Type.Integer({ description: "Version of its positions; absent until the first came" })),
+  policy: Type.Optional(Type.Integer({ description: "Enterprise policy version the counts were made with" })),
+  devices: Type.Optional(Type.Integer()),
+  at: Text,
+  receivedAt: Text,
+});
+
+export function groupRoutes(
+  app: FastifyInstance,
+  deps: {
+    readonly companies: Companies;
+    readonly authorize: Authorize;
+    readonly role: "corporate" | "group" | "both";
+  },
+): void {
+  const { companies, authorize } = deps;
+  const reader = authorize.role("auditor");
+  const requireGroup = (): void => {
+    if (deps.role === "corporate")
+      throw serverErrors.make("wrong-role", { role: deps.role, what: "other companies' positions", needed: "group" });
+  };
+
+  app.post(
+    "/ingest/v1/company-positions",
+    {
+      schema: { hide: true },
+      bodyLimit: maxPositionsBytes,
+      preParsing: unpackGzip,
+      // Before the body is read: nobody unknown gets it unpacked.
+      onRequest: authorize.node("server"),
+    },
+    async (request) => {
+      requireGroup();
+      const checked = validateCompanyPositions(request.body);
+      if (!checked.ok) throw inputInvalid(checked.faults);
+      if (request.node === undefined) throw serverErrors.make("credential-refused", { reason: "credential-missing" });
+      return { status: await companies.receive(request.node, checked.value) };
+    },
+  );
+
+  app.get(
+    "/api/v1/companies",
+    {
+      preHandler: reader,
+      schema: { tags: ["companies"], summary: "The companies of the group", response: { 200: listOf(CompanyItem) } },
+    },
+    async (request, reply) => {
+      requireGroup();
+      return sendList(request, reply, { items: await companies.list() });
+    },
+  );
+
+  app.get<{ Params: { name: string } }>(
+    "/api/v1/companies/:name/positions",
+    {
+      preHandler: reader,
+      schema: {
+        tags: ["companies"],
+        summary: "A company's corporate licence inventory",
+        params: Type.Object({ name: Type.String({ maxLength: 128 }) }),
+        response: { 200: listOf(Position) },
+      },
+    },
+    async (request, reply) => {
+      requireGroup();
+      const { name } = request.params;
+      const found = await companies.positions(name);
+      if (found === undefined) throw serverErrors.make("not-found", { what: "company", id: name });
+      const { positions, name: company, ...facts } = found;
+      const list = { items: positions, company, ...facts };
+      return sendList(request, reply, list);
+    },
+  );
+}

@@ -1,0 +1,183 @@
+/** Purpose: `/api/v1/nodes` and `/api/v1/policies/distribution` (contract.md "Administration"; domain.md §2, fig. 11). */
+import { Type, type Static } from "@sinclair/typebox";
+import type { FastifyInstance } from "fastify";
+import { serverErrors } from "../../errors.ts";
+import type { Authorize } from "../../http/authorize.ts";
+import { decodeCursor, encodeCursor, ListQuery, listOf, sendList } from "../../http/list.ts";
+import type { Policies } from "../policies/index.ts";
+import { statusOf } from "./distribution.ts";
+import type { Nodes } from "./service.ts";
+
+const Integer = Type.Optional(Type.Integer());
+const Text = Type.Optional(Type.String());
+const Spool = Type.Optional(Type.Object({ records: Type.Integer(), bytes: Type.Integer(), oldestAt: Text }));
+const Agents = Type.Optional(Type.Object({ current: Type.Integer(), behind: Type.Integer() }));
+const Reason = Type.Optional(Type.Object({ code: Type.String(), message: Type.String() }));
+
+const DistributionItem = Type.Object({
+  node: Type.String(),
+  kind: Type.String(),
+  name: Type.String(),
+  company: Type.String(),
+  parent: Text,
+  policy: Integer,
+  dictionary: Integer,
+  state: Type.String({ enum: ["complete", "in-progress", "failed", "none"] }),
+  reason: Reason,
+  lastSeenAt: Text,
+  lag: Type.Object({ versions: Integer, seconds: Integer }),
+  spool: Spool,
+  connected: Integer,
+  agents: Agents,
+});
+const NodeItem = Type.Object({
+  id: Type.String(),
+  kind: Type.String(),
+  name: Type.String(),
+  company: Type.String(),
+  parent: Text,
+  online: Type.Boolean({ description: "Connected to this server's channel right now" }),
+  enrolledAt: Text,
+  lastSeenAt: Type.String(),
+  program: Text,
+  policy: Integer,
+  dictionary: Integer,
+  spool: Spool,
+  connected: Integer,
+});
+const NodeQuery = Type.Intersect([
+  ListQuery,
+  Type.Object({
+    kind: Type.Optional(Type.String({ enum: ["relay", "server", "agent"] })),
+    company: Type.Optional(Type.String({ maxLength: 128 })),
+  }),
+]);
+
+export function nodeRoutes(
+  app: FastifyInstance,
+  deps: {
+    readonly nodes: Nodes;
+    readonly policies: Policies;
+    readonly authorize: Authorize;
+    /** From the ledger's device ids to the identities that report for them; ids that are none are left out. */
+    readonly identitiesOf: (devices: readonly string[]) => Promise<readonly string[]>;
+  },
+): void {
+  const { nodes, authorize } = deps;
+  const reader = authorize.role("auditor");
+
+  app.get(
+    "/api/v1/policies/distribution",
+    {
+      preHandler: reader,
+      schema: {
+        tags: ["policies", "nodes"],
+        summary: "How far the policy has come, node by node",
+        response: { 200: listOf(DistributionItem) },
+      },
+    },
+    async (request, reply) => {
+      const items = await nodes.distribution();
+      const { enterprise, generation } = deps.policies.state();
+      const agents = items[0]?.agents;
+      return sendList(request, reply, {
+        items,
+        policy: enterprise,
+        dictionary: generation,
+        ...(agents !== undefined && { agents }),
+      } as { items: readonly object[] });
+    },
+  );
+
+  app.get<{ Querystring: Static<typeof NodeQuery> }>(
+    "/api/v1/nodes",
+    {
+      preHandler: reader,
+      schema: {
+        tags: ["nodes"],
+        summary: "Relays and servers below this one",
+        querystring: NodeQuery,
+        response: { 200: listOf(NodeItem) },
+      },
+    },
+    async (request, reply) => {
+      const { kind, company, cursor, limit = 100 } = request.query;
+      const after = decodeCursor(cursor)?.[0];
+      const rows = await nodes.page({
+        limit: limit + 1,
+        ...(kind !== undefined && { kind }),
+        ...(company !== undefined && { company }),
+        ...(after !== undefined && { after: String(after) }),
+      });
+      const shown = rows.slice(0, limit);
+      const last = shown.at(-1);
+      const items = shown.map((row) => {
+        const status = statusOf(row);
+        return {
+          id: row.id,
+          kind: row.kind,
+          name: row.name,
+          company: row.company,
+          ...(row.parent !== null && { parent: row.parent }),
+          online: nodes.channel.isConnected(row.id),
+          ...(row.enrolled_at !== null && { enrolledAt: new Date(row.enrolled_at).toISOString() }),
+          lastSeenAt: new Date(row.last_seen_at).toISOString(),
+          ...(status !== undefined && {
+            program: status.program,
+            policy: status.policy,
+            dictionary: status.dictionary,
+            spool: status.spool,
+            connected: status.connected,
+          }),
+        };
+      });
+      return sendList(request, reply, {
+        items,
+        ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor([last.id]) }),
+      });
+    },
+  );
+
+  app.delete<{ Params: { id: string } }>(
+    "/api/v1/nodes/:id",
+    {
+      preHandler: authorize.role("admin"),
+      schema: {
+        tags: ["nodes"],
+        summary: "Remove a node: it is no longer listed and its status and positions are refused until it enrols again",
+        params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
+      },
+    },
+    async (request, reply) => {
+      if (!(await nodes.remove(request.params.id)))
+        throw serverErrors.make("not-found", { what: "node", id: request.params.id });
+      return reply.code(204).send();
+    },
+  );
+
+  app.post<{ Body: { devices?: string[] } | null }>(
+    "/api/v1/nodes/scan-now",
+    {
+      preHandler: authorize.role("manager"),
+      schema: {
+        tags: ["nodes"],
+        summary: "Ask devices to scan now",
+        description:
+          "Without `devices`, every device below. Devices that are not connected scan by their own schedule.",
+        body: Type.Union([
+          Type.Null(),
+          Type.Object(
+            { devices: Type.Optional(Type.Array(Type.String({ maxLength: 128 }), { maxItems: 10_000 })) },
+            { additionalProperties: false },
+          ),
+        ]),
+        response: { 202: Type.Object({ connections: Type.Integer() }) },
+      },
+    },
+    async (request, reply) => {
+      const devices = request.body?.devices;
+      const connections = nodes.channel.scanNow(devices === undefined ? undefined : await deps.identitiesOf(devices));
+      return reply.code(202).send({ connections });
+    },
+  );
+}

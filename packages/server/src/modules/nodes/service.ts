@@ -1,0 +1,169 @@
+/**
+ * Purpose: the nodes below, as one thing for the rest of the server: enrolment, channel, status, distribution, blobs.
+ */
+import { join } from "node:path";
+import { protocolCompatible, protocolHeader, protocolVersion, type NodeStatus } from "@daicho/protocol";
+import type { Clock, Log } from "@daicho/kernel";
+import type { FastifyInstance } from "fastify";
+import type { Database } from "../../db/database.ts";
+import { serverErrors } from "../../errors.ts";
+import type { Events } from "../../events.ts";
+import type { Metrics } from "../../http/metrics.ts";
+import type { AccessService } from "../access/index.ts";
+import type { Policies } from "../policies/index.ts";
+import { createBlobs, type Blobs } from "./blobs.ts";
+import { createChannelHub, type ChannelHub } from "./channel.ts";
+import { distribution, selfItem, statusOf, type DistributionInput, type DistributionItem } from "./distribution.ts";
+import { createEnrollment, type AgentEnrollment, type Enrollment } from "./enrollment.ts";
+import { createStatusIntake, type StatusIntake } from "./status.ts";
+import { nodeStore, type NodeRow } from "./store.ts";
+
+/** Agents by the dictionary they hold: implemented by whoever keeps the devices' heads. */
+export type AgentDictionaryCounts = () => Promise<{ readonly current: number; readonly behind: number }>;
+
+export interface Nodes {
+  /** This server's id: the fingerprint of its root key, which is also its identity towards the group. */
+  readonly id: string;
+  readonly channel: ChannelHub;
+  readonly enrollment: Enrollment;
+  readonly status: StatusIntake;
+  readonly blobs: Blobs;
+  distribution(): Promise<readonly DistributionItem[]>;
+  /** This server first, then the nodes below: what travels upward. */
+  report(): Promise<readonly NodeStatus[]>;
+  page(filter: {
+    readonly kind?: string;
+    readonly company?: string;
+    readonly after?: string;
+    readonly limit: number;
+  }): Promise<readonly NodeRow[]>;
+  /** The enrolled server of a company, if it has one here. */
+  serverOf(company: string): Promise<NodeRow | undefined>;
+  companies(): Promise<readonly NodeRow[]>;
+  remove(id: string): Promise<boolean>;
+  stop(): void;
+}
+
+const maxReported = 10_000;
+
+export function createNodes(deps: {
+  readonly db: Database;
+  readonly access: AccessService;
+  readonly policies: Policies;
+  readonly events: Events;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly company: string;
+  readonly role: "corporate" | "group" | "both";
+  readonly dataDir: string;
+  readonly program: string;
+  readonly agents: AgentEnrollment | undefined;
+  readonly agentDictionaryCounts: AgentDictionaryCounts | undefined;
+}): Nodes {
+  const { db, policies, events, clock, company, access } = deps;
+  const id = access.signer().keyId;
+  const channel = createChannelHub({
+    clock,
+    log: deps.log,
+    versions: () => ({ dictionary: policies.current().generation, enterprise: policies.state().enterprise }),
+  });
+  const offDictionary = events.on("dictionary-changed", () => channel.policyChanged(["agent", "relay"]));
+  const offEnterprise = events.on("enterprise-changed", () => channel.policyChanged(["server"]));
+  deps.metrics.gauge(
+    "daicho_channel_connections",
+    "Nodes connected to this server's channel, by kind",
+    () => channel.counts(),
+    "kind",
+  );
+
+  async function context(): Promise<Omit<DistributionInput, "rows">> {
+    return {
+      self: { id, company, connected: channel.presence() },
+      policy: policies.state(),
+      generates: deps.role !== "group",
+      enterpriseOf: (dictionary) => policies.enterpriseOf(dictionary),
+      agents: await deps.agentDictionaryCounts?.(),
+      now: clock.now(),
+    };
+  }
+
+  return {
+    id,
+    channel,
+    enrollment: createEnrollment({ ...deps, db }),
+    status: createStatusIntake({ ...deps, self: () => id }),
+    blobs: createBlobs({ dir: join(deps.dataDir, "blobs") }),
+
+    async distribution() {
+      return distribution({ ...(await context()), rows: await nodeStore.list(db.kysely) });
+    },
+
+    async report() {
+      const self = selfItem(await context());
+      const at = new Date(clock.now()).toISOString();
+      const own: NodeStatus = {
+        id,
+        kind: "server",
+        name: company,
+        company,
+        program: deps.program,
+        policy: self.policy ?? 0,
+        dictionary: self.dictionary ?? 0,
+        state: self.state,
+        ...(self.reason !== undefined && { reason: self.reason }),
+        at,
+        connected: self.connected ?? 0,
+        ...(self.agents !== undefined && { agents: self.agents }),
+      };
+      const rows = await nodeStore.list(db.kysely);
+      // Failing agents last: where there are too many, it is they that are left out.
+      const order = (row: NodeRow): number => (row.kind === "agent" ? 1 : 0);
+      const below = [...rows].sort((a, b) => order(a) - order(b)).slice(0, maxReported - 1);
+      return [own, ...below.map((row) => reportOf(row))];
+    },
+
+    page: (filter) => nodeStore.page(db.kysely, filter),
+    serverOf: (name) => nodeStore.serverOf(db.kysely, name),
+    companies: async () =>
+      (await nodeStore.list(db.kysely)).filter((row) => row.kind === "server" && row.enrolled_at !== null),
+
+    async remove(node) {
+      const removed = await nodeStore.remove(db.kysely, node, clock.now());
+      if (removed) events.emit("status-changed", {});
+      return removed;
+    },
+
+    stop() {
+      offDictionary();
+      offEnterprise();
+      channel.close();
+    },
+  };
+}
+
+function reportOf(row: NodeRow): NodeStatus {
+  const lastSeenAt = new Date(row.last_seen_at).toISOString();
+  const status = statusOf(row) ?? { dictionary: 0, state: "none" as const, at: lastSeenAt };
+  return {
+    id: row.id,
+    kind: row.kind as NodeStatus["kind"],
+    name: row.name,
+    company: row.company,
+    ...(row.parent !== null && { parent: row.parent }),
+    ...status,
+    // When it was really heard of last, not what its own clock says.
+    at: lastSeenAt,
+  };
+}
+
+/** Refuses peers of another protocol version on every `/ingest/v1` route, before anything of theirs is read. */
+export function installProtocolCheck(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request) => {
+    if (!request.url.startsWith("/ingest/")) return;
+    const version = request.headers[protocolHeader];
+    if (!protocolCompatible(Array.isArray(version) ? version[0] : version))
+      throw serverErrors.make("version-unsupported", { version: String(version).slice(0, 32), own: protocolVersion });
+    await Promise.resolve();
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * Purpose: takes distribution status from the nodes below (`POST /ingest/v1/status`): the sender itself first, then what is below it.
+ * Who may say what - the rest is left out, counted and logged, never stored:
+ *   a relay: itself, and relays and failing agents of this company;
+ *   a company's server: itself, its company, and companies below it that nobody else here has (a group below a group);
+ *   nobody: this server, its company (other than its own relays), or a node of another kind or company than it is known with.
+ * What a node says itself wins over what others say about it. Only known fields are kept, so a row is bounded.
+ */
+import type { Certificate, NodeStatus, StatusReport } from "@daicho/protocol";
+import type { Clock, Log } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { serverErrors } from "../../errors.ts";
+import type { Events } from "../../events.ts";
+import { nodeStore, type NodeRow, type ReportedRow } from "./store.ts";
+
+export interface StatusIntake {
+  accept(sender: Certificate, report: StatusReport): Promise<{ readonly accepted: number; readonly refused: number }>;
+}
+
+/** What is kept of a reported status. */
+export type KeptStatus = Pick<
+  NodeStatus,
+  "program" | "policy" | "dictionary" | "state" | "reason" | "at" | "spool" | "connected"
+> & { readonly agents?: { readonly current: number; readonly behind: number } };
+
+const ownWordMs = 10 * 60_000;
+const maxNodesBelow = 20_000;
+const nodeId = /^[0-9a-z][0-9a-z-]{0,63}$/;
+
+export function createStatusIntake(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  readonly company: string;
+  /** Id of this server. */
+  readonly self: () => string;
+}): StatusIntake {
+  const { db, clock } = deps;
+
+  return {
+    async accept(sender, report) {
+      const now = clock.now();
+      const items = new Map<string, NodeStatus>();
+      // The first word about a node counts: a sender names itself first.
+      for (const item of report.nodes) if (!items.has(item.id)) items.set(item.id, item);
+
+      const outcome = await db.transaction(async (trx) => {
+        const known = await nodeStore.findMany(trx, [...new Set([...items.keys(), sender.id])]);
+        const own = known.get(sender.id);
+        if (own?.removed_at != null)
+          throw serverErrors.make("not-allowed", { role: "removed node", needed: "node that is enrolled" });
+        const claims = new Map((await nodeStore.companies(trx)).map((c) => [c.company, c.via]));
+        const room = maxNodesBelow - Number((await nodeStore.countBelow(trx, sender.id)).count);
+        const rows: ReportedRow[] = [];
+        let added = 0;
+        let changed = false;
+        for (const item of items.values()) {
+          const row = known.get(item.id);
+          const isSelf = item.id === sender.id;
+          if (!(isSelf ? speaksForItself(sender, item) : maySay(sender, item, row, claims))) continue;
+          if (row === undefined && !isSelf && ++added > room) continue;
+          if (!isSelf && row !== undefined && row.via === row.id && now - row.last_seen_at < ownWordMs) continue;
+          const kept = keep(item);
+          changed ||= row === undefined || differs(row.status, kept);
+          rows.push({
+            id: item.id,
+            kind: item.kind,
+            name: isSelf ? sender.name : item.name,
+            company: isSelf ? companyOf(sender) : item.company,
+            parent: isSelf ? deps.self() : (item.parent ?? sender.id),
+            status: JSON.stringify(kept),
+            last_seen_at: isSelf ? now : Math.min(now, Date.parse(item.at) || now),
+            via: sender.id,
+          });
+        }
+        await nodeStore.saveReported(db, trx, rows);
+        const dropped = await nodeStore.dropAgents(trx, sender.id, new Set(rows.map((r) => r.id)));
+        return { accepted: rows.length, changed: changed || dropped > 0 };
+      });
+
+      const refused = report.nodes.length - outcome.accepted;
+      if (refused > 0) deps.log.warn("status-items-refused", { node: sender.id, count: refused });
+      if (outcome.changed) deps.events.emit("status-changed", {});
+      return { accepted: outcome.accepted, refused };
+    },
+  };
+
+  function maySay(
+    sender: Certificate,
+    item: NodeStatus,
+    row: NodeRow | undefined,
+    claims: ReadonlyMap<string, string | null>,
+  ): boolean {
+    if (item.id === deps.self() || !nodeId.test(item.id)) return false;
+    if (item.kind === "agent" && item.state !== "failed") return false;
+    if (row !== undefined && (row.kind !== item.kind || row.company !== item.company || row.removed_at !== null))
+      return false;
+    if (sender.kind === "relay") return item.kind !== "server" && item.company === deps.company;
+    if (item.company === deps.company) return false;
+    if (item.company === sender.name) return item.kind !== "server" && (row === undefined || row.via === sender.id);
+    const claimed = claims.get(item.company);
+    return row?.enrolled_at == null && (claimed === undefined || claimed === sender.id);
+  }
+}
+
+export function companyOf(certificate: Certificate): string {
+  return certificate.kind === "server" ? certificate.name : certificate.company;
+}
+
+function speaksForItself(sender: Certificate, item: NodeStatus): boolean {
+  return item.kind === sender.kind;
+}
+
+function keep(item: NodeStatus): KeptStatus {
+  const agents = (item as { agents?: unknown }).agents;
+  return {
+    ...(item.program !== undefined && { program: item.program }),
+    ...(item.policy !== undefined && { policy: item.policy }),
+    dictionary: item.dictionary,
+    state: item.state,
+    ...(item.reason !== undefined && { reason: { code: item.reason.code, message: item.reason.message } }),
+    at: item.at,
+    ...(item.spool !== undefined && {
+      spool: {
+        records: item.spool.records,
+        bytes: item.spool.bytes,
+        ...(item.spool.oldestAt !== undefined && { oldestAt: item.spool.oldestAt }),
+      },
+    }),
+    ...(item.connected !== undefined && { connected: item.connected }),
+    ...(isAgentCount(agents) && { agents: { current: agents.current, behind: agents.behind } }),
+  };
+}
+
+function isAgentCount(value: unknown): value is { current: number; behind: number } {
+  if (typeof value !== "object" || value === null) return false;
+  const { current, behind } = value as Record<string, unknown>;
+  return Number.isSafeInteger(current) && Number.isSafeInteger(behind) && Number(current) >= 0 && Number(behind) >= 0;
+}
+
+/** Times and fill levels change all the time; what is held and why not is what others wait for. */
+function differs(before: string | null, after: KeptStatus): boolean {
+  if (before === null) return true;
+  const essence = ({ policy, dictionary, state, reason }: KeptStatus): string =>
+    JSON.stringify([policy, dictionary, state, reason?.code, reason?.message]);
+  return essence(JSON.parse(before) as KeptStatus) !== essence(after);
+}

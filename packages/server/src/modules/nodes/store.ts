@@ -1,0 +1,175 @@
+/** Queries of the nodes' table; one per method. */
+import { sql, type Kysely } from "kysely";
+import type { BulkColumn, BulkStatement, DialectName } from "../../db/dialect.ts";
+import type { Database, Trx } from "../../db/database.ts";
+import type { Schema } from "../../db/schema.ts";
+
+type Db = Kysely<Schema>;
+export type NodeRow = Schema["node_nodes"];
+
+const idsPerStatement = 1000;
+const text = (name: string): BulkColumn => ({ name, type: "text" });
+const integer = (name: string): BulkColumn => ({ name, type: "integer" });
+
+/** What a status report changes of a row; enrolment's columns stay. */
+export type ReportedRow = Pick<
+  NodeRow,
+  "id" | "kind" | "name" | "company" | "parent" | "status" | "last_seen_at" | "via"
+>;
+
+const reported: BulkStatement = {
+  table: "node_nodes",
+  columns: [
+    text("id"),
+    text("kind"),
+    text("name"),
+    text("company"),
+    text("parent"),
+    text("status"),
+    integer("last_seen_at"),
+    text("via"),
+  ],
+  conflict: ["id"],
+  update: {
+    name: "replace",
+    company: "replace",
+    parent: "replace",
+    status: "replace",
+    last_seen_at: "replace",
+    via: "replace",
+  },
+};
+
+export const nodeStore = {
+  /** One company's server enrols at a time: two keys cannot both find its name free. */
+  async lockNames(trx: Trx, dialect: DialectName): Promise<void> {
+    if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 3)`.execute(trx);
+  },
+
+  find: (db: Db, id: string) => db.selectFrom("node_nodes").selectAll().where("id", "=", id).executeTakeFirst(),
+
+  async findMany(db: Db, ids: readonly string[]): Promise<ReadonlyMap<string, NodeRow>> {
+    const found = new Map<string, NodeRow>();
+    for (let at = 0; at < ids.length; at += idsPerStatement) {
+      const rows = await db
+        .selectFrom("node_nodes")
+        .selectAll()
+        .where("id", "in", ids.slice(at, at + idsPerStatement))
+        .execute();
+      for (const row of rows) found.set(row.id, row);
+    }
+    return found;
+  },
+
+  list: (db: Db) =>
+    db
+      .selectFrom("node_nodes")
+      .selectAll()
+      .where("removed_at", "is", null)
+      .orderBy("company")
+      .orderBy("kind", "desc")
+      .orderBy("name")
+      .orderBy("id")
+      .execute(),
+
+  page: (
+    db: Db,
+    filter: { readonly kind?: string; readonly company?: string; readonly after?: string; readonly limit: number },
+  ) => {
+    let query = db.selectFrom("node_nodes").selectAll().where("removed_at", "is", null);
+    if (filter.kind !== undefined) query = query.where("kind", "=", filter.kind);
+    if (filter.company !== undefined) query = query.where("company", "=", filter.company);
+    if (filter.after !== undefined) query = query.where("id", ">", filter.after);
+    return query.orderBy("id").limit(filter.limit).execute();
+  },
+
+  /** The server of a company that is enrolled here. */
+  serverOf: (db: Db, company: string) =>
+    db
+      .selectFrom("node_nodes")
+      .selectAll()
+      .where("kind", "=", "server")
+      .where("name", "=", company)
+      .where("enrolled_at", "is not", null)
+      .where("removed_at", "is", null)
+      .executeTakeFirst(),
+
+  /** Which company was reported by whom. */
+  companies: (db: Db) =>
+    db
+      .selectFrom("node_nodes")
+      .select(["company", "via"])
+      .distinct()
+      .where("removed_at", "is", null)
+      .where("via", "is not", null)
+      .execute(),
+
+  saveEnrolled: (db: Db, row: Omit<NodeRow, "status" | "removed_at" | "parent">) =>
+    db
+      .insertInto("node_nodes")
+      .values({ ...row, status: null, removed_at: null, parent: null })
+      .onConflict((c) =>
+        c.column("id").doUpdateSet({
+          kind: row.kind,
+          name: row.name,
+          company: row.company,
+          public_key: row.public_key,
+          enrolled_at: row.enrolled_at,
+          last_seen_at: row.last_seen_at,
+          via: row.via,
+          token: row.token,
+          removed_at: null,
+        }),
+      )
+      .execute(),
+
+  saveReported: (db: Database, trx: Trx, rows: readonly ReportedRow[]): Promise<void> =>
+    db.bulk.insert(
+      trx,
+      reported,
+      rows.map((r) => [r.id, r.kind, r.name, r.company, r.parent, r.status, r.last_seen_at, r.via]),
+    ),
+
+  /** Agents are listed only while something is wrong with them. */
+  async dropAgents(db: Db, via: string, keep: ReadonlySet<string>): Promise<number> {
+    const rows = await db
+      .selectFrom("node_nodes")
+      .select("id")
+      .where("via", "=", via)
+      .where("kind", "=", "agent")
+      .execute();
+    const gone = rows.map((r) => r.id).filter((id) => !keep.has(id));
+    for (let at = 0; at < gone.length; at += idsPerStatement)
+      await db
+        .deleteFrom("node_nodes")
+        .where("id", "in", gone.slice(at, at + idsPerStatement))
+        .execute();
+    return gone.length;
+  },
+
+  /** Nodes that someone reported for a company before its own server was enrolled here. */
+  dropClaims: (db: Db, company: string, id: string) =>
+    db
+      .deleteFrom("node_nodes")
+      .where("company", "=", company)
+      .where("enrolled_at", "is", null)
+      .where((eb) => eb.or([eb("via", "is", null), eb("via", "!=", id)]))
+      .execute(),
+
+  countBelow: (db: Db, via: string) =>
+    db
+      .selectFrom("node_nodes")
+      .select((eb) => eb.fn.countAll<number>().as("count"))
+      .where("via", "=", via)
+      .executeTakeFirstOrThrow(),
+
+  async remove(db: Db, id: string, at: number): Promise<boolean> {
+    const result = await db
+      .updateTable("node_nodes")
+      .set({ removed_at: at })
+      .where("id", "=", id)
+      .where("removed_at", "is", null)
+      .executeTakeFirst();
+    return Number(result.numUpdatedRows) === 1;
+  },
+};
