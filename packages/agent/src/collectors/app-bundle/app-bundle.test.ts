@@ -108,6 +108,21 @@ describe("application bundles", () => {
     ]);
   });
 
+  it("have no architectures when the program they name lies outside them", async () => {
+    const program = Buffer.alloc(64);
+    program.writeUInt32BE(0xcffaedfe, 0);
+    program.writeUInt32LE(0x0100000c, 4);
+    put("opt/other", program);
+    put("Applications/A.app/Contents/MacOS/A", program);
+    for (const [name, arch] of [
+      ["A", "arm64"],
+      ["../../../../opt/other", undefined],
+    ] as const) {
+      put("Applications/A.app/Contents/Info.plist", plist({ CFBundleName: "A", CFBundleExecutable: name }));
+      expect((await collect()).titles.map((t) => t.arch)).toEqual([arch]);
+    }
+  });
+
   it("of the iPhone are read below Wrapper", async () => {
     put(
       "Applications/Pad.app/Wrapper/Pad.app/Info.plist",
@@ -121,10 +136,7 @@ describe("application bundles", () => {
   it("that cannot be read or understood are errors with their place, and cost no other bundle", async () => {
     put("Applications/Broken.app/Contents/Info.plist", "bplist00 nonsense");
     put("Applications/Empty.app/readme", "");
-    put(
-      "Applications/Good.app/Contents/Info.plist",
-      plist({ CFBundleName: "Good", CFBundleExecutable: "../../../../etc/passwd" }),
-    );
+    put("Applications/Good.app/Contents/Info.plist", plist({ CFBundleName: "Good" }));
     const { titles, errors } = await collect();
     expect(titles.map((t) => t.name)).toEqual(["Good"]);
     expect(errors.map((e) => [e.path, e.code])).toEqual([

@@ -82,7 +82,6 @@ function findVersionLeaf(file: FileBytes, base: number): { address: number; size
   if (name === undefined) return undefined;
   const language = readEntries(file, base + childDirectory(name.target))[0];
   if (language === undefined) return undefined;
-  if (language.target >= 0x80000000) throw new Fault("malformed", "the version resource is nested too deeply");
   const leaf = file.read(base + language.target, 16);
   return { address: leaf.readUInt32LE(0), size: leaf.readUInt32LE(4) };
 }

@@ -94,7 +94,6 @@ export function createRegReader(handler: RegHandler): LineReader {
   }
 
   function beginValue(text: string, number: number): void {
-    if (section === "lost") return;
     if (section === "none") return handler.fault(number, "a value before the first key; it was left out");
     const nameEnd = text.startsWith("@") ? 0 : closingQuote(text, 1);
     const equals = nameEnd === -1 ? null : /^\s*=\s*/.exec(text.slice(nameEnd + 1, nameEnd + 64));
