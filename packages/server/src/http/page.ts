@@ -40,8 +40,8 @@ export async function page<DB, TB extends keyof DB, O>(
   const field = options.fields[name];
   if (field === undefined || !Object.hasOwn(options.fields, name))
     throw inputInvalid([{ path: "querystring/sort", message: `can be one of ${names.join(", ")}` }]);
-  const value = byBytes(options.dialect, field.column, field.nullable);
   const key = byBytes(options.dialect, (options.fields[names[0] as string] as SortColumn).column);
+  const value = name === names[0] ? key : byBytes(options.dialect, field.column, field.nullable);
   const limit = options.query.limit ?? 100;
   const direction = descending ? "desc" : "asc";
 
@@ -50,10 +50,12 @@ export async function page<DB, TB extends keyof DB, O>(
   const after: RawBuilder<SqlBool> | undefined =
     start === undefined
       ? undefined
-      : sql<SqlBool>`(${value} ${than} ${start[0]} or (${value} = ${start[0]} and ${key} ${than} ${start[1]}))`;
+      : value === key
+        ? sql<SqlBool>`${key} ${than} ${start[1]}`
+        : sql<SqlBool>`(${value}, ${key}) ${than} (${start[0]}, ${start[1]})`;
   const rows = await (after === undefined ? select : select.where(after))
     .select([value.as("page_value"), key.as("page_key")])
-    .orderBy(value, direction)
+    .$if(value !== key, (q) => q.orderBy(value, direction))
     .orderBy(key, direction)
     .limit(limit + 1)
     .execute();

@@ -26,6 +26,8 @@ export interface Resource<Item extends object> {
   /** Fields that can be set besides the key: required ones and optional ones. */
   readonly required: Readonly<Record<string, TSchema>>;
   readonly optional: Readonly<Record<string, TSchema>>;
+  /** Optional ones that have no "nothing": PUT leaves them as they are when absent. */
+  readonly kept?: Readonly<Record<string, TSchema>>;
   readonly filters: Readonly<Record<string, TSchema>>;
   list(query: Readonly<Record<string, unknown>>): Promise<Page<Item>>;
   get(key: string): Promise<Item | undefined>;
@@ -52,7 +54,10 @@ export function resourceRoutes<Item extends object>(
   const { path, what, key } = resource;
   const read = { preHandler: authorize.role("auditor") };
   const write = { preHandler: authorize.role("manager") };
-  const nullable = mapValues(resource.optional, (schema) => Type.Optional(orNull(schema)));
+  const nullable = {
+    ...mapValues(resource.optional, (schema) => Type.Optional(orNull(schema))),
+    ...mapValues(resource.kept ?? {}, (schema) => Type.Optional(schema)),
+  };
   const params = Type.Object({ key: Key(resource.keyLimit, `${what} ${key}`) });
   const created = { 200: resource.item, 201: resource.item };
   const strict = { additionalProperties: false };

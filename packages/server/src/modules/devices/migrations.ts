@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
 
@@ -37,6 +38,15 @@ export const deviceMigrations: readonly Migration[] = [
         .column("department")
         .where("department", "is not", null)
         .execute();
+    },
+  },
+  {
+    name: "202611220300-devices-order",
+    async up(db, dialect) {
+      // Lists are ordered by bytes (http/page.ts), which PostgreSQL's own indexes are not.
+      const collate = sql.raw(dialect === "postgres" ? ` collate "C"` : "");
+      if (dialect === "postgres") await sql`create index dev_devices_by_id on dev_devices (id${collate})`.execute(db);
+      await sql`create index dev_devices_by_hostname on dev_devices (hostname${collate}, id${collate})`.execute(db);
     },
   },
 ];

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
 
@@ -30,6 +31,16 @@ export const organizationMigrations: readonly Migration[] = [
         .addColumn("left_at", time)
         .execute();
       await db.schema.createIndex("org_employees_department").on("org_employees").column("department").execute();
+    },
+  },
+  {
+    name: "202611220200-organization-order",
+    async up(db, dialect) {
+      // Lists are ordered by bytes (http/page.ts), which PostgreSQL's own indexes are not.
+      const collate = sql.raw(dialect === "postgres" ? ` collate "C"` : "");
+      if (dialect === "postgres")
+        await sql`create index org_employees_by_id on org_employees (id${collate})`.execute(db);
+      await sql`create index org_employees_by_name on org_employees (name${collate}, id${collate})`.execute(db);
     },
   },
 ];
