@@ -70,7 +70,7 @@ describe("a scan", () => {
     const { inventory, hits } = await scanWith(parts(), {
       root,
       registryFiles: [file],
-      walk: { pace: false },
+      walk: { polite: false },
       dictionary: dictionary(
         {
           code: "@LIBO7",
@@ -109,6 +109,23 @@ describe("a scan", () => {
     expect(inventory).not.toHaveProperty("codes");
     expect(inventory.scan?.dictionaryVersion).toBe(0);
     expect(hits).toEqual([]);
+  });
+
+  it("walks where and as far as it is told", async () => {
+    put("a/x.bin", "");
+    put("b/x.bin", "");
+    put("a/skip/y.bin", "");
+    const walk = { polite: false, roots: ["/a"], exclude: ["/a/skip"] };
+    const asked = dictionary(
+      { code: "@X", name: "X", detect: "file=x.bin" },
+      { code: "@Y", name: "Y", detect: "file=y.bin" },
+      { code: "@B", name: "B", detect: 'file(path = "/b/x.bin")' },
+    );
+    expect(codesOf((await scanWith(parts(), { root, dictionary: asked, walk })).inventory)).toEqual([
+      ["@X", undefined],
+    ]);
+    const spent = await scanWith(parts(), { root, dictionary: asked, walk: { ...walk, exclude: [], maxEntries: 0 } });
+    expect(spent.inventory.scan?.errors.map((e) => e.code)).toEqual(["too-large"]);
   });
 
   it("loses only what fails, and names it", async () => {
@@ -244,7 +261,7 @@ describe("the machine probes of a changed dictionary", () => {
     ];
     const { hits, errors } = await rescanProbesWith(
       parts({ collectors: [{ name: "x", collect }], collectHardware: collect }),
-      { root, registryFiles: [fixture("workstation.reg")], walk: { pace: false } },
+      { root, registryFiles: [fixture("workstation.reg")], walk: { polite: false } },
       probes,
     );
     expect(hits.map((h) => h.probe)).toEqual(['file(name = "a.bin")']);

@@ -45,7 +45,17 @@ export interface ScanOptions {
 }
 
 /** Where and how to walk for file conditions. */
-export type WalkOptions = Omit<FileProbeQuery, "probes" | "root" | "live" | "fileVersion">;
+export interface WalkOptions {
+  /** Directories to walk, inside the root; default `/`. */
+  readonly roots?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** Leave the processor to others half of the time; default yes. */
+  readonly polite?: boolean;
+  readonly crossFileSystems?: boolean;
+  /** Budgets; what they leave out is a scan error. */
+  readonly maxEntries?: number;
+  readonly maxMilliseconds?: number;
+}
 
 export interface ScanResult {
   readonly inventory: Inventory;
@@ -175,7 +185,7 @@ async function answerProbes(
   const parted: ProbeAnswers[] = [];
   try {
     if (ofFiles.length > 0 && !exportOnly) {
-      parted.push(await parts.walkFiles({ ...options.walk, root: context.root, live: context.live, probes: ofFiles }));
+      parted.push(await parts.walkFiles(walkQuery(context, options.walk ?? {}, ofFiles)));
     }
   } catch (error) {
     parted.push({ hits: [], errors: [failure("the file walk", error)] });
@@ -187,6 +197,21 @@ async function answerProbes(
   }
   const hits = parted.flatMap((part) => part.hits).sort((a, b) => (a.probe < b.probe ? -1 : a.probe > b.probe ? 1 : 0));
   return { hits, errors: parted.flatMap((part) => part.errors) };
+}
+
+function walkQuery({ root, live }: CollectContext, walk: WalkOptions, probes: readonly Probe[]): FileProbeQuery {
+  const { roots, exclude, polite, crossFileSystems, maxEntries, maxMilliseconds } = walk;
+  return {
+    root,
+    live,
+    probes,
+    ...(roots === undefined ? {} : { starts: roots }),
+    ...(exclude === undefined ? {} : { exclude }),
+    ...(polite === false ? { pace: false } : {}),
+    ...(crossFileSystems === undefined ? {} : { crossFileSystems }),
+    ...(maxEntries === undefined ? {} : { maxFiles: maxEntries }),
+    ...(maxMilliseconds === undefined ? {} : { maxSeconds: maxMilliseconds / 1000 }),
+  };
 }
 
 function failure(what: string, error: unknown): ScanError {
