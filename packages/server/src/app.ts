@@ -19,6 +19,26 @@ import { accessRoutes, createAccessService, type AccessService } from "./modules
 import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
 import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
 import { pageRoute } from "./modules/page/index.ts";
+import { createDeviceDirectory } from "./modules/devices/index.ts";
+import {
+  createAgentEnrollment,
+  createIntake,
+  createInventoryImport,
+  ingestRoutes,
+  type Intake,
+} from "./modules/ingest/index.ts";
+import {
+  createDerivation,
+  createDeviceFacts,
+  createSoftwareView,
+  createTitleIndex,
+  createTitles,
+  headStore,
+  lockHeads,
+  softwareRoutes,
+  type Derivation,
+} from "./modules/inventory/index.ts";
+import { createRepository } from "./modules/licenses/repository/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
 
 /** As in package.json. */
@@ -33,6 +53,8 @@ export interface Server {
   readonly access: AccessService;
   readonly policies: Policies;
   readonly nodes: Nodes;
+  readonly derivation: Derivation;
+  readonly intake: Intake;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -59,6 +81,44 @@ export async function createServer(options: {
     generates: config.role !== "group",
   });
   metrics.gauge("daicho_dictionary_version", "Version of the dictionary in force", () => policies.current().generation);
+  // From a report to a count: titles, the policy's derivation, the licence repository, intake.
+  const directory = createDeviceDirectory({ db, clock });
+  const repository = createRepository({ db, devices: directory, clock });
+  const titles = await createTitles({ db, clock });
+  const index = await createTitleIndex({ db, clock, log });
+  const derivation = await createDerivation({ db, clock, log, events, titles, policy: policies.current, repository });
+  const software = createSoftwareView({ db, clock, titles, index, deriver: derivation.current });
+  const facts = createDeviceFacts({ db, titles, deriver: derivation.current, repository, software });
+  const answered = { stored: 0, duplicate: 0, "need-full": 0, rejected: 0 };
+  metrics.gauge("daicho_reports_total", "Reports taken in since the start, by answer", () => answered, "status");
+  const intake = createIntake({
+    db,
+    clock,
+    log,
+    titles,
+    index,
+    devices: directory,
+    repository,
+    deriver: derivation.current,
+    limits: config.reports,
+    onCommit({ results, countsChanged }) {
+      for (const { status } of results) answered[status]++;
+      if (countsChanged) events.emit("positions-changed", {});
+    },
+  });
+  const inventories = createInventoryImport({
+    db,
+    clock,
+    titles,
+    index,
+    devices: directory,
+    repository,
+    deriver: derivation.current,
+    onChange: () => events.emit("positions-changed", {}),
+  });
+
+  metrics.gauge("daicho_reports_waiting", "Reports waiting for their commit", () => intake.waiting);
+
   const nodes = createNodes({
     db,
     access,
@@ -71,8 +131,8 @@ export async function createServer(options: {
     role: config.role,
     dataDir: config.data,
     program: programVersion,
-    agents: undefined,
-    agentDictionaryCounts: undefined,
+    agents: config.role === "group" ? undefined : createAgentEnrollment({ clock, devices: directory }),
+    agentDictionaryCounts: () => headStore.agentsByDictionary(db.kysely, policies.current().generation),
   });
   const companies = createCompanies({
     db,
@@ -127,7 +187,12 @@ export async function createServer(options: {
   accessRoutes(app, { access, authorize, departmentExists: () => Promise.resolve(true) });
 
   policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
-  nodeRoutes(app, { nodes, policies, authorize, identitiesOf: (devices) => Promise.resolve(devices) });
+  nodeRoutes(app, {
+    nodes,
+    policies,
+    authorize,
+    identitiesOf: (devices) => headStore.identitiesOf(db.kysely, devices),
+  });
   nodeIngestRoutes(app, { nodes, policies, authorize, clock, role: config.role });
   groupRoutes(app, { companies, authorize, role: config.role });
   pageRoute(app, {
@@ -137,16 +202,21 @@ export async function createServer(options: {
     company: config.name,
     numbers: config.role === "corporate" ? {} : { companies: () => companies.list() },
   });
+  ingestRoutes(app, { intake, titles, inventories, authorize, clock, dictionary: () => policies.current().generation });
+  softwareRoutes(app, { software, authorize });
   metricsRoutes(app, { metrics, db, stopping: () => stopping });
 
   return {
     access,
     policies,
     nodes,
+    derivation,
+    intake,
     app,
     db,
     async start() {
       const { host, port } = parseListen(config.listen);
+      void derivation.refresh();
       await app.listen({ host, port });
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;
@@ -159,6 +229,9 @@ export async function createServer(options: {
       await upstream?.stop();
       nodes.stop();
       await app.close();
+      await intake.drain();
+      await derivation.stop();
+      await index.stop();
       policies.stop();
       await db.close();
     },

@@ -33,6 +33,8 @@ export interface DeviceDirectory {
       readonly taken: (device: number) => Promise<boolean>;
     },
   ): Promise<number>;
+  /** The ledger's ids of devices. */
+  idsOf(trx: Trx, devices: readonly number[]): Promise<ReadonlyMap<number, string>>;
   /** The machine now calls itself so. */
   renameHosts(
     trx: Trx,

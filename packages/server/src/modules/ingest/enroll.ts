@@ -2,12 +2,10 @@
  * Purpose: an agent's enrolment: its key becomes an identity attached to a device of the ledger - the one with this id or serial number, or a
  * new one. Called by the enrol route inside its transaction; the same key may come again.
  */
-import type { EnrollRequest } from "@daicho/protocol";
-import { keyIdOf } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
-import type { Trx } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
-import { headStore } from "../inventory/heads.ts";
+import type { AgentEnrollment } from "../nodes/index.ts";
+import { headStore } from "../inventory/head-store.ts";
 
 /** Serial numbers that firmware vendors leave unset; they identify nothing. */
 const junkSerials =
@@ -18,32 +16,35 @@ export function usableSerial(serial: string | undefined): string | undefined {
   return text === undefined || text.length < 3 || junkSerials.test(text) ? undefined : text;
 }
 
-export function createAgentEnrollment(deps: { readonly clock: Clock; readonly devices: DeviceDirectory }) {
-  return async (
-    trx: Trx,
-    request: EnrollRequest,
-    token: { readonly id: string; readonly department: string | null },
-  ): Promise<void> => {
-    const id = keyIdOf(request.publicKey);
-    if ((await headStore.identities(trx, [id])).length > 0) return;
-    const serial = usableSerial(request.evidence?.serial);
-    const device = await deps.devices.adopt(trx, {
-      id,
-      hostname: request.evidence?.hostname ?? request.name,
-      ...(serial !== undefined && { serial }),
-      ...(token.department !== null && { department: token.department }),
-      origin: "enrollment",
-      taken: async (candidate) => (await headStore.identityOfDevice(trx, candidate)) !== undefined,
-    });
-    await headStore.insertIdentity(trx, {
-      id,
-      public_key: request.publicKey,
-      device,
-      evidence: request.evidence === undefined ? null : JSON.stringify(request.evidence),
-      enrolled_at: deps.clock.now(),
-      token: token.id,
-      first_evidence: null,
-      forked_at: null,
-    });
+export function createAgentEnrollment(deps: {
+  readonly clock: Clock;
+  readonly devices: DeviceDirectory;
+}): AgentEnrollment {
+  return {
+    async enrolledWith(trx, id) {
+      const [row] = await headStore.identities(trx, [id]);
+      return row?.token;
+    },
+    async enroll(trx, request, token) {
+      const serial = usableSerial(request.evidence?.serial);
+      const device = await deps.devices.adopt(trx, {
+        id: request.id,
+        hostname: request.evidence?.hostname ?? request.name,
+        ...(serial !== undefined && { serial }),
+        ...(token.department !== null && { department: token.department }),
+        origin: "enrollment",
+        taken: async (candidate) => (await headStore.identityOfDevice(trx, candidate)) !== undefined,
+      });
+      await headStore.insertIdentity(trx, {
+        id: request.id,
+        public_key: request.publicKey,
+        device,
+        evidence: request.evidence === undefined ? null : JSON.stringify(request.evidence),
+        enrolled_at: deps.clock.now(),
+        token: token.id,
+        first_evidence: null,
+        forked_at: null,
+      });
+    },
   };
 }

@@ -14,7 +14,7 @@ import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { writeDeviceChanges, type StateChange } from "../inventory/commit.ts";
 import type { Deriver } from "../inventory/deriver.ts";
-import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inventory/heads.ts";
+import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inventory/head-store.ts";
 import { applyDifference, difference, packSorted, unpackSorted } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
@@ -201,7 +201,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
       return order === "clone"
         ? rejected("identity-cloned", "another machine reports with this key; enrol this one anew")
-        : { status: "need-full", code: "sequence-regress" };
+        : rejected("sequence-regress", "its count went back; start a new epoch with a full report");
     }
     if (header.kind === "heartbeat" && digest !== header.state) return { status: "need-full", code: "digest-differs" };
     if (header.kind === "delta" && digest !== header.base) return { status: "need-full", code: "base-differs" };

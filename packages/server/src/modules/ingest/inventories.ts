@@ -17,7 +17,7 @@ import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
-import { headStore, lockHeads } from "../inventory/heads.ts";
+import { headStore, lockHeads } from "../inventory/head-store.ts";
 import { difference, packSorted, unpackSorted } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
@@ -40,10 +40,6 @@ export function createInventoryImport(deps: {
   readonly titles: Titles;
   readonly index: TitleIndex;
   readonly devices: DeviceDirectory;
-  readonly deviceIds: (
-    trx: import("../../db/database.ts").Trx,
-    devices: readonly number[],
-  ) => Promise<ReadonlyMap<number, string>>;
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
   readonly onChange: () => void;
@@ -141,7 +137,7 @@ export function createInventoryImport(deps: {
           results.push({ status: "stored", ordinal: device });
         }
         const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changes.values()], now);
-        const names = await deps.deviceIds(trx, [
+        const names = await deps.devices.idsOf(trx, [
           ...new Set(results.flatMap((r) => (r.ordinal === undefined ? [] : [r.ordinal]))),
         ]);
         return {

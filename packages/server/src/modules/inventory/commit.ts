@@ -6,7 +6,7 @@ import { unpackMachine, unpackProbes } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import type { AssertedCode, Deriver, DerivedLicense } from "./deriver.ts";
-import { headStore, type HeadRow, type StateRow } from "./heads.ts";
+import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
 import { packChange, unpackSorted } from "./pack.ts";
 
 export interface StateChange {

@@ -10,7 +10,7 @@ import type { CurrentPolicy, UsageRepository } from "../../ports.ts";
 import type { LicenseInfo } from "./deriver.ts";
 import { createDeriver, type Deriver } from "./deriver.ts";
 import { deriveLicenses } from "./commit.ts";
-import { headStore, lockHeads } from "./heads.ts";
+import { headStore, lockHeads } from "./head-store.ts";
 import type { Titles } from "./titles.ts";
 
 export interface Derivation {

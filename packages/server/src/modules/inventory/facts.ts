@@ -8,45 +8,32 @@ import {
   unpackMachine,
   unpackProbes,
   unpackSection,
-  type Hardware,
-  type RecognizedCode,
   type ScanError,
   type Title,
   type TitleDetail,
 } from "@daicho/protocol";
 import type { Database } from "../../db/database.ts";
+import type { DeviceFacts, DeviceReport } from "../devices/index.ts";
+import type { Repository } from "../licenses/repository/index.ts";
 import { readAsserted } from "./commit.ts";
 import { explainCodes, type Deriver } from "./deriver.ts";
-import { headStore } from "./heads.ts";
+import { headStore } from "./head-store.ts";
 import { unpackSorted } from "./pack.ts";
+import type { SoftwareView } from "./software.ts";
 import type { KnownTitle, Titles } from "./titles.ts";
-
-export interface DeviceFactsView {
-  readonly hostname: string;
-  readonly hardware?: Hardware;
-  readonly software: readonly Title[];
-  readonly codes: readonly RecognizedCode[];
-  readonly licenses: readonly { readonly license: string; readonly count: number; readonly since: string }[];
-  readonly lastSeenAt: string;
-  readonly scannedAt: string;
-  readonly dictionary: number;
-  readonly scan?: { readonly startedAt?: string; readonly durationMs?: number; readonly errors: readonly ScanError[] };
-}
-
-export interface DeviceFacts {
-  factsOf(device: number): Promise<DeviceFactsView | undefined>;
-  /** When each device last reported, milliseconds. */
-  lastSeenOf(devices: readonly number[]): Promise<ReadonlyMap<number, number>>;
-}
 
 export function createDeviceFacts(deps: {
   readonly db: Database;
   readonly titles: Titles;
   readonly deriver: () => Deriver;
-  readonly licensesOf: (device: number) => Promise<readonly { license: string; count: number; since: number }[]>;
+  readonly repository: Pick<Repository, "licensesOf" | "devicesWith">;
+  readonly software: Pick<SoftwareView, "devicesWith">;
 }): DeviceFacts {
-  const { db, titles } = deps;
+  const { db, titles, repository, software } = deps;
   return {
+    licensesOf: (device) => repository.licensesOf(device),
+    withLicense: (license, after, limit) => repository.devicesWith(license, after, limit),
+    withTitle: async (name, after, limit) => (await software.devicesWith({ name }, { after, limit })).devices,
     lastSeenOf: (devices) => headStore.lastSeen(db.kysely, devices),
     async factsOf(device) {
       const head = (await headStore.heads(db.kysely, [device], false)).get(device);
@@ -56,17 +43,13 @@ export function createDeviceFacts(deps: {
       const known = await titles.byIds([...ids]);
       const machine = unpackMachine(state.machine);
       const hits = unpackProbes(state.probes);
-      const software = withDetails(sortedByHash(ids, titles), known, state.details);
-      const licenses = await deps.licensesOf(device);
+      const found = withDetails(sortedByHash(ids, titles), known, state.details);
       return {
-        hostname: machine.hostname,
         ...(machine.hardware !== undefined && { hardware: machine.hardware }),
-        software,
-        codes: explainCodes(deps.deriver(), software, hits, readAsserted(state.asserted)),
-        licenses: licenses.map((l) => ({ ...l, since: new Date(l.since).toISOString() })),
+        software: found,
+        codes: explainCodes(deps.deriver(), found, hits, readAsserted(state.asserted)),
         lastSeenAt: new Date(head.received_at).toISOString(),
         scannedAt: new Date(head.scanned_at).toISOString(),
-        dictionary: head.dictionary,
         ...(state.scan !== null && { scan: readScan(state.scan) }),
       };
     },
@@ -106,7 +89,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function readScan(section: Buffer): NonNullable<DeviceFactsView["scan"]> {
+function readScan(section: Buffer): NonNullable<DeviceReport["scan"]> {
   try {
     const scan = unpackSection(section) as { startedAt?: unknown; durationMs?: unknown; errors?: unknown };
     return {

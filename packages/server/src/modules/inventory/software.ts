@@ -3,7 +3,7 @@
  * recognises, ranked, with a ready-made draft (domain.md §2 "Upkeep from inventory").
  */
 import { draftDefinition, foldName } from "@daicho/policy";
-import type { SoftwareDefinition, Title } from "@daicho/protocol";
+import type { SoftwareDefinition } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { Deriver } from "./deriver.ts";
@@ -88,7 +88,7 @@ export function createSoftwareView(deps: {
         source: title.source,
         versions: [...versions].slice(0, 20),
         devices,
-        draft: draftDefinition(title as Title),
+        draft: draftDefinition(title),
       });
     }
     return items.sort((a, b) => b.devices - a.devices || (a.name < b.name ? -1 : 1));

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { manualClock, silentLog } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { forEachStore } from "../../testing/stores.ts";
-import { headStore, type StateRow } from "./heads.ts";
+import { headStore, type StateRow } from "./head-store.ts";
 import { changeContainer, containerSize, members } from "./ordinals.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";

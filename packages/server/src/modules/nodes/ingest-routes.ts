@@ -115,7 +115,7 @@ export function nodeIngestRoutes(
       bodyLimit: maxStatusBytes,
       preParsing: unpackGzip,
       // Before the body is read: nobody unknown gets it unpacked.
-      onRequest: authorize.node("relay", "server"),
+      onRequest: authorize.node("agent", "relay", "server"),
     },
     async (request) => {
       const report = validateStatusReport(request.body);

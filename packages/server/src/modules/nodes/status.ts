@@ -1,10 +1,11 @@
 /**
  * Purpose: takes distribution status from the nodes below (`POST /ingest/v1/status`): the sender itself first, then what is below it.
  * Who may say what - the rest is left out, counted and logged, never stored:
- *   a relay: itself, and relays and failing agents of this company;
- *   a company's server: itself, its company, and companies below it that nobody else here has (a group below a group);
+ *   an agent: itself; it is listed only while it says that something failed;
+ *   a relay: itself, and relays and agents of this company, those that changed since it last said so;
+ *   a company's server: itself, its company, and companies below it that nobody else here has (a group below a group), all at once;
  *   nobody: this server, its company (other than its own relays), or a node of another kind or company than it is known with.
- * What a node says itself wins over what others say about it. Only known fields are kept, so a row is bounded.
+ * A status that came by another way is taken only if it was made later. Only known fields are kept, so a row is bounded.
  */
 import type { Certificate, NodeStatus, StatusReport } from "@daicho/protocol";
 import type { Clock, Log } from "@daicho/kernel";
@@ -23,7 +24,7 @@ export type KeptStatus = Pick<
   "program" | "policy" | "dictionary" | "state" | "reason" | "at" | "spool" | "connected"
 > & { readonly agents?: { readonly current: number; readonly behind: number } };
 
-const ownWordMs = 10 * 60_000;
+const agentMemoryMs = 7 * 24 * 3_600_000;
 const maxNodesBelow = 20_000;
 const nodeId = /^[0-9a-z][0-9a-z-]{0,63}$/;
 
@@ -53,14 +54,19 @@ export function createStatusIntake(deps: {
         const claims = new Map((await nodeStore.companies(trx)).map((c) => [c.company, c.via]));
         const room = maxNodesBelow - Number((await nodeStore.countBelow(trx, sender.id)).count);
         const rows: ReportedRow[] = [];
+        const recovered: string[] = [];
         let added = 0;
         let changed = false;
         for (const item of items.values()) {
           const row = known.get(item.id);
           const isSelf = item.id === sender.id;
-          if (!(isSelf ? speaksForItself(sender, item) : maySay(sender, item, row, claims))) continue;
+          if (!(isSelf ? item.kind === sender.kind : maySay(sender, item, row, claims))) continue;
+          if (item.kind === "agent" && item.state !== "failed") {
+            recovered.push(item.id);
+            continue;
+          }
           if (row === undefined && !isSelf && ++added > room) continue;
-          if (!isSelf && row !== undefined && row.via === row.id && now - row.last_seen_at < ownWordMs) continue;
+          if (row !== undefined && row.via !== sender.id && !isSelf && !isLater(item, row)) continue;
           const kept = keep(item);
           changed ||= row === undefined || differs(row.status, kept);
           rows.push({
@@ -75,8 +81,14 @@ export function createStatusIntake(deps: {
           });
         }
         await nodeStore.saveReported(db, trx, rows);
-        const dropped = await nodeStore.dropAgents(trx, sender.id, new Set(rows.map((r) => r.id)));
-        return { accepted: rows.length, changed: changed || dropped > 0 };
+        const gone = recovered.filter((id) => known.has(id));
+        await nodeStore.dropAgents(trx, gone);
+        // A server names all that fails at once; from others an agent that is never heard of again is forgotten.
+        const dropped =
+          sender.kind === "server"
+            ? await nodeStore.dropAgentsBut(trx, sender.id, new Set(rows.map((r) => r.id)))
+            : await nodeStore.dropAgentsBefore(trx, sender.id, now - agentMemoryMs);
+        return { accepted: rows.length + recovered.length, changed: changed || gone.length > 0 || dropped > 0 };
       });
 
       const refused = report.nodes.length - outcome.accepted;
@@ -93,7 +105,7 @@ export function createStatusIntake(deps: {
     claims: ReadonlyMap<string, string | null>,
   ): boolean {
     if (item.id === deps.self() || !nodeId.test(item.id)) return false;
-    if (item.kind === "agent" && item.state !== "failed") return false;
+    if (sender.kind === "agent") return false;
     if (row !== undefined && (row.kind !== item.kind || row.company !== item.company || row.removed_at !== null))
       return false;
     if (sender.kind === "relay") return item.kind !== "server" && item.company === deps.company;
@@ -108,8 +120,9 @@ export function companyOf(certificate: Certificate): string {
   return certificate.kind === "server" ? certificate.name : certificate.company;
 }
 
-function speaksForItself(sender: Certificate, item: NodeStatus): boolean {
-  return item.kind === sender.kind;
+function isLater(item: NodeStatus, row: NodeRow): boolean {
+  if (row.status === null) return true;
+  return !(Date.parse(item.at) <= Date.parse((JSON.parse(row.status) as KeptStatus).at));
 }
 
 function keep(item: NodeStatus): KeptStatus {

@@ -130,8 +130,17 @@ export const nodeStore = {
       rows.map((r) => [r.id, r.kind, r.name, r.company, r.parent, r.status, r.last_seen_at, r.via]),
     ),
 
-  /** Agents are listed only while something is wrong with them. */
-  async dropAgents(db: Db, via: string, keep: ReadonlySet<string>): Promise<number> {
+  async dropAgents(db: Db, ids: readonly string[]): Promise<void> {
+    for (let at = 0; at < ids.length; at += idsPerStatement)
+      await db
+        .deleteFrom("node_nodes")
+        .where("kind", "=", "agent")
+        .where("id", "in", ids.slice(at, at + idsPerStatement))
+        .execute();
+  },
+
+  /** Answers how many. */
+  async dropAgentsBut(db: Db, via: string, keep: ReadonlySet<string>): Promise<number> {
     const rows = await db
       .selectFrom("node_nodes")
       .select("id")
@@ -139,12 +148,18 @@ export const nodeStore = {
       .where("kind", "=", "agent")
       .execute();
     const gone = rows.map((r) => r.id).filter((id) => !keep.has(id));
-    for (let at = 0; at < gone.length; at += idsPerStatement)
-      await db
-        .deleteFrom("node_nodes")
-        .where("id", "in", gone.slice(at, at + idsPerStatement))
-        .execute();
+    await nodeStore.dropAgents(db, gone);
     return gone.length;
+  },
+
+  async dropAgentsBefore(db: Db, via: string, before: number): Promise<number> {
+    const result = await db
+      .deleteFrom("node_nodes")
+      .where("via", "=", via)
+      .where("kind", "=", "agent")
+      .where("last_seen_at", "<", before)
+      .executeTakeFirst();
+    return Number(result.numDeletedRows);
   },
 
   /** Nodes that someone reported for a company before its own server was enrolled here. */

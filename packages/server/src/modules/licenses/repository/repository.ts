@@ -11,6 +11,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
+import { touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses, type LicenseCount } from "./pack.ts";
 import { repositoryStore, type OpenInterval } from "./store.ts";
 
@@ -37,6 +38,8 @@ export interface Repository extends UsageRepository {
   licensesOf(
     device: number,
   ): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
+  /** Devices above `after` that use the licence, ascending, at most `limit`. */
+  devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
   /** Open interval of each device, for reconcile. */
   openIntervals(
     after: number,
@@ -131,12 +134,12 @@ export function createRepository(deps: {
     await repositoryStore.close(db, trx, closed);
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
-    await writeUsage(trx, usage);
-    await repositoryStore.bumpVersion(trx, deps.clock.now());
+    const departments = await writeUsage(trx, usage);
+    await touchPositions(db, trx, deps.clock.now(), { departments });
     return { changed: true };
   };
 
-  const writeUsage = async (trx: Trx, usage: UsageChange): Promise<void> => {
+  const writeUsage = async (trx: Trx, usage: UsageChange): Promise<ReadonlySet<number>> => {
     const users = usage.users().filter((row) => row.change !== 0);
     // Two first devices of one user, counted at once by two transactions, would both see none before them.
     if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
@@ -157,6 +160,7 @@ export function createRepository(deps: {
       })
       .sort((a, b) => a.department - b.department || a.license - b.license);
     await repositoryStore.addUsage(db, trx, rows);
+    return new Set(rows.map((row) => row.department));
   };
 
   const metrics = async (trx: Trx): Promise<Map<number, string>> =>
@@ -173,7 +177,7 @@ export function createRepository(deps: {
     }
     await repositoryStore.clearUsage(trx);
     await writeUsage(trx, usage);
-    await repositoryStore.bumpVersion(trx, deps.clock.now());
+    await touchPositions(db, trx, deps.clock.now(), { everything: true });
   };
 
   return {
@@ -231,6 +235,19 @@ export function createRepository(deps: {
         count,
         since: row.since,
       }));
+    },
+
+    async devicesWith(license, after, limit) {
+      const ordinal = (await repositoryStore.licenses(db.kysely)).find((l) => l.code === license)?.ordinal;
+      const found: number[] = [];
+      for (let from = after; ordinal !== undefined && found.length < limit;) {
+        const rows = await repositoryStore.openAfter(db.kysely, from, 2000);
+        if (rows.length === 0) break;
+        for (const row of rows) if (unpackLicenses(row.licenses).some(([l]) => l === ordinal)) found.push(row.device);
+        from = rows[rows.length - 1]?.device ?? from;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return found.slice(0, limit);
     },
 
     async openIntervals(after, limit) {

@@ -1,5 +1,5 @@
 /** Purpose: the licence repository and its counters as rows; one query per method. */
-import { sql, type Kysely } from "kysely";
+import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
 import { type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
@@ -160,14 +160,4 @@ export const repositoryStore = {
     await trx.deleteFrom("lic_usage").execute();
     await trx.deleteFrom("lic_user_usage").execute();
   },
-
-  bumpVersion: (trx: Trx, now: number) =>
-    trx
-      .updateTable("lic_version")
-      .set((eb) => ({
-        version: eb("version", "+", 1),
-        changed_at: sql<number>`case when changed_at > ${now} then changed_at else ${now} end`,
-      }))
-      .where("id", "=", 1)
-      .execute(),
 };

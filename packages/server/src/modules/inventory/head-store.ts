@@ -170,13 +170,28 @@ export const headStore = {
   setForked: (db: Db, id: string, at: number) =>
     db.updateTable("inv_identities").set({ forked_at: at }).where("id", "=", id).execute(),
 
-  async dictionaryCounts(db: Db): Promise<{ dictionary: number; agents: number }[]> {
+  async agentsByDictionary(db: Db, current: number): Promise<{ current: number; behind: number }> {
     const rows = await db
       .selectFrom("inv_heads")
       .select((eb) => ["dictionary", eb.fn.countAll().as("agents")])
+      .where("identity", "<>", "import")
       .groupBy("dictionary")
       .execute();
-    return rows.map((row) => ({ dictionary: row.dictionary, agents: Number(row.agents) }));
+    const counts = { current: 0, behind: 0 };
+    for (const row of rows) counts[row.dictionary >= current ? "current" : "behind"] += Number(row.agents);
+    return counts;
+  },
+
+  /** Identities attached to devices named by their ledger ids. */
+  async identitiesOf(db: Db, ids: readonly string[]): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const rows = await db
+      .selectFrom("inv_identities as i")
+      .innerJoin("dev_devices as d", "d.ordinal", "i.device")
+      .select("i.id")
+      .where("d.id", "in", ids)
+      .execute();
+    return rows.map((row) => row.id);
   },
 
   async lastSeen(db: Db, devices: readonly number[]): Promise<Map<number, number>> {

@@ -1,0 +1,7 @@
+export { createDerivation, type Derivation } from "./derivation.ts";
+export { createDeviceFacts } from "./facts.ts";
+export { headStore, lockHeads } from "./head-store.ts";
+export { createTitleIndex, type TitleIndex } from "./title-index.ts";
+export { createTitles, type Titles } from "./titles.ts";
+export { createSoftwareView } from "./software.ts";
+export { softwareRoutes } from "./routes.ts";
