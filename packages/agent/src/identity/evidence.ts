@@ -4,19 +4,22 @@
  * order in which network cards were found; a machine without any evidence has none rather than a made-up one.
  */
 import { canonicalJson, sha256Hex, type Inventory, type MachineEvidence } from "@daicho/protocol";
+import { isJunkMac, isJunkSerial, isJunkUuid } from "../collectors/hardware/junk.ts";
 
 export function machineEvidence(inventory: Inventory): MachineEvidence {
   const { hardware } = inventory;
-  const serial = meaningful(hardware?.serial)?.slice(0, 128);
-  const uuid = meaningful(hardware?.uuid)?.toLowerCase().slice(0, 64);
-  const macs = [
-    ...new Set((hardware?.network ?? []).map((card) => burntIn(card.mac)).filter((mac) => mac !== undefined)),
-  ];
+  const serial = kept(hardware?.serial, isJunkSerial)?.slice(0, 128);
+  const uuid = kept(hardware?.uuid, isJunkUuid)?.toLowerCase().slice(0, 64);
+  const macs = new Set<string>();
+  for (const { mac } of hardware?.network ?? []) {
+    const known = kept(mac, isJunkMac)?.toLowerCase();
+    if (known !== undefined && isBurntIn(known)) macs.add(known);
+  }
   return {
     ...(inventory.device.hostname !== "" && { hostname: inventory.device.hostname }),
     ...(serial !== undefined && { serial }),
     ...(uuid !== undefined && { uuid }),
-    ...(macs.length > 0 && { macs: macs.sort().slice(0, 64) }),
+    ...(macs.size > 0 && { macs: [...macs].sort().slice(0, 64) }),
   };
 }
 
@@ -27,33 +30,15 @@ export function evidenceHash(inventory: Inventory): string | undefined {
   return sha256Hex(canonicalJson({ serial, uuid, macs })).slice(0, 32);
 }
 
-/** Firmware that was never filled in says so in many words, or in one letter repeated. */
-function meaningful(text: string | undefined): string | undefined {
-  const value = text?.trim() ?? "";
-  const bare = value.replaceAll(/[^0-9a-zA-Z]/g, "").toLowerCase();
-  if (bare.length < 4 || /^(.)\1*$/.test(bare)) return undefined;
-  return junk.has(bare) ? undefined : value;
+function kept(value: string | undefined, isJunk: (value: string) => boolean): string | undefined {
+  const text = value?.trim();
+  return text === undefined || isJunk(text) ? undefined : text;
 }
 
-const junk = new Set([
-  "tobefilledbyoem",
-  "systemserialnumber",
-  "defaultstring",
-  "notspecified",
-  "notapplicable",
-  "notavailable",
-  "unknown",
-  "none",
-  "123456789",
-  "1234567890",
-  "0123456789",
-  "03000200040005000006000700080009",
-  "00020003000400050006000700080009",
-]);
-
-/** Cards made up by software (docker, VPN, private Wi-Fi addresses) set the "locally administered" bit. */
-function burntIn(mac: string | undefined): string | undefined {
-  const hex = (mac ?? "").toLowerCase().replaceAll(/[^0-9a-f]/g, "");
-  if (hex.length !== 12 || /^(.)\1*$/.test(hex)) return undefined;
-  return (Number.parseInt(hex.slice(0, 2), 16) & 0b11) === 0 ? hex : undefined;
+/**
+ * Addresses that software makes up (veth pairs, VPNs, private Wi-Fi addresses) set the "locally administered" bit and differ from
+ * day to day. QEMU's set it too, and are a virtual machine's own.
+ */
+function isBurntIn(mac: string): boolean {
+  return mac.replaceAll(/[^0-9a-f]/g, "").startsWith("525400") || (Number.parseInt(mac.slice(0, 2), 16) & 2) === 0;
 }

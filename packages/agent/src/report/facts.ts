@@ -35,8 +35,6 @@ export interface FactsFile {
 }
 
 const checkHits = validator(ProbeHits);
-const isTexts = (value: unknown): value is readonly string[] =>
-  Array.isArray(value) && value.every((text) => typeof text === "string");
 
 export function factsFile(dir: string): FactsFile {
   const file = join(dir, "facts.json");
@@ -69,4 +67,8 @@ export function factsFile(dir: string): FactsFile {
 
 export function machineSection(facts: Facts): Machine {
   return machineOf(facts.inventory, facts.probesVersion);
+}
+
+export function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string");
 }

@@ -110,6 +110,30 @@ describe('what is reported (design.md "Delivery")', () => {
   });
 });
 
+describe("a spool without room", () => {
+  it("takes one full report in place of all that wait, and the server ends with the last facts", async () => {
+    const world = await createWorld();
+    world.room = 3;
+    for (const name of ["a", "b", "c"]) await world.scan(facts(name));
+    expect(waiting(world).map((report) => report.kind)).toEqual(["full", "delta", "delta"]);
+    await world.scan(facts("d"));
+    expect(waiting(world).map((report) => report.kind)).toEqual(["full"]);
+    await world.drain("ok", true);
+    expect(world.server.held?.state.titles).toEqual(world.expected().state.titles);
+  });
+
+  it("on a disk that takes nothing at all loses nothing either: a full is due", async () => {
+    const world = await createWorld();
+    await world.scan(facts("a"));
+    await world.drain("ok", true);
+    world.room = 0;
+    await expect(world.scan(facts("b"))).rejects.toMatchObject({ code: "spool-full" });
+    world.room = 10;
+    await world.scan(facts("b"));
+    expect(waiting(world)).toMatchObject([{ kind: "full" }]);
+  });
+});
+
 describe("after a crash", () => {
   const crashAt = async (writes: number, when: "before" | "after"): Promise<World> => {
     const world = await createWorld();

@@ -9,6 +9,7 @@ import { factsFile } from "../report/facts.ts";
 import { createAgent, type Agent } from "./agent.ts";
 import { loadAgentConfig, type AgentConfig } from "./config.ts";
 import { createCompany, type Company } from "./fixtures/company.ts";
+import type { Pusher } from "./fixtures/websocket.ts";
 import type { ScanAnswer, ScanPort, ScanRequest } from "./scan-port.ts";
 import { agentStatus } from "./status.ts";
 
@@ -64,6 +65,7 @@ const definition = (letter: string) => ({ code: `@${letter}1`, name: letter, det
 
 interface Setting {
   readonly company: Company;
+  readonly pusher: Pusher;
   readonly clock: ManualClock;
   readonly data: string;
   readonly config: AgentConfig;
@@ -86,6 +88,7 @@ async function setting(options: { upstreamsBefore?: string[]; token?: boolean } 
   });
   return {
     company,
+    pusher: listener.pusher,
     clock,
     data,
     config,
@@ -280,6 +283,39 @@ describe("the resident", () => {
     await expectHeld(s);
   });
 
+  it("hears the channel: a policy that changed, scan now, need full - each within seconds", async () => {
+    const s = await setting();
+    const pc = machine("vim");
+    const agent = await running(s, pc);
+    await vi.waitFor(() => expect(agent.status()?.connected).toBe(true), soon);
+    const device = agent.status()?.device ?? "";
+    s.company.publish(1, [definition("a")]);
+    const before = s.clock.now();
+    s.pusher.push({ type: "policy-changed", dictionary: 1 });
+    await within3s(() => expect(agent.status()?.dictionary).toBe(1));
+    await within3s(() => expect(kinds(s.company)).toEqual(["full", "delta"]));
+    pc.titles.push({ name: "emacs", version: "29", source: "dpkg" });
+    s.pusher.push({ type: "scan-now", devices: [device] });
+    await within3s(() => expect(kinds(s.company)).toEqual(["full", "delta", "delta"]));
+    s.pusher.push({ type: "scan-now" });
+    await within3s(() => expect(kinds(s.company).at(-1)).toBe("heartbeat"));
+    expect(s.clock.now() - before).toBeLessThanOrEqual(20_000);
+    s.clock.advance(30_000);
+    for (const of of ["0".repeat(32), device]) s.pusher.push({ type: "need-full", devices: [of] });
+    await within3s(() => expect(kinds(s.company).filter((kind) => kind === "full")).toHaveLength(2));
+    await settled(agent);
+    await expectHeld(s);
+
+    async function within3s(check: () => void): Promise<void> {
+      let left = 3_000;
+      await vi.waitFor(() => {
+        if (left > 0) s.clock.advance(100);
+        left -= 100;
+        check();
+      }, soon);
+    }
+  });
+
   it("whose key another machine uses goes on under a new one, and keeps the old one aside", async () => {
     const s = await setting();
     const agent = await running(s, machine("vim"));
@@ -321,7 +357,8 @@ describe("the resident", () => {
     s.company.extra = { nextContactSeconds: 100 };
     const agent = await running(s, machine("vim"), { heartbeat: "30d" });
     for (let beats = 1; beats <= 3; beats++) {
-      await settled(agent);
+      const told = new Date(s.clock.now() + 100_000).toISOString();
+      await vi.waitFor(() => expect(agent.status()?.nextContactAt).toBe(told), soon);
       s.clock.advance(99_000);
       expect(kinds(s.company)).toHaveLength(beats);
       s.clock.advance(1_000);

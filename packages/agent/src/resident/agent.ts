@@ -149,8 +149,9 @@ export function createAgent(options: AgentOptions): Agent {
     if (root !== undefined) await c.surveyor.settleUnder(root);
     openChannel(c);
     if ((await refreshDictionary(c)) && c.surveyor.facts !== undefined) await scanNew(c);
-    await report(c);
+    // Before the report: its answer may say when to come next.
     setNextHeartbeat(c);
+    await report(c);
   }
 
   async function scan(c: Core): Promise<boolean> {
@@ -236,13 +237,10 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function heartbeat(c: Core): Promise<void> {
     const { facts } = c.surveyor;
-    try {
-      if (facts === undefined || c.membership.uplink === undefined) return;
-      if ((await c.reporter.heartbeat(facts)) !== undefined) c.sender.wake();
-      troubles.clear("report");
-    } finally {
-      setNextHeartbeat(c);
-    }
+    setNextHeartbeat(c);
+    if (facts === undefined || c.membership.uplink === undefined) return;
+    if ((await c.reporter.heartbeat(facts)) !== undefined) c.sender.wake();
+    troubles.clear("report");
   }
 
   async function repair(c: Core): Promise<void> {
@@ -366,7 +364,8 @@ export function createAgent(options: AgentOptions): Agent {
       dictionary: membership.dictionary.version,
       titles: facts?.inventory.software.length,
       lastScanAt: facts?.scannedAt,
-      nextScanAt: scanAlarm.at === undefined ? undefined : new Date(scanAlarm.at).toISOString(),
+      nextScanAt: timeOf(scanAlarm.at),
+      nextContactAt: timeOf(heartbeatAlarm.at),
       lastStoredAt,
       spool: core.spoolStats(),
       lastError: troubles.latest,
@@ -427,7 +426,7 @@ export function createAgent(options: AgentOptions): Agent {
         closeSpool: () => spool.close(),
         spoolStats() {
           const { records, bytes, oldestAt } = spool.stats();
-          return { records, bytes, oldestAt: oldestAt === undefined ? undefined : new Date(oldestAt).toISOString() };
+          return { records, bytes, oldestAt: timeOf(oldestAt) };
         },
       };
       return opened;
@@ -496,4 +495,8 @@ export function createAgent(options: AgentOptions): Agent {
       if (full !== undefined) await repair(c);
     }
   }
+}
+
+function timeOf(at: number | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
 }

@@ -7,9 +7,10 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { validateInventory, validator, ProbeHits } from "@daicho/protocol";
+import { validateInventory, validator, ProbeHits, ScanError } from "@daicho/protocol";
 import { writeFileAtomic } from "@daicho/uplink";
 import { agentErrors } from "../errors.ts";
+import { isTexts } from "../report/facts.ts";
 import type { ScanAnswer, ScanPort } from "./scan-port.ts";
 
 export interface ScanProcessOptions {
@@ -22,6 +23,7 @@ export interface ScanProcessOptions {
 /** Beyond what the file walk may take. */
 const graceMs = 10 * 60_000;
 const checkHits = validator(ProbeHits);
+const checkError = validator(ScanError);
 
 export function createScanProcess(options: ScanProcessOptions): ScanPort {
   const command = options.command ?? [process.execPath, fileURLToPath(new URL("./scan-entry.js", import.meta.url))];
@@ -74,11 +76,17 @@ function lowerPriority(pid: number | undefined): void {
 }
 
 function parseAnswer(text: string, kind: "scan" | "probes"): ScanAnswer {
-  const answer = JSON.parse(text) as ScanAnswer;
+  const answer = JSON.parse(text) as Readonly<Record<keyof ScanAnswer, unknown>>;
+  const invalid = (what: string): Error => agentErrors.make("scan-failed", { reason: `${what} not valid` });
   const hits = checkHits(answer.hits);
-  const inventory = answer.inventory === undefined ? undefined : validateInventory(answer.inventory);
-  if (!hits.ok) throw agentErrors.make("scan-failed", { reason: `hits${hits.faults[0]?.path ?? ""} not valid` });
-  if (inventory?.ok === false || (kind === "scan" && inventory === undefined))
-    throw agentErrors.make("scan-failed", { reason: `inventory${inventory?.faults[0]?.path ?? ""} not valid` });
-  return answer;
+  if (!hits.ok) throw invalid(`hits${hits.faults[0]?.path ?? ""}`);
+  const { probes, dictionary, errors } = answer;
+  if (!isTexts(probes)) throw invalid("probes");
+  if (!Number.isSafeInteger(dictionary)) throw invalid("dictionary");
+  if (!Array.isArray(errors) || !errors.every((error) => checkError(error).ok)) throw invalid("errors");
+  const rest = { hits: hits.value, probes, dictionary: dictionary as number, errors: errors as ScanError[] };
+  if (kind === "probes") return rest;
+  const inventory = validateInventory(answer.inventory);
+  if (!inventory.ok) throw invalid(`inventory${inventory.faults[0]?.path ?? ""}`);
+  return { inventory: inventory.value, ...rest };
 }

@@ -20,6 +20,8 @@ export interface AgentStatus {
   readonly titles: number | undefined;
   readonly lastScanAt: string | undefined;
   readonly nextScanAt: string | undefined;
+  /** When it next says something, at the latest. */
+  readonly nextContactAt: string | undefined;
   /** When the node above last took a report. */
   readonly lastStoredAt: string | undefined;
   readonly spool: { readonly records: number; readonly bytes: number; readonly oldestAt: string | undefined };
