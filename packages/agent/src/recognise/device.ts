@@ -1,13 +1,14 @@
 /**
  * Purpose: who a scanned machine is when it was never enrolled: an id made from the machine's own evidence, so that two scans of one
  * machine are one device (contract.md: an imported inventory belongs to the device with its id).
- * Invariants: firmware's UUID and serial number and the system's machine id decide, the host name only where there is none of them: a
- * renamed machine stays itself. Where even the host name is a stand-in (an export's file name), what was found goes in as well:
- * better two devices for one machine than one for two. Junk that firmware says of every board counts for nothing.
- * A scan without the rights to read the firmware's data may get another id than one with them.
+ * Invariants: better two devices for one machine than one for two. Firmware's UUID or serial number (with the system's machine id) makes
+ * the id, and a renamed machine stays itself. Without them the host name goes in as well, for images are copied with their machine
+ * id inside; and where even the host name is a stand-in (an export's file name), so does what was found.
+ * A scan without the rights to read firmware's data therefore gets another id than one with them. What firmware says of every
+ * board never gets here: the hardware reader leaves it out.
  */
-import { wellFormed } from "./titles.ts";
 import { canonicalJson, sha256Hex, type Inventory, type Title } from "@daicho/protocol";
+import { wellFormed } from "./titles.ts";
 
 export interface MachineIdentity {
   readonly hostname?: string | undefined;
@@ -28,7 +29,7 @@ export interface DeviceQuery {
 
 export function deviceOf({ enrolledId, identity, standIn, titles }: DeviceQuery): Inventory["device"] {
   const hostname = clean(identity.hostname);
-  const serial = evidenceOf(identity.serial);
+  const serial = clean(identity.serial);
   return {
     id: enrolledId ?? machineDeviceId(identity, standIn, titles),
     hostname: (hostname ?? standIn).slice(0, 255),
@@ -37,22 +38,19 @@ export function deviceOf({ enrolledId, identity, standIn, titles }: DeviceQuery)
 }
 
 function machineDeviceId(identity: MachineIdentity, standIn: string, titles: readonly Title[]): string {
-  const firm = [identity.uuid, identity.serial, identity.machineId].map(
-    (text) => evidenceOf(text)?.toLowerCase() ?? null,
-  );
-  const hostname = clean(identity.hostname)?.toLowerCase();
-  const evidence = firm.some((text) => text !== null) ? firm : (hostname ?? { standIn, titles: canonicalJson(titles) });
-  return `m-${sha256Hex(canonicalJson({ device: evidence })).slice(0, 32)}`;
-}
-
-const junk =
-  /^(?:(.)\1*|0123456789.*|123456789.*|none|null|n\/?a|unknown|invalid|default(?: string)?|not (?:specified|applicable|available|present|settable)|to be filled.*|o\.e\.m\.|oem|system (?:serial number|manufacturer|product name)|serial number|chassis serial number|empty|03000200-0400-0500-0006-000700080009)$/i;
-
-function evidenceOf(text: string | undefined): string | undefined {
-  const cleaned = clean(text);
-  return cleaned === undefined || junk.test(cleaned) || /^[0-]+$/.test(cleaned) || /^[f-]+$/i.test(cleaned)
-    ? undefined
-    : cleaned;
+  const [uuid, serial, machineId, hostname] = [
+    identity.uuid,
+    identity.serial,
+    identity.machineId,
+    identity.hostname,
+  ].map((text) => clean(text)?.toLowerCase() ?? null);
+  const evidence =
+    uuid !== null || serial !== null
+      ? { uuid, serial, machineId }
+      : hostname !== null || machineId !== null
+        ? { machineId, hostname }
+        : { standIn, titles: canonicalJson(titles) };
+  return `m-${sha256Hex(canonicalJson(evidence)).slice(0, 32)}`;
 }
 
 function clean(text: string | undefined): string | undefined {

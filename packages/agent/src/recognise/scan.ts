@@ -24,6 +24,7 @@ import {
 } from "@daicho/protocol";
 import { runCollector, type CollectContext, type Collector, type Exec } from "../collectors/collector.ts";
 import { describeFault, scanError } from "../collectors/findings.ts";
+import type { MachineFacts } from "../collectors/hardware/index.ts";
 import { registryOf } from "../collectors/registry/index.ts";
 import { evaluateRegistryProbes, keysOfProbes, type ProbeAnswers } from "../collectors/registry/probes.ts";
 import type { FileProbeQuery } from "../walk/index.ts";
@@ -74,13 +75,6 @@ export interface ScanParts {
   readonly platform: NodeJS.Platform;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly exec?: Exec;
-}
-
-export interface MachineFacts {
-  readonly hardware: Hardware;
-  readonly hostname?: string | undefined;
-  readonly machineId?: string | undefined;
-  readonly errors: readonly ScanError[];
 }
 
 export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<ScanResult> {
