@@ -7,7 +7,9 @@ import { sql } from "kysely";
 import type { Trx } from "./database.ts";
 import type { DialectName } from "./dialect.ts";
 
+// Advisory locks of the server, in the order they are taken: (7400, 1) migrations, (7400, 3) the ledger, (7400, 2) user counts.
+
 /** Held until the transaction ends. SQLite has one writer anyway. */
 export async function lockLedger(trx: Trx, dialect: DialectName): Promise<void> {
-  if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+  if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 3)`.execute(trx);
 }

@@ -49,6 +49,11 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
       return new Map((await store.ids(trx, devices)).map((row) => [row.ordinal, row.id]));
     },
 
+    async idsOf(trx, devices) {
+      const rows = await store.idsOf(trx, db.dialect, devices);
+      return new Map(rows.map((row) => [row.ordinal, row.id]));
+    },
+
     async renameHosts(trx, names) {
       const sorted = [...names].sort((a, b) => a.device - b.device);
       await store.update(

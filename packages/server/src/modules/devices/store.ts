@@ -33,6 +33,13 @@ export const deviceStore = {
   findId: (db: Db, id: string) =>
     db.selectFrom("dev_devices").select("ordinal").where("id", "=", id).executeTakeFirst(),
 
+  idsOf: (db: Db, dialect: DialectName, devices: readonly number[]) =>
+    db
+      .selectFrom("dev_devices")
+      .select(["ordinal", "id"])
+      .where(inSet(dialect, "dev_devices.ordinal", devices))
+      .execute(),
+
   /** Locked on PostgreSQL, so that two machines with one serial number do not both take the same device. */
   bySerial(db: Db, dialect: DialectName, serial: string) {
     const query = db.selectFrom("dev_devices").select("ordinal").where("serial", "=", serial).orderBy("ordinal");

@@ -57,5 +57,8 @@ export async function touchPositions(db: Database, trx: Trx, at: number, touched
  * first step: otherwise its steps and a report's counters would wait for each other. A no-op on SQLite.
  */
 export async function holdCounting(trx: Trx, dialect: DialectName): Promise<void> {
-  if (dialect === "postgres") await sql`lock table lic_usage in share row exclusive mode`.execute(trx);
+  if (dialect !== "postgres") return;
+  // A report that counts users takes this lock before it touches a counter: in the other order the two would wait for each other.
+  await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+  await sql`lock table lic_usage in share row exclusive mode`.execute(trx);
 }
