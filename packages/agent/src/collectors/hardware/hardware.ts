@@ -1,0 +1,102 @@
+/**
+ * Purpose: what machine this is: hardware, system, host name, machine id and user. Linux is read from its files; Windows and macOS are
+ * asked through systeminformation; of an offline root only what its files say: system, host name, machine id.
+ * Invariants: junk identities never come out of here (junk.ts). Nothing of the scanning machine gets into an offline root's answer.
+ * On failure: never rejects; what could not be read is in `errors`.
+ */
+import { networkInterfaces } from "node:os";
+import type { Hardware, ScanError } from "@daicho/protocol";
+import type { CollectContext } from "../collector.ts";
+import { createFindings, type Findings } from "../findings.ts";
+import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
+import { readLinuxHardware, type Addresses } from "./linux.ts";
+import { readOs } from "./os-release.ts";
+import { readPortableHardware, type SystemInformation } from "./portable.ts";
+
+export interface MachineFacts {
+  readonly hardware: Hardware;
+  readonly hostname?: string;
+  /** /etc/machine-id, Windows' MachineGuid, macOS' hardware UUID. */
+  readonly machineId?: string;
+  readonly errors: readonly ScanError[];
+}
+
+export interface HardwareParts {
+  readonly addresses?: () => Addresses;
+  readonly loadInformation?: () => Promise<SystemInformation>;
+}
+
+export async function collectHardware(context: CollectContext, parts: HardwareParts = {}): Promise<MachineFacts> {
+  const { live, platform } = context;
+  const files = rootedFiles(context.root, live);
+  const findings = createFindings();
+  if (live && platform !== "linux") {
+    const load = parts.loadInformation ?? loadSystemInformation;
+    try {
+      const { hardware, hostname, machineId } = await readPortableHardware(await load(), platform, findings);
+      return facts(hardware, hostname, machineId, findings);
+    } catch (error) {
+      findings.error("hardware:", "failed", error instanceof Error ? error.message : String(error));
+      return facts({}, undefined, undefined, findings);
+    }
+  }
+  const addresses = parts.addresses ?? liveAddresses;
+  const hardware = live ? readLinuxHardware(files, addresses(), findings) : ofOffline(files, findings);
+  const hostname = live ? line("/proc/sys/kernel/hostname", files, findings) : undefined;
+  return facts(hardware, hostname ?? line("/etc/hostname", files, findings), readMachineId(files, findings), findings);
+}
+
+function facts(
+  hardware: Hardware,
+  hostname: string | undefined,
+  machineId: string | undefined,
+  findings: Findings,
+): MachineFacts {
+  return {
+    hardware,
+    ...(hostname !== undefined && { hostname }),
+    ...(machineId !== undefined && { machineId }),
+    errors: findings.result().errors,
+  };
+}
+
+function ofOffline(files: RootedFiles, findings: Findings): Hardware {
+  const os = readOs(files, findings);
+  return os === undefined ? {} : { os };
+}
+
+/** The first line that is no comment. */
+function line(path: string, files: RootedFiles, findings: Findings): string | undefined {
+  const text = findings.attempt(path, () => files.readText(path, 64 * 1024));
+  const found = text
+    ?.split("\n")
+    .map((each) => each.trim())
+    .find((each) => each !== "" && !each.startsWith("#"));
+  return found === undefined || found.length > 255 || found.includes("\0") ? undefined : found;
+}
+
+/** Images that are to be copied have an empty file, or the word "uninitialized", in its place. */
+function readMachineId(files: RootedFiles, findings: Findings): string | undefined {
+  for (const path of ["/etc/machine-id", "/var/lib/dbus/machine-id"]) {
+    const id = line(path, files, findings);
+    if (id !== undefined && /^[0-9a-f]{32}$/.test(id) && !/^0+$/.test(id)) return id;
+  }
+  return undefined;
+}
+
+/**
+ * IPv4 only: IPv6 privacy addresses change by the day, and a fact that changes by the day makes every report a change.
+ */
+function liveAddresses(): Addresses {
+  const found = new Map<string, string[]>();
+  for (const [name, list] of Object.entries(networkInterfaces())) {
+    const own = (list ?? []).filter((each) => each.family === "IPv4" && !each.internal).map((each) => each.address);
+    if (own.length > 0) found.set(name, own.sort());
+  }
+  return found;
+}
+
+async function loadSystemInformation(): Promise<SystemInformation> {
+  const library = await import("systeminformation");
+  return library.default;
+}
