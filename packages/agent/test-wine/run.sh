@@ -18,7 +18,7 @@ for file in "$here"/../src/collectors/registry/fixtures/workstation.reg "$here"/
   "$wine" regedit /S "$(windows_path "$file")" >>"$work/log" 2>&1
 done
 # Pipes do not work here: the script writes a file.
-"$wine" "$node_exe" "$(windows_path "$here/live-titles.mjs")" "$(windows_path "$work/live.json")" >>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+"$wine" "$node_exe" "$(windows_path "$here/live.mjs")" "$(windows_path "$work/live.json")" >>"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 "$wine" reg export HKLM\\SOFTWARE "$(windows_path "$work/machine.reg")" /y >>"$work/log" 2>&1
 "$wine" reg export HKU "$(windows_path "$work/users.reg")" /y >>"$work/log" 2>&1
 "$wine" reg export HKCU\\Software "$(windows_path "$work/user.reg")" /y >>"$work/log" 2>&1
