@@ -19,13 +19,14 @@ import { accessRoutes, createAccessService, type AccessService } from "./modules
 import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
 import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
 import { pageRoute } from "./modules/page/index.ts";
-import { createDeviceDirectory } from "./modules/devices/index.ts";
+import { createDeviceDirectory, type DeviceFacts } from "./modules/devices/index.ts";
 import {
   createAgentEnrollment,
   createIntake,
   createInventoryImport,
   ingestRoutes,
   type Intake,
+  type InventoryImport,
 } from "./modules/ingest/index.ts";
 import {
   createDerivation,
@@ -37,8 +38,9 @@ import {
   lockHeads,
   softwareRoutes,
   type Derivation,
+  type SoftwareView,
 } from "./modules/inventory/index.ts";
-import { createRepository } from "./modules/licenses/repository/index.ts";
+import { createRepository, type Repository } from "./modules/licenses/repository/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
 
 /** As in package.json. */
@@ -55,6 +57,10 @@ export interface Server {
   readonly nodes: Nodes;
   readonly derivation: Derivation;
   readonly intake: Intake;
+  readonly inventories: InventoryImport;
+  readonly repository: Repository;
+  readonly facts: DeviceFacts;
+  readonly software: SoftwareView;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -212,6 +218,10 @@ export async function createServer(options: {
     nodes,
     derivation,
     intake,
+    inventories,
+    repository,
+    facts,
+    software,
     app,
     db,
     async start() {

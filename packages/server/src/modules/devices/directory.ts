@@ -46,10 +46,6 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
     },
 
     async idsOf(trx, devices) {
-      return new Map((await store.ids(trx, devices)).map((row) => [row.ordinal, row.id]));
-    },
-
-    async idsOf(trx, devices) {
       const rows = await store.idsOf(trx, db.dialect, devices);
       return new Map(rows.map((row) => [row.ordinal, row.id]));
     },

@@ -106,12 +106,6 @@ export const deviceStore = {
       .where(inSet(dialect, "v.ordinal", devices))
       .execute(),
 
-  async ids(db: Db, ordinals: readonly number[]): Promise<{ ordinal: number; id: string }[]> {
-    return ordinals.length === 0
-      ? []
-      : db.selectFrom("dev_devices").select(["ordinal", "id"]).where("ordinal", "in", ordinals).execute();
-  },
-
   departmentOrdinal: (db: Db, code: string) =>
     db.selectFrom("org_departments").select("ordinal").where("code", "=", code).executeTakeFirst(),
 

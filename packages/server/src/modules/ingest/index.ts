@@ -1,4 +1,4 @@
 export { createAgentEnrollment } from "./enroll.ts";
-export { createInventoryImport } from "./inventories.ts";
+export { createInventoryImport, type InventoryImport } from "./inventories.ts";
 export { createIntake, type Intake } from "./intake.ts";
 export { ingestRoutes } from "./routes.ts";

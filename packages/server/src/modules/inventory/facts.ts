@@ -77,12 +77,22 @@ function withDetails(ids: readonly number[], known: ReadonlyMap<number, KnownTit
   ids.forEach((id, i) => {
     const title = known.get(id);
     if (title === undefined) return;
-    const { id: _, ...identity } = title;
-    for (const copy of details[i] ?? [{}]) software.push({ ...(identity as Title), ...copy });
+    for (const copy of details[i] ?? [{}]) software.push({ ...titleOf(title), ...copy });
   });
   return software.sort(
     (a, b) => compare(a.name, b.name) || compare(a.version, b.version) || compare(a.source, b.source),
   );
+}
+
+function titleOf({ source, name, version, publisher, arch, identifier }: KnownTitle): Title {
+  return {
+    name,
+    version,
+    source,
+    ...(publisher !== undefined && { publisher }),
+    ...(arch !== undefined && { arch }),
+    ...(identifier !== undefined && { identifier }),
+  };
 }
 
 function compare(a: string, b: string): number {

@@ -3,5 +3,5 @@ export { createDeviceFacts } from "./facts.ts";
 export { headStore, lockHeads } from "./head-store.ts";
 export { createTitleIndex, type TitleIndex } from "./title-index.ts";
 export { createTitles, type Titles } from "./titles.ts";
-export { createSoftwareView } from "./software.ts";
+export { createSoftwareView, type SoftwareView } from "./software.ts";
 export { softwareRoutes } from "./routes.ts";

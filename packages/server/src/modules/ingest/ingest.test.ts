@@ -1,0 +1,348 @@
+import fc from "fast-check";
+import { afterEach, expect, it } from "vitest";
+import { enrollProofText, generateKeyPair, packBatch, reportsContentType, type Title } from "@daicho/protocol";
+import { silentLog } from "@daicho/kernel";
+import { createServer, type Server } from "../../app.ts";
+import { loadServerConfig } from "../../config.ts";
+import { createTestDevice, type TestDevice } from "../../testing/device.ts";
+import { forEachStore } from "../../testing/stores.ts";
+
+const policy = (version: number, officeMetric = "device", extra = ""): string => `
+daicho: policy/v1
+id: test
+edition: enterprise
+version: ${version}
+software:
+  - code: "@WORD"
+    name: Word
+    detect: app(name = "Word")
+  - code: "@SHEET"
+    name: Sheet
+    detect: app(name = "Sheet")
+  - code: "@OFFICE1"
+    name: Office
+    detect: file(name = "office.exe")
+  - code: "@CORES"
+    name: Cores
+    detect: package(name = "database")
+licenses:
+  - rule: "@WORD AND @SHEET = @SUITE"
+    name: Suite
+    metric: ${officeMetric}
+  - rule: "@OFFICE1 = @OFFICE"
+  - rule: "@CORES = @DB"
+    metric: core
+${extra}
+`;
+
+const title = (name: string, version = "1", source = "registry"): Title => ({ name, version, source });
+
+forEachStore((store) => {
+  let server: Server;
+  let token: string;
+  const open = async (url?: string): Promise<string> => {
+    const database = url ?? (await store.url());
+    server = await createServer({
+      config: loadServerConfig({
+        env: {},
+        flags: { role: "both", name: "acme", listen: "127.0.0.1:0", database, data: "./data" },
+      }),
+      log: silentLog,
+    });
+    await server.app.ready();
+    token = (await server.access.createApiToken({ name: "t", role: "admin" })).token;
+    return database;
+  };
+  afterEach(() => server.stop());
+
+  const enroll = async (device: TestDevice, hostname: string, serial?: string): Promise<number> => {
+    const enrollment = await server.access.createEnrollmentToken({});
+    const request = { token: enrollment.token, kind: "agent" as const, name: hostname };
+    const answer = await server.app.inject({
+      method: "POST",
+      url: "/ingest/v1/enroll",
+      payload: {
+        ...request,
+        publicKey: device.signer.publicKey,
+        evidence: { hostname, ...(serial !== undefined && { serial }) },
+        proof: device.signer.sign(enrollProofText(request)).toString("base64url"),
+      },
+    });
+    return answer.statusCode;
+  };
+  const made = async (hostname: string, serial?: string): Promise<TestDevice> => {
+    const device = createTestDevice(hostname);
+    expect(await enroll(device, hostname, serial)).toBeLessThan(300);
+    return device;
+  };
+  const send = (...reports: readonly Buffer[]) => server.intake.submit(reports);
+  const publish = async (text: string): Promise<void> => {
+    await server.policies.publish("enterprise", text);
+    await server.derivation.refresh();
+  };
+  const used = async (): Promise<Record<string, number>> => {
+    const rows = await server.db.kysely
+      .selectFrom("lic_usage as u")
+      .innerJoin("lic_licenses as l", "l.ordinal", "u.license")
+      .select(["l.code", (eb) => eb.fn.sum<number>("u.used").as("used")])
+      .groupBy("l.code")
+      .execute();
+    return Object.fromEntries(rows.filter((r) => Number(r.used) !== 0).map((r) => [r.code, Number(r.used)]));
+  };
+
+  it("a device is, after every report, exactly what it reported", async () => {
+    await open();
+    const device = await made("pc01");
+    device.install([
+      title("A"),
+      { ...title("B"), path: "/x", size: 7, installedAt: "2026-01-02" },
+      { ...title("B"), path: "/y" },
+      title("C"),
+    ]);
+    expect(await send(device.report("full"))).toEqual([{ status: "stored" }]);
+    device.install([title("A"), title("C", "2"), title("日本語ソフト")]);
+    expect(await send(device.report("delta"), device.report("heartbeat"))).toEqual([
+      { status: "stored" },
+      { status: "stored" },
+    ]);
+    const shown = await server.facts.factsOf(1);
+    expect(shown?.software).toEqual([title("A"), title("C", "2"), title("日本語ソフト")]);
+    expect(shown?.hardware?.cpu?.cores).toBe(4);
+  });
+
+  it("reports repeated, delayed and reordered change nothing (domain §5.1)", async () => {
+    await open();
+    const device = await made("pc01");
+    const reports: Buffer[] = [];
+    for (let i = 0; i < 6; i++) {
+      device.install([title("A", String(i)), title("B")]);
+      reports.push(device.report(i === 0 ? "full" : "delta"));
+    }
+    await send(...reports);
+    const before = await server.facts.factsOf(1);
+    for (const order of [
+      [0, 3, 1],
+      [5, 4],
+      [2, 2, 2],
+    ]) {
+      const results = await send(...order.map((i) => reports[i] as Buffer));
+      expect(results.map((r) => r.status)).toEqual(order.map(() => "duplicate"));
+    }
+    expect((await server.facts.factsOf(1))?.software).toEqual(before?.software);
+  });
+
+  it("what was lost on the way is noticed by the next delta or heartbeat and repaired by a full report", async () => {
+    await open();
+    const device = await made("pc01");
+    device.install([title("A")]);
+    await send(device.report("full"));
+    device.install([title("A"), title("B")]);
+    device.report("delta"); // burnt with its relay
+    expect(await send(device.report("heartbeat"))).toEqual([{ status: "need-full", code: "digest-differs" }]);
+    device.install([title("A"), title("C")]);
+    expect((await send(device.report("delta")))[0]?.status).toBe("need-full");
+    expect((await send(device.report("full")))[0]?.status).toBe("stored");
+    expect((await server.facts.factsOf(1))?.software.map((t) => t.name)).toEqual(["A", "C"]);
+  });
+
+  it("a hash without its text is asked for, never guessed", async () => {
+    await open();
+    const device = await made("pc01");
+    device.install([title("never seen")]);
+    expect(await send(device.report("full", { texts: false }))).toEqual([
+      { status: "need-full", code: "titles-unknown" },
+    ]);
+    expect((await send(device.report("full")))[0]?.status).toBe("stored");
+  });
+
+  it("an altered report is refused and named; the others of its batch are stored", async () => {
+    await open();
+    const device = await made("pc01");
+    const other = await made("pc02");
+    device.install([title("A")]);
+    other.install([title("B")]);
+    const altered = Buffer.from(device.report("full"));
+    altered.writeUInt8(altered.readUInt8(40) ^ 1, 40);
+    const stranger = createTestDevice("stranger");
+    const results = await send(altered, other.report("full"), stranger.report("heartbeat"));
+    expect(results[0]).toMatchObject({ status: "rejected" });
+    expect(results[1]).toEqual({ status: "stored" });
+    expect(results[2]).toMatchObject({ status: "rejected", code: "device-unknown" });
+    // Re-signed by another key, the report is still not the device's own.
+    const forger = createTestDevice("pc01", generateKeyPair());
+    forger.install([title("X")]);
+    const forged = forger.report("full");
+    expect((await send(forged))[0]).toMatchObject({ status: "rejected", code: "device-unknown" });
+  });
+
+  it("a device set back to an old backup is told so and goes on in a new epoch", async () => {
+    await open();
+    const device = await made("pc01");
+    device.install([title("A")]);
+    await send(device.report("full"), device.report("heartbeat"), device.report("heartbeat"));
+    device.seq = 0;
+    expect((await send(device.report("heartbeat", { at: Date.parse("2026-06-01T00:00:00Z") })))[0]).toMatchObject({
+      status: "rejected",
+      code: "sequence-regress",
+    });
+    device.epoch = 2;
+    device.seq = 0;
+    expect((await send(device.report("full")))[0]?.status).toBe("stored");
+  });
+
+  it("two machines with one key: the first hardware keeps the identity, the other is told to enrol anew (design: clones)", async () => {
+    await open();
+    const pair = generateKeyPair();
+    const original = createTestDevice("pc01", pair);
+    await enroll(original, "pc01");
+    const clone = createTestDevice("pc01-clone", pair);
+    clone.evidence = "e2";
+    original.install([title("A")]);
+    clone.install([title("B")]);
+    await send(original.report("full"), original.report("heartbeat"));
+    const later = { at: Date.parse("2026-03-01T00:00:00Z") };
+    expect((await send(clone.report("full", later)))[0]).toMatchObject({ status: "rejected", code: "identity-cloned" });
+    clone.seq = 100;
+    expect((await send(clone.report("full", later)))[0]).toMatchObject({ status: "rejected", code: "identity-cloned" });
+    expect((await send(original.report("heartbeat", { at: Date.parse("2026-03-02T00:00:00Z") })))[0]?.status).toBe(
+      "stored",
+    );
+    expect((await server.facts.factsOf(1))?.software.map((t) => t.name)).toEqual(["A"]);
+  });
+
+  it("a new policy version counts every stored device anew, by titles and by machine probes already reported", async () => {
+    await open();
+    const device = await made("pc01");
+    const second = await made("pc02");
+    device.install(
+      [title("Word"), title("Sheet"), title("database", "1", "dpkg")],
+      [{ probe: 'file(name = "office.exe")', found: { path: "/o" } }],
+    );
+    second.install([title("Word")]);
+    await send(device.report("full"), second.report("full"));
+    expect(await used()).toEqual({});
+    await publish(policy(1));
+    expect(await used()).toEqual({ "@SUITE": 1, "@OFFICE": 1, "@DB": 4 });
+    await publish(policy(2, "device", '  - rule: "@WORD = @WORDONLY"\n'));
+    expect(await used()).toEqual({ "@SUITE": 1, "@OFFICE": 1, "@DB": 4, "@WORDONLY": 1 });
+    second.install([]);
+    await send(second.report("delta"));
+    expect(await used()).toEqual({ "@SUITE": 1, "@OFFICE": 1, "@DB": 4 });
+  });
+
+  it("stored counters equal a recount, whatever was reported in whatever order (domain §3)", async () => {
+    await open();
+    await publish(policy(1));
+    const devices = [await made("a"), await made("b"), await made("c")];
+    const names = ["Word", "Sheet", "Other", "database"];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(2), fc.subarray(names), fc.constantFrom("full", "delta")), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        async (steps) => {
+          const reports = steps.map(([i, installed, kind]) => {
+            const device = devices[i] as TestDevice;
+            device.install(installed.map((name) => title(name, "1", name === "database" ? "dpkg" : "registry")));
+            return device.report(device.seq === 0 ? "full" : (kind as "full" | "delta"));
+          });
+          await send(...reports);
+          const recount = await server.repository.recount();
+          const stored = await server.db.kysely.selectFrom("lic_usage").selectAll().where("used", "<>", 0).execute();
+          const key = (r: { department: number; license: number; used: number }): string =>
+            `${r.department}:${r.license}:${r.used}`;
+          expect(stored.map(key).sort()).toEqual(recount.usage.map(key).sort());
+          const suites = devices.filter(
+            (d) => d.titles.some((t) => t.name === "Word") && d.titles.some((t) => t.name === "Sheet"),
+          );
+          expect((await used())["@SUITE"] ?? 0).toBe(suites.length);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
+  it("an inventory from a file belongs to the device with its id or serial; an older one overwrites nothing", async () => {
+    await open();
+    await publish(policy(1));
+    const device = await made("pc01", "SER-4711");
+    device.install([title("Word")]);
+    await send(device.report("full", { at: Date.parse("2026-02-01T00:00:00Z") }));
+    const file = (startedAt: string, names: string[], device: object = { hostname: "pc01", serial: "SER-4711" }) => ({
+      daicho: "inventory/v1",
+      device,
+      software: names.map((n) => title(n)),
+      scan: { startedAt, durationMs: 1, errors: [] },
+    });
+    const post = async (payload: unknown) =>
+      (
+        await server.app.inject({
+          method: "POST",
+          url: "/api/v1/imports/inventories",
+          headers: { authorization: `Bearer ${token}` },
+          payload: payload as object,
+        })
+      ).json<{ items: { status: string; device?: string; faults?: unknown }[] }>().items;
+    expect((await post(file("2026-01-01T00:00:00Z", ["Sheet"])))[0]).toMatchObject({
+      status: "older",
+      device: device.id,
+    });
+    expect(
+      await post([
+        file("2026-03-01T00:00:00Z", ["Word", "Sheet"]),
+        { daicho: "inventory/v1" },
+        file("2026-03-01T00:00:00Z", ["Word", "Sheet"], { hostname: "alone" }),
+      ]),
+    ).toMatchObject([
+      { status: "stored", device: device.id },
+      { status: "rejected", faults: [{}] },
+      { status: "stored" },
+    ]);
+    expect(await used()).toEqual({ "@SUITE": 2 });
+    // The agent reports again: it notices that something else is held and repairs.
+    expect((await send(device.report("heartbeat")))[0]?.status).toBe("need-full");
+  });
+
+  it("codes asserted by an imported inventory count until their definition changes", async () => {
+    await open();
+    await publish(policy(1));
+    const results = await server.inventories.store([
+      {
+        daicho: "inventory/v1",
+        device: { id: "M1", hostname: "m1" },
+        software: [],
+        codes: [{ code: "@WORD", evidence: "seen" }, { code: "@SHEET" }],
+      },
+    ]);
+    expect(results[0]).toMatchObject({ status: "stored", device: "M1" });
+    expect(await used()).toEqual({ "@SUITE": 1 });
+    await publish(policy(2).replace('app(name = "Word")', 'app(name = "Word Processor")'));
+    expect(await used()).toEqual({});
+  });
+
+  it("takes only reports, from nodes only, and answers what it understands", async () => {
+    await open();
+    const answer = await server.app.inject({
+      method: "POST",
+      url: "/ingest/v1/reports",
+      headers: { "content-type": reportsContentType },
+      payload: packBatch([]),
+    });
+    expect(answer.statusCode).toBe(401);
+    expect(answer.json()).toMatchObject({ code: "credential-refused" });
+  });
+
+  it("goes on where it was after a restart", async () => {
+    const url = await open();
+    await publish(policy(1));
+    const device = await made("pc01");
+    device.install([title("Word"), title("Sheet")]);
+    await send(device.report("full"));
+    await server.stop();
+    await open(url);
+    expect(await used()).toEqual({ "@SUITE": 1 });
+    expect((await send(device.report("heartbeat")))[0]?.status).toBe("stored");
+    expect((await server.software.devicesWith({ name: "Word" }, { after: 0, limit: 10 })).devices).toEqual([1]);
+  });
+});
