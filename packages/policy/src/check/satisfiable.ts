@@ -49,7 +49,8 @@ export function isSatisfiable<T>(
         const inner = evaluate(e.of);
         return inner === undefined ? undefined : !inner;
       }
-      default: {
+      case "and":
+      case "or": {
         const decisive = e.op === "or";
         let open = false;
         for (const member of e.of) {
@@ -69,7 +70,8 @@ export function isSatisfiable<T>(
         return values.has(keyOf(e.term)) ? undefined : keyOf(e.term);
       case "not":
         return firstOpen(e.of);
-      default:
+      case "and":
+      case "or":
         for (const member of e.of) {
           if (evaluate(member) !== undefined) continue;
           const key = firstOpen(member);
@@ -90,7 +92,8 @@ function signs<T>(e: Expression<T>, positive: boolean, visit: (term: T, positive
     case "not":
       signs(e.of, !positive, visit);
       return;
-    default:
+    case "and":
+    case "or":
       for (const member of e.of) signs(member, positive, visit);
   }
 }

@@ -197,7 +197,11 @@ function faultOfValue(type: FieldType, op: Operator, value: string): string | un
       return op === "~" || (packageManagers as readonly string[]).includes(value.toLowerCase())
         ? undefined
         : `the managers are ${packageManagers.join(", ")}`;
-    default:
+    case "text":
+    case "path":
+    case "key":
+    case "data":
+    case "version":
       return undefined;
   }
 }

@@ -37,7 +37,8 @@ export function eachTerm<T>(
     case "not":
       eachTerm(expression.of, visit, true);
       return;
-    default:
+    case "and":
+    case "or":
       for (const e of expression.of) eachTerm(e, visit, negated);
   }
 }
@@ -69,7 +70,8 @@ export function mapTerms<A, B>(expression: Expression<A>, map: (term: A) => B): 
       return { op: "term", term: map(expression.term), at: expression.at };
     case "not":
       return { op: "not", of: mapTerms(expression.of, map), at: expression.at };
-    default:
+    case "and":
+    case "or":
       return { op: expression.op, of: expression.of.map((e) => mapTerms(e, map)), at: expression.at };
   }
 }

@@ -8,15 +8,7 @@ import { loadPolicies } from "../load.ts";
 import { parseCondition, printCondition } from "./condition.ts";
 import { mapTerms, type Expression } from "./expression.ts";
 import { depthLimit } from "./parser.ts";
-import {
-  makeProbe,
-  operatorsOf,
-  probeNames,
-  probeShapes,
-  type Comparison,
-  type Operator,
-  type Probe,
-} from "./probes.ts";
+import { makeProbe, operatorsOf, probeNames, probeShapes, type Comparison, type Probe } from "./probes.ts";
 import { parseRule, printRule } from "./rule.ts";
 
 /** Texts built of what the language is made of: they get further than random characters. */
@@ -159,6 +151,19 @@ describe("size does not matter", () => {
     expect(parsePolicy(text, { file: "f" }).faults.length).toBeGreaterThan(0);
   });
 
+  it("a policy in one line of a million characters has its places as well as any other", () => {
+    const software = Array.from({ length: 15_000 }, (_, i) => ({
+      code: `@A${i}`,
+      name: "x",
+      detect: 'app(name = "𠮷")',
+    }));
+    const policy = { daicho: "policy/v1", id: "g", edition: "local", version: 1, software };
+    const text = JSON.stringify(policy).replace(/\]\}$/, ',{"code":"@LAST","name":"x","detect":"ap(name = x)"}]}');
+    const { faults } = parsePolicy(text, { file: "f" });
+    const column = [...text].length - [...'ap(name = x)"}]}'].length + 1;
+    expect(faults.map((f) => [f.line, f.column, f.code])).toEqual([[1, column, "unknown-probe"]]);
+  });
+
   it("a file with thousands of keys, faults and codes ends with a fault that says so", () => {
     const software = Array.from({ length: 5000 }, (_, i) => `  - code: "@A${i}"\n    nam: x`).join("\n");
     const { faults } = parsePolicy(`daicho: policy/v1\nsoftware:\n${software}\n`, { file: "f" });
@@ -212,7 +217,7 @@ describe("printing", () => {
             type === "size" ? fc.nat().map(String) : value,
           ),
         )
-        .map(([field, op, v]) => ({ field, op: op as Operator, value: v }));
+        .map(([field, op, v]) => ({ field, op: op, value: v }));
       const needed = probeShapes[name].needs[0];
       return fc
         .array(comparison, { minLength: 1, maxLength: 4 })

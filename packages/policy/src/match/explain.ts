@@ -144,7 +144,8 @@ function firstFailure(
         return { term: e.term, negated: !wanted };
       case "not":
         return blame(e.of, !wanted, true);
-      default: {
+      case "and":
+      case "or": {
         const guilty = e.of.find((m) => isMet(m, negated) !== wanted) ?? e.of[0];
         return guilty === undefined ? { term: -1, negated } : blame(guilty, wanted, negated);
       }

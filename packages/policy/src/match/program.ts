@@ -110,7 +110,8 @@ function eachHelpingTerm(e: Expression<number>, helpful: boolean, visit: (id: nu
     case "not":
       eachHelpingTerm(e.of, !helpful, visit);
       return;
-    default:
+    case "and":
+    case "or":
       for (const member of e.of) eachHelpingTerm(member, helpful, visit);
   }
 }

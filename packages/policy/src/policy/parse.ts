@@ -110,11 +110,11 @@ function readDocument(reader: Reader): YAMLMap | undefined {
     reader.fault(start, "yaml-too-deep");
     return undefined;
   }
-  for (const error of document.errors) {
+  for (const error of document.errors.slice(0, faultLimit + 1)) {
     reader.fault(reader.lines.placeOf(error.pos[0]), "yaml-syntax", { reason: oneSentence(error.message) });
   }
   const root: unknown = document.contents;
-  if (isMap(root)) return root as YAMLMap;
+  if (isMap(root)) return root;
   if (document.errors.length === 0) {
     reader.fault(start, "not-a-policy", { reason: root === null ? "it is empty" : "it is no map" });
   }
@@ -191,7 +191,7 @@ function readList<T>(
       break;
     }
     if (isMap(item)) {
-      const value = read(item as YAMLMap);
+      const value = read(item);
       if (value !== undefined) result.push(value);
     } else {
       const place = placeOf(reader, isEmpty(item as Node) ? list : (item as Node));

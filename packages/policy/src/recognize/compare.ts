@@ -27,7 +27,10 @@ export function foldField(type: FieldType, found: string): string {
     case "version":
     case "size":
       return found;
-    default:
+    case "text":
+    case "data":
+    case "hash":
+    case "manager":
       return foldName(found);
   }
 }
@@ -71,7 +74,10 @@ function compileComparison(type: FieldType, op: Operator, value: string, upstrea
       const sameKey = (found: string): boolean => found === wanted || withoutHive(found) === wanted;
       return op === "=" ? sameKey : (found) => !sameKey(found);
     }
-    default:
+    case "text":
+    case "path":
+    case "hash":
+    case "manager":
       break;
   }
   const wanted = foldField(type, value);
