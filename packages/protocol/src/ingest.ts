@@ -110,7 +110,12 @@ export const DownMessage = Type.Union([
     type: Type.Literal("scan-now"),
     devices: Type.Optional(Type.Array(Type.String(), { maxItems: 10_000 })),
   }),
-  Type.Object({ type: Type.Literal("need-full"), devices: Type.Array(Type.String(), { maxItems: 10_000 }) }),
+  /** `code` as in ReportResult: `titles-unknown` asks for the texts of all titles too. */
+  Type.Object({
+    type: Type.Literal("need-full"),
+    devices: Type.Array(Type.String(), { maxItems: 10_000 }),
+    code: Type.Optional(Type.String({ maxLength: 64 })),
+  }),
   Type.Object({ type: Type.Literal("message"), text: Type.String({ maxLength: 4096 }) }),
 ]);
 export type DownMessage = Static<typeof DownMessage>;
