@@ -271,6 +271,7 @@ test("need-full travels down through a chain of relays, and survives their resta
   let lower = await start({ name: "lower", upstream: [upper.url] });
   const agent = company.node("agent", "pc-1");
   const channel = await connect(lower.url, agent);
+  await until(() => above.heard.some((message) => JSON.stringify(message).includes('"relays":1')));
   above.judge = (header) => (header.kind === "heartbeat" ? { status: "need-full", code: "titles-unknown" } : undefined);
   await send(lower.url, agent, agent.report("heartbeat"));
   await until(() => channel.messages.find((message) => message.type === "need-full"));
@@ -336,8 +337,7 @@ test("the dictionary is fetched, verified, served with ETag, announced below, an
   above.dictionaryVersion = 2;
   await until(() => above.sockets.size === 1);
   above.push({ type: "policy-changed", dictionary: 2 });
-  await until(() => channel.messages.find((message) => message.type === "policy-changed"));
-  expect(channel.messages.at(-1)).toEqual({ type: "policy-changed", dictionary: 2 });
+  await until(() => channel.messages.find((message) => message.type === "policy-changed" && message.dictionary === 2));
   // Announced when it is here already.
   expect(((await (await get(url)).json()) as { payload: string }).payload).toContain('"version":2');
 
@@ -359,6 +359,7 @@ test("an altered or older dictionary is refused, named in the status upward, and
   const failed = (code: string) => () =>
     above.statuses.flat().find((status) => status.state === "failed" && status.reason?.code === code);
 
+  await until(() => above.sockets.size === 1);
   const altered = company.dictionary(4);
   above.dictionary = { ...altered, payload: altered.payload.replace("acme", "evil") };
   above.push({ type: "policy-changed", dictionary: 4 });

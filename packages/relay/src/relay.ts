@@ -111,8 +111,8 @@ export function createRelay(options: RelayOptions): Relay {
         if (!isDaichoError(error) || !error.retryable) throw error;
         waitingFor = error.code;
       }
-    if (open) await run(listener, identity, clockOffset);
     undo.push(() => listener.close());
+    if (open) await run(listener, identity, clockOffset);
     const listening = await listener.listen();
     log.info("relay-listening", { url: listening.url, node: identity.id });
     if (!open) enrolling = enrollLater();

@@ -75,6 +75,11 @@ export async function openDictionaryCache(options: DictionaryCacheOptions): Prom
     return kept.version < spokenOf ? "in-progress" : "complete";
   }
 
+  /** What status says about it. */
+  function report(): string {
+    return `${state()} ${reason?.code ?? ""}`;
+  }
+
   async function load(): Promise<Kept | undefined> {
     let text: string;
     try {
@@ -101,7 +106,7 @@ export async function openDictionaryCache(options: DictionaryCacheOptions): Prom
   }
 
   async function fetchOnce(): Promise<number> {
-    const before = state();
+    const before = report();
     const result = await uplink.fetchDocument(
       "/ingest/v1/dictionary",
       { etag: kept?.upstreamEtag, version: kept?.version ?? 0 },
@@ -109,7 +114,8 @@ export async function openDictionaryCache(options: DictionaryCacheOptions): Prom
     );
     let risen = false;
     if (result.kind === "retry") {
-      again ||= spokenOf > (kept?.version ?? 0);
+      // Whoever asked meanwhile is served by the next try, when the uplink sends again.
+      again = false;
       return Math.max(result.after, 1_000);
     }
     if (result.kind === "refused") {
@@ -132,7 +138,7 @@ export async function openDictionaryCache(options: DictionaryCacheOptions): Prom
         );
       }
     }
-    if (risen || state() !== before) onChange({ version: risen });
+    if (risen || report() !== before) onChange({ version: risen });
     // Spoken of but not served yet: soon again, then less and less often.
     if ((kept?.version ?? 0) < spokenOf && reason === undefined)
       return Math.min(1_000 * 2 ** Math.min(attempts++, 10), pollEveryMs);
@@ -154,8 +160,6 @@ export async function openDictionaryCache(options: DictionaryCacheOptions): Prom
           log.error("dictionary-fetch-failed", { reason: String(error).slice(0, 200) });
           return 30_000;
         });
-        // A retry that was asked for while the uplink waits is what the timer is for.
-        if (waitMs < pollEveryMs) again = false;
       } while (again && !stopping.signal.aborted);
       running = undefined;
       if (!stopping.signal.aborted) timer = clock.after(waitMs, () => void refresh());

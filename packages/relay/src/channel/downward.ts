@@ -29,23 +29,34 @@ export function createDownward(options: {
   readonly sayPresence: () => void;
 }): Downward {
   const { hub, verdicts, titles, dictionary, clock } = options;
-  let wanted = new Set<string>();
+  /** Devices by the code they are told. */
+  let wanted = new Map<string | undefined, Set<string>>();
   let gather: Timer | undefined;
   let presence: Timer | undefined;
 
   /** Verdicts come a batch at a time; the relays below get them as a list. */
-  function push(device: string): void {
-    wanted.add(device);
-    if (wanted.size >= maxDevices) return flush();
+  function push(device: string, code: string | undefined): void {
+    const devices = wanted.get(code) ?? new Set<string>();
+    wanted.set(code, devices.add(device));
+    if (devices.size >= maxDevices) return flush();
     gather ??= clock.after(gatherMs, flush);
   }
 
   function flush(): void {
     gather?.cancel();
     gather = undefined;
-    const devices = [...wanted];
-    wanted = new Set();
-    hub.toDevices(devices, (list) => ({ type: "need-full", devices: list }));
+    const all = wanted;
+    wanted = new Map();
+    for (const [code, devices] of all) tellNeedFull([...devices], code);
+  }
+
+  function tellNeedFull(devices: readonly string[], code: string | undefined): void {
+    hub.toDevices(devices, (list) => ({ type: "need-full", devices: list, ...(code !== undefined && { code }) }));
+  }
+
+  /** The server does not know a title that it was thought to know - it was restored from a backup, say. */
+  function heed(code: string | undefined): void {
+    if (code === "titles-unknown") titles.forget();
   }
 
   return {
@@ -55,8 +66,9 @@ export function createDownward(options: {
         case "policy-changed":
           return dictionary.hint(message.dictionary);
         case "need-full":
-          for (const device of message.devices) verdicts.needFull(device);
-          return hub.toDevices(message.devices, (devices) => ({ type: "need-full", devices }));
+          heed(message.code);
+          for (const device of message.devices) verdicts.needFull(device, message.code);
+          return tellNeedFull(message.devices, message.code);
         case "scan-now": {
           const { devices } = message;
           if (devices === undefined) return hub.broadcast(message);
@@ -67,9 +79,8 @@ export function createDownward(options: {
       }
     },
     verdict(header, result) {
-      // The server does not know a title that it was thought to know - it was restored from a backup, say.
-      if (result.code === "titles-unknown") titles.forget();
-      if (verdicts.note(header, result) && result.status === "need-full") push(header.device);
+      heed(result.code);
+      if (verdicts.note(header, result) && result.status === "need-full") push(header.device, result.code);
     },
     presenceChanged() {
       presence ??= clock.after(presenceMs, () => {

@@ -25,7 +25,7 @@ export interface Verdicts {
   /** Takes the answer from above; true = the device is to be told. */
   note(report: Judged, result: ReportResult): boolean;
   /** The node above asks for a full report without naming one that was judged. */
-  needFull(device: string): void;
+  needFull(device: string, code: string | undefined): void;
   /** What to answer in place of taking this report; undefined = take it. */
   answer(header: ReportHeader): ReportResult | undefined;
   /**
@@ -97,8 +97,8 @@ export async function openVerdicts(options: {
       changed();
       return true;
     },
-    needFull(device) {
-      remember(verdicts, device, { status: "need-full", epoch: 0, seq: 0 });
+    needFull(device, code) {
+      remember(verdicts, device, { status: "need-full", epoch: 0, seq: 0, ...(code !== undefined && { code }) });
       changed();
     },
     answer(header) {
