@@ -98,7 +98,6 @@ export function createEnrollment(deps: {
       const key = importPublicKey(publicKey);
       if (key === undefined || !verifySignature(key, enrollProofText(request), Buffer.from(request.proof, "base64url")))
         throw serverErrors.make("enrollment-proof-invalid");
-      // eslint-disable-next-line no-control-regex
       if (/[\u0000-\u001f\u007f]/.test(name))
         throw inputInvalid([{ path: "/name", message: "has control characters" }]);
       if (kind === "server") {
