@@ -100,7 +100,7 @@ export function createFindings(): Findings {
     result() {
       const all = [...errors];
       if (unlistedErrors > 0)
-        all.push(scanError("/", "failed", `${unlistedErrors} more errors of this kind are not listed`));
+        all.push(scanError("/", "too-large", `${unlistedErrors} more errors of this kind are not listed`));
       if (unlistedTitles > 0) {
         all.push(scanError("/", "too-large", `${unlistedTitles} titles beyond the first ${maxTitles} are not listed`));
       }
@@ -156,7 +156,7 @@ function isSound(text: string, bound: number): boolean {
 }
 
 function clean(text: string): string {
-  // eslint-disable-next-line no-control-regex -- control characters of hostile paths stay out of logs and terminals
+  // Control characters of hostile paths stay out of logs and terminals.
   return text.replace(/\p{Cs}/gu, "\ufffd").replace(/[\u0000-\u001f\u007f]+/g, " ");
 }
 
