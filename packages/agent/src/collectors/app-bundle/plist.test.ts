@@ -65,6 +65,27 @@ describe("property lists", () => {
     expect(Object.fromEntries(parsePlist(xml(body)))).toEqual({ B: "a & b 一", C: "true" });
   });
 
+  it("are read through comments, CDATA and attributes, and not beyond the dictionary", () => {
+    const body =
+      "<!-- a --><dict><!-- <key>no</key> --><key>A</key><string><![CDATA[<b> & ]]>c</string><key>B</key><string/></dict>";
+    expect(Object.fromEntries(parsePlist(xml(body)))).toEqual({ A: "<b> & c", B: "" });
+  });
+
+  it("are an error where they are no dictionary, break off or are closed out of order", () => {
+    for (const body of [
+      "<array/>",
+      "<dict><key>A</key>",
+      "<dict><key>A</dict></key>",
+      "<dict a=b></dict>",
+      "plain",
+      "",
+    ]) {
+      expect(attempt(xml(body)), body).toBe("fault");
+    }
+    expect(attempt(Buffer.from("<html><dict></dict></html>"))).toBe("fault");
+    expect(attempt(xml("<dict>".repeat(100_000)))).toBe("fault");
+  });
+
   it("know no entities of their own", () => {
     const bomb = '<!DOCTYPE plist [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>';
     expect(attempt(xml("<dict><key>A</key><string>&b;</string></dict>", bomb))).toBe("fault");

@@ -2,11 +2,10 @@
  * Purpose: the top-level dictionary of a property list (Info.plist), XML or binary, as flat text. The file may be hostile.
  * Invariants: only scalar values of the top dictionary are taken, so nesting, cycles and shared objects (a binary plist can name one
  * object a billion times) cost nothing: time and memory are bounded by the size of the bytes. Unknown kinds of value are left out;
- * a broken structure is a Fault. XML entities other than the five and character references do not exist.
+ * a broken structure is a Fault.
  */
-import { XMLParser } from "fast-xml-parser";
 import { Fault } from "../findings.ts";
-import { textOf } from "../xml.ts";
+import { parseXmlPlist } from "./plist-xml.ts";
 
 export type Plist = ReadonlyMap<string, string>;
 
@@ -92,65 +91,4 @@ function integer(bytes: Buffer, start: number, size: number): number {
   let value = 0;
   for (const byte of slice(bytes, start, size)) value = value * 256 + byte;
   return value;
-}
-
-const scalarTags = new Set(["string", "integer", "real", "date"]);
-
-function parseXmlPlist(bytes: Buffer): Plist {
-  const wide = bytes[0] === 0xff || bytes[0] === 0xfe;
-  const text = new TextDecoder(wide ? (bytes[0] === 0xff ? "utf-16le" : "utf-16be") : "utf-8").decode(bytes);
-  // Apple's own declaration has no internal subset; one that has declares entities.
-  const body = text.replace(/^(\s*(?:<\?xml[^>]{0,200}\?>)?\s*)<!DOCTYPE[^<>[\]]{0,500}>/, "$1");
-  if (/<!DOCTYPE|<!ENTITY/i.test(body))
-    throw new Fault("unsupported", "document type declarations of one's own are not read");
-  if (!body.trimStart().startsWith("<")) throw new Fault("malformed", "is no property list");
-  let parsed: unknown;
-  try {
-    parsed = new XMLParser({
-      preserveOrder: true,
-      parseTagValue: false,
-      processEntities: false,
-      ignoreAttributes: true,
-      ignoreDeclaration: true,
-      ignorePiTags: true,
-      trimValues: false,
-      maxNestedTags: 64,
-    }).parse(body, true);
-  } catch (error) {
-    throw new Fault(
-      "malformed",
-      `is not well-formed XML (${error instanceof Error ? error.message.slice(0, 200) : "unknown"})`,
-    );
-  }
-  const dictionary = child(child(parsed, "plist"), "dict");
-  if (dictionary === undefined) throw new Fault("malformed", "the property list is no dictionary");
-  const entries = new Map<string, string>();
-  let key: string | undefined;
-  for (const node of dictionary) {
-    const tag = Object.keys(node).find((name) => name !== ":@" && name !== "#text");
-    if (tag === undefined) continue;
-    const text = content(node[tag]);
-    if (tag === "key") {
-      key = text;
-      continue;
-    }
-    const value = tag === "true" || tag === "false" ? tag : scalarTags.has(tag) ? text : undefined;
-    if (key !== undefined && value !== undefined) entries.set(key, value);
-    key = undefined;
-  }
-  return entries;
-}
-
-type Ordered = Readonly<Record<string, unknown>>[];
-
-function child(nodes: unknown, name: string): Ordered | undefined {
-  if (!Array.isArray(nodes)) return undefined;
-  const found = (nodes as Ordered).find((node) => Object.hasOwn(node, name))?.[name];
-  return Array.isArray(found) ? (found as Ordered) : undefined;
-}
-
-function content(nodes: unknown): string {
-  if (!Array.isArray(nodes)) return "";
-  const texts = (nodes as Ordered).map((node) => (typeof node["#text"] === "string" ? node["#text"] : ""));
-  return textOf(texts.join("")) ?? "";
 }

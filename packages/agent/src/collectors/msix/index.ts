@@ -41,45 +41,43 @@ export function createMsixCollector({ disk }: { readonly disk: boolean }): Colle
 type Offer = (fullName: string, place: string, fields: TitleFields) => void;
 
 function collectManifests(files: RootedFiles, findings: Findings, offer: Offer): void {
-  const folders = findings.attempt(windowsApps, () => files.list(windowsApps));
-  if (folders !== undefined) {
-    for (const entry of folders) {
-      if (!entry.isDirectory() || parsePackageName(entry.name) === undefined) continue;
-      const path = `${windowsApps}/${entry.name}`;
-      offerManifest(files, findings, offer, entry.name, `${path}/AppxManifest.xml`, path);
-    }
-    return;
-  }
-  for (const entry of findings.attempt(appRepository, () => files.list(appRepository)) ?? []) {
-    const fullName = entry.name.replace(/\.xml$/i, "");
-    if (!entry.isFile() || fullName === entry.name || parsePackageName(fullName) === undefined) continue;
-    offerManifest(files, findings, offer, fullName, `${appRepository}/${entry.name}`, undefined);
+  for (const { fullName, place, path } of manifestPlaces(files, findings)) {
+    const manifest = findings.attempt(place, () => parseManifest(files.read(place, maxManifest)));
+    if (manifest === undefined || manifest.auxiliary) continue;
+    offer(fullName, place, {
+      name: manifest.displayName,
+      version: manifest.version,
+      publisher: manifest.publisher,
+      source: "msix",
+      arch: manifest.arch,
+      identifier: parsePackageName(fullName)?.family,
+      installedAt: undefined,
+      size: undefined,
+      path,
+      lastUsedAt: undefined,
+    });
   }
 }
 
-function offerManifest(
-  files: RootedFiles,
-  findings: Findings,
-  offer: Offer,
-  fullName: string,
-  place: string,
-  path: string | undefined,
-): void {
-  // A bundle's folder has no manifest of this kind: its parts are packages of their own.
-  const manifest = findings.attempt(place, () => parseManifest(files.read(place, maxManifest)));
-  if (manifest === undefined || manifest.auxiliary) return;
-  offer(fullName, place, {
-    name: manifest.displayName,
-    version: manifest.version,
-    publisher: manifest.publisher,
-    source: "msix",
-    arch: manifest.arch,
-    identifier: parsePackageName(fullName)?.family,
-    installedAt: undefined,
-    size: undefined,
-    path,
-    lastUsedAt: undefined,
-  });
+interface ManifestPlace {
+  readonly fullName: string;
+  readonly place: string;
+  readonly path?: string;
+}
+
+/** A bundle's folder has no AppxManifest.xml: its parts are packages of their own. */
+function manifestPlaces(files: RootedFiles, findings: Findings): ManifestPlace[] {
+  const folders = findings.attempt(windowsApps, () => files.list(windowsApps));
+  if (folders !== undefined) {
+    return folders
+      .filter((entry) => entry.isDirectory() && parsePackageName(entry.name) !== undefined)
+      .map(({ name }) => ({ name, path: `${windowsApps}/${name}` }))
+      .map(({ name, path }) => ({ fullName: name, place: `${path}/AppxManifest.xml`, path }));
+  }
+  return (findings.attempt(appRepository, () => files.list(appRepository)) ?? [])
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".xml"))
+    .map(({ name }) => ({ fullName: name.slice(0, -".xml".length), place: `${appRepository}/${name}` }))
+    .filter(({ fullName }) => parsePackageName(fullName) !== undefined);
 }
 
 /** Below every user's Classes. */
