@@ -24,9 +24,15 @@ function wrap(logger: PinoLogger): Log {
   };
 }
 
-/** Logs as JSON lines to standard error; standard output belongs to data. Level: DAICHO_LOG_LEVEL or `info`. */
-export function createLog(fields: LogFields = {}, level = process.env["DAICHO_LOG_LEVEL"] ?? "info"): Log {
-  return wrap(pino({ level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2)));
+/** Logs as JSON lines to standard error, or to the end of the file named; standard output belongs to data. Level: DAICHO_LOG_LEVEL or `info`. */
+export function createLog(
+  fields: LogFields = {},
+  level = process.env["DAICHO_LOG_LEVEL"] ?? "info",
+  destination: number | string = 2,
+): Log {
+  return wrap(
+    pino({ level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(destination)),
+  );
 }
 
 export const silentLog: Log = { info() {}, warn() {}, error() {}, debug() {}, child: () => silentLog };
