@@ -5,7 +5,6 @@
  */
 import type { FastifyInstance } from "fastify";
 import { Gauge, Registry } from "prom-client";
-import { sql } from "kysely";
 import type { Database } from "../db/database.ts";
 import { serverErrors } from "../errors.ts";
 
@@ -54,7 +53,7 @@ export function metricsRoutes(
   app.get("/readyz", { schema: { hide: true } }, async () => {
     if (deps.stopping()) throw serverErrors.make("starting", {}, { retryAfter: 5 });
     try {
-      await sql`select 1`.execute(deps.db.kysely);
+      await deps.db.kysely.selectFrom("schema_migrations").select("name").limit(1).execute();
     } catch (error) {
       throw serverErrors.make("starting", {}, { retryAfter: 5, cause: error });
     }

@@ -19,8 +19,8 @@ export interface ChannelHub {
   accept(socket: WebSocket, node: Certificate): void;
   /** Tells everyone below which version there is now. */
   policyChanged(kinds: readonly NodeKind[]): void;
-  /** These devices (ids of their identities) should send a full report. */
-  needFull(identities: readonly string[]): void;
+  /** These devices (ids of their identities) should send a full report; `code` as in a report's result. */
+  needFull(identities: readonly string[], code?: string): void;
   /** These devices, or all, should scan now. Answers how many connections it went to. */
   scanNow(identities?: readonly string[]): number;
   isConnected(id: string): boolean;
@@ -104,17 +104,17 @@ export function createChannelHub(deps: {
   }
 
   /** To devices connected here directly; for the others to every relay, which knows its own. */
-  function toDevices(type: "need-full" | "scan-now", identities: readonly string[]): number {
+  function toDevices(identities: readonly string[], make: (devices: string[]) => DownMessage): number {
     const elsewhere: string[] = [];
     let reached = 0;
     for (const id of identities) {
       const direct = [...(byId.get(id) ?? [])].filter((c) => c.kind === "agent");
       if (direct.length === 0) elsewhere.push(id);
-      for (const connection of direct) send(connection, encode({ type, devices: [id] }));
+      for (const connection of direct) send(connection, encode(make([id])));
       reached += direct.length;
     }
     for (let at = 0; at < elsewhere.length; at += maxDevicesPerMessage) {
-      const text = encode({ type, devices: elsewhere.slice(at, at + maxDevicesPerMessage) });
+      const text = encode(make(elsewhere.slice(at, at + maxDevicesPerMessage)));
       reached += broadcast(["relay"], () => text);
     }
     return reached;
@@ -169,10 +169,12 @@ export function createChannelHub(deps: {
       broadcast(kinds, (kind) => encode({ type: "policy-changed", dictionary: versionFor(kind) }));
     },
 
-    needFull: (identities) => void toDevices("need-full", identities),
+    needFull(identities, code) {
+      toDevices(identities, (devices) => ({ type: "need-full", devices, ...(code !== undefined && { code }) }));
+    },
 
     scanNow(identities) {
-      if (identities !== undefined) return toDevices("scan-now", identities);
+      if (identities !== undefined) return toDevices(identities, (devices) => ({ type: "scan-now", devices }));
       const text = encode({ type: "scan-now" });
       return broadcast(["server", "relay", "agent"], () => text);
     },
