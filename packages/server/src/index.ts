@@ -1,4 +1,5 @@
 export { createServer, type Server } from "./app.ts";
 export { loadServerConfig, serverConfigSchema, type ServerConfig } from "./config.ts";
 export { serverErrors } from "./errors.ts";
-export { inspectStore, openAccess, type OpenedAccess, type StoreReport } from "./maintenance.ts";
+export { inspectStore, type StoreReport } from "./db/inspect.ts";
+export { openAccess, type OpenedAccess } from "./maintenance.ts";
