@@ -42,7 +42,8 @@ function bound(title: Title, errors: ScanError[]): Title | undefined {
       continue;
     }
     const { maxLength } = Title.properties[field] as { maxLength?: number };
-    const text = wellFormed(wellFormed(value).slice(0, maxLength));
+    const sound = wellFormed(value);
+    const text = maxLength === undefined || sound.length <= maxLength ? sound : wellFormed(sound.slice(0, maxLength));
     if (text !== value) changed = true;
     copy[field] = text;
   }
@@ -56,5 +57,6 @@ function bound(title: Title, errors: ScanError[]): Title | undefined {
 
 /** Without NUL, which databases refuse, and without half characters. */
 export function wellFormed(text: string): string {
+  if (!/[\0\ud800-\udfff]/.test(text)) return text;
   return text.replaceAll("\0", "").replace(/\p{Cs}/gu, "\ufffd");
 }
