@@ -1,1 +1,4 @@
+export * from "./entitlements/index.ts";
+export * from "./positions/index.ts";
+export * from "./rights/index.ts";
 export { holdCounting, touchPositions, type Touched } from "./version.ts";

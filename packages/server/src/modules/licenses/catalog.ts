@@ -1,0 +1,54 @@
+/**
+ * Purpose: licence codes ↔ ordinals, for entitlements and rights. A code may be bought or granted before any policy knows it: it then gets its row
+ * here, named by its code until a policy names it.
+ */
+import type { Metric } from "@daicho/protocol";
+import type { Database, Trx } from "../../db/database.ts";
+import { inSet } from "../../db/sets.ts";
+import { slicesOf } from "../../slices.ts";
+
+/** Ordinals of these codes; codes that are new get a row with the given metric. */
+export async function ensureLicenses(
+  db: Database,
+  trx: Trx,
+  wanted: ReadonlyMap<string, Metric>,
+): Promise<ReadonlyMap<string, number>> {
+  const found = await findLicenses(db, trx, [...wanted.keys()]);
+  const missing = [...wanted].filter(([code]) => !found.has(code)).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (missing.length === 0) return found;
+  for await (const slice of slicesOf(missing, 2000))
+    await db.bulk.insert(
+      trx,
+      {
+        table: "lic_licenses",
+        columns: [
+          { name: "code", type: "text" },
+          { name: "name", type: "text" },
+          { name: "metric", type: "text" },
+        ],
+        conflict: ["code"],
+      },
+      slice.map(([code, metric]) => [code, code, metric]),
+    );
+  return new Map([
+    ...found,
+    ...(await findLicenses(
+      db,
+      trx,
+      missing.map(([code]) => code),
+    )),
+  ]);
+}
+
+async function findLicenses(db: Database, trx: Trx, codes: readonly string[]): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for await (const slice of slicesOf(codes, 2000)) {
+    const rows = await trx
+      .selectFrom("lic_licenses")
+      .select(["ordinal", "code"])
+      .where(inSet(db.dialect, "lic_licenses.code", slice))
+      .execute();
+    for (const row of rows) found.set(row.code, row.ordinal);
+  }
+  return found;
+}

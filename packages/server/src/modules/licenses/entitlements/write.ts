@@ -1,0 +1,222 @@
+/**
+ * Purpose: writes entitlements - what was bought (domain.md §4).
+ * Invariants: an entitlement keeps its id through every edit, and what it said before stays as history; money is whole minor units with its currency,
+ * both or neither; importing the same file again changes nothing.
+ * Which row is which, in a file: the one with the same `id`; else one that says exactly the same (as many times as it is there); else the only one
+ * of that licence and order number; else it is new.
+ */
+import type { Metric } from "@daicho/protocol";
+import { newId } from "@daicho/kernel";
+import type { Database, Trx } from "../../../db/database.ts";
+import { lockLedger } from "../../../db/locks.ts";
+import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
+import { eachPolitely, slicesOf } from "../../../slices.ts";
+import { ensureLicenses } from "../catalog.ts";
+import { touchPositions } from "../version.ts";
+import { entitlementStore as store, type EntitlementRow } from "./store.ts";
+
+/** Absent = as it is (nothing, for a new one); null = nothing. Times in milliseconds. */
+export interface EntitlementInput {
+  readonly id?: string;
+  readonly license?: string;
+  readonly metric?: Metric;
+  readonly quantity?: number;
+  /** Minor units of `currency`. */
+  readonly unitPrice?: number | null;
+  readonly currency?: string | null;
+  readonly purchasedAt?: number | null;
+  readonly startsAt?: number | null;
+  readonly expiresAt?: number | null;
+  /** Rights attached, `|` between. */
+  readonly rights?: string | null;
+  readonly contract?: string | null;
+  readonly order?: string | null;
+  /** Managing department's code. */
+  readonly department?: string | null;
+}
+
+type Cells = Omit<EntitlementRow, "id" | "created_at" | "replaced_at">;
+type CellName = keyof Cells;
+
+export async function writeEntitlements(
+  db: Database,
+  trx: Trx,
+  rows: readonly EntitlementInput[],
+  options: { readonly mode: WriteMode; readonly at: number },
+): Promise<WriteResult & { readonly ids: readonly string[] }> {
+  const { at, mode } = options;
+  await lockLedger(trx, db.dialect);
+  const named = await byId(db, trx, rows);
+  const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
+  const licenses = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));
+
+  const faults: RowFault[] = [];
+  const parsed = rows.map((input, row): Partial<Cells> => {
+    const before = input.id === undefined ? undefined : named.get(input.id);
+    if (mode === "change" && before === undefined)
+      faults.push(rowFault(row, "id", "not-found", { what: "entitlement", id: input.id ?? "" }));
+    if (mode === "upsert" && input.id !== undefined && before === undefined)
+      faults.push(rowFault(row, "id", "reference-unknown", { what: "entitlement", id: input.id }));
+    return cellsOf(row, input, before, { licenses, departments, faults });
+  });
+  const none = { created: 0, updated: 0, unchanged: 0, warnings: [], ids: [] };
+  if (faults.length > 0) return { ...none, faults };
+
+  const held = mode === "upsert" ? await ofLicenses(db, trx, [...new Set(licenses.values())]) : [];
+  const matches = await match(rows, parsed, named, held);
+  const created: EntitlementRow[] = [];
+  const updated: EntitlementRow[] = [];
+  const former: EntitlementRow[] = [];
+  const ids: string[] = [];
+  parsed.forEach((cells, row) => {
+    const before = matches[row];
+    const id = before?.id ?? rows[row]?.id ?? newId(at);
+    ids.push(id);
+    if (before === undefined) created.push({ ...blank, ...cells, id, created_at: at, replaced_at: null });
+    else if (differs(before, cells)) {
+      // Two edits within one millisecond: the first was never true for any moment, but it is kept all the same.
+      former.push({ ...before, id: `${id}/${newId(at)}`, replaced_at: at });
+      updated.push({ ...before, ...cells, created_at: at });
+    }
+  });
+  for await (const slice of slicesOf([...created, ...former], 2000)) await store.insert(db, trx, slice);
+  for await (const slice of slicesOf(updated, 2000)) await store.update(db, trx, slice);
+  if (created.length + updated.length > 0) await touchPositions(db, trx, at, { entitlements: true });
+  return {
+    created: created.length,
+    updated: updated.length,
+    unchanged: rows.length - created.length - updated.length,
+    faults,
+    warnings: [],
+    ids,
+  };
+}
+
+const blank: Cells = {
+  license: 0,
+  metric: "device",
+  quantity: 0,
+  unit_price: null,
+  currency: null,
+  purchased_at: null,
+  starts_at: null,
+  expires_at: null,
+  rights: null,
+  contract: null,
+  order_no: null,
+  department: null,
+};
+
+/** The cells that the row sets, checked together with what it leaves as it is. */
+function cellsOf(
+  row: number,
+  input: EntitlementInput,
+  before: EntitlementRow | undefined,
+  known: {
+    readonly licenses: ReadonlyMap<string, number>;
+    readonly departments: ReadonlyMap<string, number>;
+    readonly faults: RowFault[];
+  },
+): Partial<Cells> {
+  const { faults } = known;
+  const cells: { -readonly [K in CellName]?: Cells[K] } = {};
+  if (input.license !== undefined) cells.license = known.licenses.get(input.license) ?? 0;
+  else if (before === undefined) faults.push(rowFault(row, "license", "value-required"));
+  if (input.metric !== undefined) cells.metric = input.metric;
+  if (input.quantity !== undefined) cells.quantity = input.quantity;
+  else if (before === undefined) faults.push(rowFault(row, "quantity", "value-required"));
+  if (input.unitPrice !== undefined) cells.unit_price = input.unitPrice;
+  if (input.currency !== undefined) cells.currency = input.currency;
+  if (input.purchasedAt !== undefined) cells.purchased_at = input.purchasedAt;
+  if (input.startsAt !== undefined) cells.starts_at = input.startsAt;
+  if (input.expiresAt !== undefined) cells.expires_at = input.expiresAt;
+  if (input.rights !== undefined) cells.rights = input.rights;
+  if (input.contract !== undefined) cells.contract = input.contract;
+  if (input.order !== undefined) cells.order_no = input.order;
+  if (input.department !== undefined) {
+    cells.department = input.department === null ? null : (known.departments.get(input.department) ?? null);
+    if (input.department !== null && cells.department === null)
+      faults.push(rowFault(row, "department", "reference-unknown", { what: "department", id: input.department }));
+  }
+  const whole = { ...blank, ...before, ...cells };
+  if (whole.unit_price !== null && whole.currency === null)
+    faults.push(rowFault(row, "currency", "value-invalid", { reason: "a unitPrice needs its currency" }));
+  if (whole.unit_price === null && whole.currency !== null)
+    faults.push(rowFault(row, "unitPrice", "value-invalid", { reason: "a currency needs its unitPrice" }));
+  if (whole.starts_at !== null && whole.expires_at !== null && whole.expires_at < whole.starts_at)
+    faults.push(rowFault(row, "expiresAt", "value-invalid", { reason: "expiresAt lies before startsAt" }));
+  return cells;
+}
+
+/** For each row the entitlement it is, if it is there already. */
+async function match(
+  rows: readonly EntitlementInput[],
+  parsed: readonly Partial<Cells>[],
+  named: ReadonlyMap<string, EntitlementRow>,
+  held: readonly EntitlementRow[],
+): Promise<(EntitlementRow | undefined)[]> {
+  const found: (EntitlementRow | undefined)[] = rows.map((input) =>
+    input.id === undefined ? undefined : named.get(input.id),
+  );
+  const free = new Set(held.filter((row) => !found.includes(row) && !named.has(row.id)));
+  const columns = [...new Set(parsed.flatMap((cells) => Object.keys(cells) as CellName[]))].sort();
+  const said = (cells: Partial<Cells>): string => JSON.stringify(columns.map((name) => cells[name] ?? blank[name]));
+  const order = (cells: Partial<Cells>): string | undefined =>
+    cells.order_no == null ? undefined : JSON.stringify([cells.license, cells.order_no]);
+
+  const same = new Map<string, EntitlementRow[]>();
+  await eachPolitely(free, (row) => push(same, said(row), row));
+  const open = parsed.map((cells, row) => ({ cells, row })).filter(({ row }) => found[row] === undefined);
+  await eachPolitely(open, ({ cells, row }) => {
+    const twin = same.get(said(cells))?.shift();
+    if (twin === undefined) return;
+    found[row] = twin;
+    free.delete(twin);
+  });
+
+  const heldByOrder = new Map<string, EntitlementRow[]>();
+  await eachPolitely(free, (row) => push(heldByOrder, order(row), row));
+  const rowsByOrder = new Map<string, number[]>();
+  await eachPolitely(open, ({ cells, row }) => void (found[row] === undefined && push(rowsByOrder, order(cells), row)));
+  for (const [key, wanting] of rowsByOrder) {
+    const there = heldByOrder.get(key) ?? [];
+    if (wanting.length === 1 && there.length === 1) found[wanting[0] as number] = there[0];
+  }
+  return found;
+}
+
+function push<T>(map: Map<string, T[]>, key: string | undefined, value: T): void {
+  if (key === undefined) return;
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function differs(before: EntitlementRow, cells: Partial<Cells>): boolean {
+  return (Object.keys(cells) as CellName[]).some((name) => before[name] !== cells[name]);
+}
+
+async function byId(db: Database, trx: Trx, rows: readonly EntitlementInput[]): Promise<Map<string, EntitlementRow>> {
+  const ids = rows.flatMap((row) => (row.id === undefined ? [] : [row.id]));
+  const found = new Map<string, EntitlementRow>();
+  for await (const slice of slicesOf(ids, 2000))
+    for (const row of await store.byId(trx, db.dialect, slice)) if (row.replaced_at === null) found.set(row.id, row);
+  return found;
+}
+
+async function ofLicenses(db: Database, trx: Trx, licenses: readonly number[]): Promise<EntitlementRow[]> {
+  const found: EntitlementRow[] = [];
+  for await (const slice of slicesOf(licenses, 50))
+    found.push(...(await store.currentOfLicenses(trx, db.dialect, slice)));
+  return found;
+}
+
+/** Metric of each licence code named: its own, else the entitlement's, for codes no policy knows yet. */
+async function metricsOf(db: Database, trx: Trx, rows: readonly EntitlementInput[]): Promise<Map<string, Metric>> {
+  const wanted = new Map<string, Metric>();
+  for (const { license, metric } of rows)
+    if (license !== undefined && !wanted.has(license)) wanted.set(license, metric ?? "device");
+  for await (const slice of slicesOf([...wanted.keys()], 2000))
+    for (const row of await store.licenseMetrics(trx, db.dialect, slice)) wanted.set(row.code, row.metric as Metric);
+  return wanted;
+}

@@ -1,0 +1,9 @@
+export { createPositions, type DepartmentItem, type DepartmentLicense, type Positions, type Stamp } from "./service.ts";
+export {
+  createReconcile,
+  type Reconcile,
+  type ReconcileDifference,
+  type ReconcileResult,
+  type Recount,
+} from "./reconcile.ts";
+export { positionRoutes } from "./routes.ts";

@@ -1,0 +1,261 @@
+/**
+ * Purpose: recomputes every total from the device-level facts and compares (domain.md §3): `used` per department and licence with a recount of the
+ * repository, what positions show with what is stored, the company with the sum of its departments, user counts, and for whom each device's open
+ * interval counts with what the ledger says.
+ * Invariants: it writes nothing. Reports go on meanwhile: a difference is one only if it is found in every pass with the same size, and when the
+ * version stood still, one pass is proof. Work is done in slices.
+ */
+import { compareUsed, unassigned, type UsedRow } from "@daicho/licensing";
+import type { Clock } from "@daicho/kernel";
+import type { Database, Trx } from "../../../db/database.ts";
+import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import type { Cube } from "./cube.ts";
+import type { Positions, Stamp } from "./service.ts";
+import { positionStore as store } from "./store.ts";
+
+/** Implemented by modules/licenses/repository: `used` counted anew from what devices use. */
+export interface Recount {
+  recount(trx?: Trx): Promise<{
+    readonly usage: Iterable<UsedRow<number>>;
+    /** For user-metric licences: on how many devices an employee uses it. */
+    readonly users?: Iterable<UserCount>;
+    readonly devices: number;
+  }>;
+  /** Licences derived anew from each device's facts, compared with its open interval; yields the devices that differ. */
+  rederive?(): AsyncIterable<{
+    readonly device: string;
+    readonly license: string;
+    readonly stored: number;
+    readonly recomputed: number;
+  }>;
+}
+
+export interface UserCount {
+  readonly employee: number;
+  readonly department: number;
+  readonly license: number;
+  readonly devices: number;
+}
+
+export interface ReconcileDifference {
+  readonly law:
+    | "stored-equals-recomputed"
+    | "shown-equals-stored"
+    | "departments-sum-to-company"
+    | "user-counts-equal-recomputed"
+    | "interval-counts-for-its-department"
+    | "licenses-follow-from-facts";
+  readonly department?: string;
+  readonly license?: string;
+  readonly device?: string;
+  /** Ordinal. */
+  readonly employee?: number;
+  readonly stored: number | string;
+  readonly recomputed: number | string;
+}
+
+export interface ReconcileResult extends Stamp {
+  readonly devices: number;
+  readonly differences: readonly ReconcileDifference[];
+}
+
+export type Reconcile = () => Promise<ReconcileResult>;
+
+const passes = 4;
+
+export function createReconcile(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly positions: Positions;
+  readonly repository: Recount;
+}): Reconcile {
+  const { db, clock, positions, repository } = deps;
+  let running: Promise<ReconcileResult> | undefined;
+
+  const run = async (): Promise<ReconcileResult> => {
+    let confirmed: Map<string, ReconcileDifference> | undefined;
+    for (let pass = 1; ; pass++) {
+      const found = await onePass(db, positions, repository);
+      const now = new Map(found.differences.map((d) => [JSON.stringify(keyOf(d)), d]));
+      confirmed = confirmed === undefined ? now : new Map([...confirmed].filter(([key]) => now.has(key)));
+      if (confirmed.size > 0 && !found.still && pass < passes) continue;
+      return {
+        version: found.version,
+        at: new Date(clock.now()).toISOString(),
+        devices: found.devices,
+        differences: [...confirmed.values()],
+      };
+    }
+  };
+  // One at a time: a second caller shares the answer that is being worked out.
+  return () => (running ??= run().finally(() => (running = undefined)));
+}
+
+/** A true difference stays the same from pass to pass; its sides may both move with the traffic. */
+function keyOf(d: ReconcileDifference): unknown[] {
+  const size =
+    typeof d.stored === "number" && typeof d.recomputed === "number"
+      ? d.stored - d.recomputed
+      : [d.stored, d.recomputed];
+  return [d.law, d.department, d.license, d.device, d.employee, size];
+}
+
+async function onePass(
+  db: Database,
+  positions: Positions,
+  repository: Recount,
+): Promise<{ version: number; devices: number; still: boolean; differences: ReconcileDifference[] }> {
+  const differences: ReconcileDifference[] = [];
+  const seen = await db.snapshot(async (trx) => {
+    const cube = await positions.cube();
+    const { version } = await store.version(trx);
+    const counted = await repository.recount(trx);
+    const recomputed = new Map<number, UsedRow<number>[]>();
+    await eachPolitely(counted.usage, (row) => {
+      const rows = recomputed.get(row.department);
+      if (rows === undefined) recomputed.set(row.department, [row]);
+      else rows.push(row);
+    });
+    const named = namesOf(cube);
+    const company = new Map<number, number>();
+    const departments = [
+      ...new Set([...(await store.usedDepartments(trx)), ...recomputed.keys(), ...cube.rows.keys()]),
+    ];
+    for await (const slice of slicesOf(departments, 16)) {
+      const stored = await store.usage(trx, db.dialect, slice);
+      const again = slice.flatMap((department) => recomputed.get(department) ?? []);
+      for (const d of compareUsed(stored, again))
+        differences.push({
+          law: "stored-equals-recomputed",
+          ...named(d.department, d.license),
+          stored: d.stored,
+          recomputed: d.recomputed,
+        });
+      // Where something was committed between the two reads, positions are compared in the next pass.
+      if (cube.version === version)
+        for (const d of compareUsed(shownUsed(cube, slice), stored))
+          differences.push({
+            law: "shown-equals-stored",
+            ...named(d.department, d.license),
+            stored: d.stored,
+            recomputed: d.recomputed,
+          });
+      for (const row of stored) company.set(row.license, (company.get(row.license) ?? 0) + row.used);
+    }
+    if (cube.version === version) await compareCompany(positions, cube, company, differences);
+    if (counted.users !== undefined) await compareUsers(trx, counted.users, named, differences);
+    await compareIntervals(trx, cube, differences);
+    return { version, devices: counted.devices, same: cube.version === version };
+  });
+  for await (const d of repository.rederive?.() ?? []) differences.push({ law: "licenses-follow-from-facts", ...d });
+  const after = await db.snapshot((trx) => store.version(trx));
+  return {
+    version: seen.version,
+    devices: seen.devices,
+    still: seen.same && after.version === seen.version,
+    differences,
+  };
+}
+
+type Named = (department: number | undefined, license: number) => { department?: string; license: string };
+
+function namesOf(cube: Cube): Named {
+  const licenses = new Map(cube.licenses.map((l) => [l.ordinal, l.code]));
+  return (department, license) => ({
+    ...(department !== undefined && { department: codeOf(cube, department) }),
+    license: licenses.get(license) ?? `#${license}`,
+  });
+}
+
+function codeOf(cube: Cube, department: number): string {
+  return department === 0 ? unassigned : (cube.departments.get(department)?.code ?? `#${department}`);
+}
+
+function* shownUsed(cube: Cube, departments: readonly number[]): Generator<UsedRow<number>> {
+  for (const department of departments) {
+    const rows = cube.rows.get(department);
+    for (let i = 0; rows !== undefined && i < rows.license.length; i++)
+      yield {
+        department,
+        license: cube.licenses[rows.license[i] as number]?.ordinal ?? 0,
+        used: rows.used[i] as number,
+      };
+  }
+}
+
+/** What the company's position shows as used = Σ of what is stored for its departments, the unassigned among them. */
+async function compareCompany(
+  positions: Positions,
+  cube: Cube,
+  sums: ReadonlyMap<number, number>,
+  differences: ReconcileDifference[],
+): Promise<void> {
+  const shown = await positions.company();
+  if (shown.version !== cube.version) return;
+  const used = new Map(shown.items.map((item) => [item.license, item.used]));
+  for (const license of cube.licenses) {
+    if (!license.managed) continue;
+    const stored = used.get(license.code) ?? 0;
+    const recomputed = sums.get(license.ordinal) ?? 0;
+    if (stored !== recomputed)
+      differences.push({ law: "departments-sum-to-company", license: license.code, stored, recomputed });
+  }
+}
+
+async function compareUsers(
+  trx: Trx,
+  users: Iterable<UserCount>,
+  named: Named,
+  differences: ReconcileDifference[],
+): Promise<void> {
+  const key = (u: UserCount): string => `${u.employee}:${u.department}:${u.license}`;
+  const recomputed = new Map<string, UserCount>();
+  await eachPolitely(users, (row) => void (row.devices !== 0 && recomputed.set(key(row), row)));
+  const differ = (u: UserCount, stored: number, again: number): void => {
+    if (stored !== again)
+      differences.push({
+        law: "user-counts-equal-recomputed",
+        ...named(u.department, u.license),
+        employee: u.employee,
+        stored,
+        recomputed: again,
+      });
+  };
+  for (let after: UserCount | undefined; ;) {
+    const page = await store.userUsage(trx, after, 2000);
+    for (const row of page) {
+      differ(row, row.devices, recomputed.get(key(row))?.devices ?? 0);
+      recomputed.delete(key(row));
+    }
+    after = page[page.length - 1];
+    if (page.length < 2000) break;
+    await breathe();
+  }
+  for (const row of recomputed.values()) differ(row, 0, row.devices);
+}
+
+async function compareIntervals(trx: Trx, cube: Cube, differences: ReconcileDifference[]): Promise<void> {
+  for (let after = 0; ;) {
+    const page = await store.intervals(trx, after, 2000);
+    for (const row of page) {
+      if (row.state === "disposed")
+        differences.push({
+          law: "interval-counts-for-its-department",
+          device: row.id ?? `#${row.device}`,
+          stored: codeOf(cube, row.department),
+          recomputed: "disposed",
+        });
+      else if (row.department !== row.ledger_department || row.employee !== row.ledger_employee)
+        differences.push({
+          law: "interval-counts-for-its-department",
+          device: row.id ?? `#${row.device}`,
+          stored: codeOf(cube, row.department),
+          recomputed: codeOf(cube, row.ledger_department),
+        });
+    }
+    const last = page[page.length - 1];
+    if (page.length < 2000 || last === undefined) return;
+    after = last.device;
+    await breathe();
+  }
+}

@@ -1,0 +1,196 @@
+/** Purpose: `/api/v1/positions…`, `/api/v1/departments/{code}/positions` and `/api/v1/reconcile` (contract.md "Administration"). */
+import { Type } from "@sinclair/typebox";
+import { departmentStates } from "@daicho/licensing";
+import { Position, Unmanaged } from "@daicho/protocol";
+import type { FastifyInstance } from "fastify";
+import type { Authorize } from "../../../http/authorize.ts";
+import { pageOfItems, sendItems } from "../../../http/items.ts";
+import { ListQuery, sendList } from "../../../http/list.ts";
+import { Key, limits, Text } from "../../../http/text.ts";
+import type { Reconcile } from "./reconcile.ts";
+import type { DepartmentItem, Positions } from "./service.ts";
+
+const stamp = {
+  version: Type.Integer({ description: "Rises with every change of a count" }),
+  at: Type.String({ description: "RFC 3339: the time the numbers are true for" }),
+};
+const Count = Type.Integer();
+const departmentLicense = {
+  license: Type.String(),
+  name: Type.String(),
+  metric: Type.String(),
+  rights: Count,
+  required: Count,
+  requested: Count,
+  corrected: Count,
+  used: Count,
+  overUnder: Count,
+  state: Type.Unsafe<string>({ type: "string", enum: [...departmentStates] }),
+  unmanaged: Unmanaged,
+};
+const stamped = <T extends Parameters<typeof Type.Array>[0]>(item: T) =>
+  Type.Object({ ...stamp, items: Type.Array(item), nextCursor: Type.Optional(Type.String()) });
+
+const filters = { license: Type.Optional(Text(limits.license)), metric: Type.Optional(Text(32)) };
+interface Filters extends ListQuery {
+  readonly license?: string;
+  readonly metric?: string;
+  readonly state?: string;
+  readonly department?: string;
+}
+const State = Type.Optional(Type.Unsafe<string>({ type: "string", enum: [...departmentStates] }));
+
+export function positionRoutes(
+  app: FastifyInstance,
+  deps: { readonly positions: Positions; readonly reconcile: Reconcile; readonly authorize: Authorize },
+): void {
+  const { positions } = deps;
+  const read = { preHandler: deps.authorize.role("auditor") };
+  const tags = ["positions"];
+  const matches =
+    (query: Filters) =>
+    (item: {
+      readonly license: string;
+      readonly metric: string;
+      readonly state?: string;
+      readonly department?: string;
+    }) =>
+      (query.license === undefined || item.license === query.license) &&
+      (query.metric === undefined || item.metric === query.metric) &&
+      (query.state === undefined || item.state === query.state) &&
+      (query.department === undefined || item.department === query.department);
+
+  app.get<{ Querystring: Filters }>(
+    "/api/v1/positions",
+    {
+      ...read,
+      schema: {
+        tags,
+        summary: "The company's position per licence; all of them unless `limit` is given",
+        querystring: Type.Object({ ...ListQuery.properties, limit: optionalLimit, ...filters }),
+        response: { 200: stamped(Position) },
+      },
+    },
+    async (request, reply) => {
+      const { items, ...when } = await positions.company();
+      const page = pageOfItems(items.filter(matches(request.query)), request.query, {
+        fields: ["license", "name", "metric", "required", "held", "rights", "requested", "used", "overUnder", "idle"],
+        keyOf: (item) => item.license,
+      });
+      return sendList(request, reply, { ...when, ...page });
+    },
+  );
+
+  app.get<{ Params: { code: string }; Querystring: Filters & { rollup?: boolean } }>(
+    "/api/v1/departments/:code/positions",
+    {
+      ...read,
+      schema: {
+        tags,
+        summary:
+          "A department's position per licence; with `rollup` the whole subtree. `unassigned` is a department here",
+        params: Type.Object({ code: Key(limits.code) }),
+        querystring: Type.Object({
+          ...ListQuery.properties,
+          limit: optionalLimit,
+          ...filters,
+          state: State,
+          rollup: Type.Optional(Type.Boolean({ default: false })),
+        }),
+        response: {
+          200: Type.Object({
+            ...stamped(Type.Object(departmentLicense)).properties,
+            department: Type.String(),
+          }),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { items, ...when } = await positions.department(request.params.code, {
+        rollup: request.query.rollup === true,
+      });
+      const page = pageOfItems(items.filter(matches(request.query)), request.query, {
+        fields: [
+          "license",
+          "name",
+          "metric",
+          "rights",
+          "required",
+          "requested",
+          "corrected",
+          "used",
+          "overUnder",
+          "state",
+        ],
+        keyOf: (item) => item.license,
+      });
+      return sendList(request, reply, { ...when, ...page });
+    },
+  );
+
+  app.get<{ Querystring: Filters }>(
+    "/api/v1/positions/departments",
+    {
+      ...read,
+      schema: {
+        tags,
+        summary: "Every department's position: one item per department and licence, all of one version",
+        querystring: Type.Object({
+          ...ListQuery.properties,
+          limit: optionalLimit,
+          ...filters,
+          department: Type.Optional(Text(limits.code)),
+          state: State,
+        }),
+      },
+    },
+    async (request, reply) => {
+      const { items, ...when } = await positions.departments();
+      const { limit, cursor, sort } = request.query;
+      const wanted = sifted(items, matches(request.query));
+      if (limit === undefined && cursor === undefined && sort === undefined)
+        return sendItems(request, reply, { ...when }, wanted);
+      const page = pageOfItems([...wanted], request.query, {
+        fields: ["department", "license", "name", "metric", "rights", "required", "used", "overUnder", "state"],
+        keyOf: (item) => `${item.department}\u0000${item.license}`,
+      });
+      return sendList(request, reply, { ...when, ...page });
+    },
+  );
+
+  app.get(
+    "/api/v1/reconcile",
+    {
+      ...read,
+      schema: {
+        tags,
+        summary: "Recomputes every total from the device facts and names each difference",
+        response: {
+          200: Type.Object({
+            ...stamp,
+            devices: Type.Integer(),
+            differences: Type.Array(
+              Type.Object({
+                law: Type.String(),
+                department: Type.Optional(Type.String()),
+                license: Type.Optional(Type.String()),
+                device: Type.Optional(Type.String()),
+                employee: Type.Optional(Type.Integer()),
+                stored: Type.Union([Type.Integer(), Type.String()]),
+                recomputed: Type.Union([Type.Integer(), Type.String()]),
+              }),
+            ),
+          }),
+        },
+      },
+    },
+    () => deps.reconcile(),
+  );
+}
+
+// Positions are short: without a limit all of them come, so that no reader adds up a part by mistake.
+const optionalLimit = Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 }));
+
+function* sifted(items: Iterable<DepartmentItem>, keep: (item: DepartmentItem) => boolean): Generator<DepartmentItem> {
+  for (const item of items) if (keep(item)) yield item;
+}

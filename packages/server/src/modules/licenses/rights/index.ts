@@ -1,0 +1,3 @@
+export { createRights, type DepartmentRights, type Rights } from "./service.ts";
+export { maxRights, rightsRoutes } from "./routes.ts";
+export type { RightsInput } from "./write.ts";

@@ -1,0 +1,55 @@
+/** Purpose: rights, required and requested per department and licence as rows; one query per method. */
+import type { Kysely } from "kysely";
+import type { Database, Trx } from "../../../db/database.ts";
+import type { BulkValue, DialectName } from "../../../db/dialect.ts";
+import type { Schema } from "../../../db/schema.ts";
+import { inSet } from "../../../db/sets.ts";
+
+type Db = Kysely<Schema> | Trx;
+export type RightsRow = Schema["lic_rights"];
+
+const integer = (name: string) => ({ name, type: "integer" }) as const;
+const key = [integer("department"), integer("license")] as const;
+
+export const rightsStore = {
+  departments: (db: Db) => db.selectFrom("org_departments").select(["code", "ordinal"]).execute(),
+
+  ofDepartments: (db: Db, dialect: DialectName, departments: readonly number[]): Promise<RightsRow[]> =>
+    db
+      .selectFrom("lic_rights")
+      .selectAll()
+      .where(inSet(dialect, "lic_rights.department", departments))
+      .execute(),
+
+  find: (db: Db, department: string, license: string) =>
+    db
+      .selectFrom("lic_rights as r")
+      .innerJoin("org_departments as d", "d.ordinal", "r.department")
+      .innerJoin("lic_licenses as l", "l.ordinal", "r.license")
+      .select(["r.rights", "r.required", "r.requested"])
+      .where("d.code", "=", department)
+      .where("l.code", "=", license)
+      .executeTakeFirst(),
+
+  insertHistory: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_rights_history",
+        columns: [...key, integer("rights"), integer("required"), integer("requested"), integer("until")],
+      },
+      rows,
+    ),
+
+  upsert: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_rights",
+        columns: [...key, integer("rights"), integer("required")],
+        conflict: ["department", "license"],
+        update: { rights: "replace", required: "replace" },
+      },
+      rows,
+    ),
+};

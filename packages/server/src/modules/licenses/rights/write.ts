@@ -1,0 +1,80 @@
+/**
+ * Purpose: writes rights and required per department and licence (domain.md §3).
+ * Invariants: rights move freely - nothing here compares them with held, a purchase run does (§7); requested belongs to applications and is never
+ * touched; the values that were true before stay as history, with the time until which they were.
+ */
+import { unassigned } from "@daicho/licensing";
+import type { Database, Trx } from "../../../db/database.ts";
+import { lockLedger } from "../../../db/locks.ts";
+import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
+import { slicesOf } from "../../../slices.ts";
+import { ensureLicenses } from "../catalog.ts";
+import { touchPositions } from "../version.ts";
+import { rightsStore as store, type RightsRow } from "./store.ts";
+
+export interface RightsInput {
+  readonly department: string;
+  readonly license: string;
+  /** Absent = as it is. */
+  readonly rights?: number;
+  readonly required?: number;
+}
+
+export async function writeRights(
+  db: Database,
+  trx: Trx,
+  rows: readonly RightsInput[],
+  options: { readonly at: number },
+): Promise<WriteResult> {
+  await lockLedger(trx, db.dialect);
+  const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
+  const faults: RowFault[] = [];
+  for (const [row, { department }] of rows.entries()) {
+    if (department === unassigned) faults.push(rowFault(row, "department", "code-reserved", { code: unassigned }));
+    else if (!departments.has(department))
+      faults.push(rowFault(row, "department", "reference-unknown", { what: "department", id: department }));
+  }
+  if (faults.length > 0) return { created: 0, updated: 0, unchanged: 0, faults, warnings: [] };
+
+  const licenses = await ensureLicenses(db, trx, new Map(rows.map((row) => [row.license, "device" as const])));
+  const touched = [...new Set(rows.map((row) => departments.get(row.department) as number))].sort((a, b) => a - b);
+  const held = new Map<string, RightsRow>();
+  for await (const slice of slicesOf(touched, 16))
+    for (const row of await store.ofDepartments(trx, db.dialect, slice))
+      held.set(`${row.department}:${row.license}`, row);
+
+  let created = 0;
+  const changed: RightsRow[] = [];
+  const former: RightsRow[] = [];
+  for (const input of rows) {
+    const department = departments.get(input.department) as number;
+    const license = licenses.get(input.license) as number;
+    const before = held.get(`${department}:${license}`);
+    const after: RightsRow = {
+      department,
+      license,
+      rights: input.rights ?? before?.rights ?? 0,
+      required: input.required ?? before?.required ?? 0,
+      requested: before?.requested ?? 0,
+    };
+    if (before === undefined) created++;
+    else if (before.rights === after.rights && before.required === after.required) continue;
+    else former.push(before);
+    changed.push(after);
+  }
+  const order = (a: RightsRow, b: RightsRow): number => a.department - b.department || a.license - b.license;
+  for await (const slice of slicesOf(former, 2000))
+    await store.insertHistory(
+      db,
+      trx,
+      slice.map((r) => [r.department, r.license, r.rights, r.required, r.requested, options.at]),
+    );
+  for await (const slice of slicesOf(changed.sort(order), 2000))
+    await store.upsert(
+      db,
+      trx,
+      slice.map((r) => [r.department, r.license, r.rights, r.required]),
+    );
+  if (changed.length > 0) await touchPositions(db, trx, options.at, { departments: changed.map((r) => r.department) });
+  return { created, updated: former.length, unchanged: rows.length - changed.length, faults, warnings: [] };
+}
