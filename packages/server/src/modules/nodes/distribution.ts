@@ -38,19 +38,20 @@ export interface DistributionInput {
   readonly generates: boolean;
   readonly enterpriseOf: (dictionary: number) => number | undefined;
   readonly rows: readonly NodeRow[];
+  /** Each company's server: what its relays are held against. */
+  readonly servers: readonly NodeRow[];
   readonly agents: { readonly current: number; readonly behind: number } | undefined;
   readonly now: number;
 }
 
+/** The nodes below, ordered by company, kind (servers first) and name. */
 export function distribution(input: DistributionInput): readonly DistributionItem[] {
   const { rows, policy, self } = input;
-  const servers = new Map<string, KeptStatus | undefined>(
-    rows.filter((r) => r.kind === "server").map((r) => [r.company, statusOf(r)]),
-  );
-  const relevant: readonly NodeRow[] = rows.filter((r) => r.kind !== "agent" || statusOf(r)?.state === "failed");
-  return [
-    selfItem(input),
-    ...relevant.map((row): DistributionItem => {
+  const servers = new Map<string, KeptStatus | undefined>(input.servers.map((r) => [r.company, statusOf(r)]));
+  return rows
+    .filter((r) => r.kind !== "agent" || statusOf(r)?.state === "failed")
+    .sort((a, b) => compare(a.company, b.company) || compare(b.kind, a.kind) || compare(a.name, b.name))
+    .map((row): DistributionItem => {
       const status = statusOf(row);
       const server = servers.get(row.company);
       const isOwn = row.company === self.company;
@@ -86,12 +87,15 @@ export function distribution(input: DistributionInput): readonly DistributionIte
         ...(status?.connected !== undefined && { connected: status.connected }),
         ...(status?.agents !== undefined && { agents: status.agents }),
       };
-    }),
-  ];
+    });
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** This server itself, as it stands in its own list and as it reports itself upward. */
-export function selfItem(input: Omit<DistributionInput, "rows">): DistributionItem {
+export function selfItem(input: Omit<DistributionInput, "rows" | "servers">): DistributionItem {
   const { self, policy, generates } = input;
   return {
     node: self.id,

@@ -45,6 +45,10 @@ const NodeItem = Type.Object({
   spool: Spool,
   connected: Integer,
 });
+const DistributionQuery = Type.Object({
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 10_000 })),
+  cursor: Type.Optional(Type.String({ maxLength: 512 })),
+});
 const NodeQuery = Type.Intersect([
   ListQuery,
   Type.Object({
@@ -66,26 +70,31 @@ export function nodeRoutes(
   const { nodes, authorize } = deps;
   const reader = authorize.role("auditor");
 
-  app.get(
+  app.get<{ Querystring: Static<typeof DistributionQuery> }>(
     "/api/v1/policies/distribution",
     {
       preHandler: reader,
       schema: {
         tags: ["policies", "nodes"],
         summary: "How far the policy has come, node by node",
+        querystring: DistributionQuery,
         response: { 200: listOf(DistributionItem) },
       },
     },
     async (request, reply) => {
-      const items = await nodes.distribution();
+      const { cursor, limit } = request.query;
+      const after = decodeCursor(cursor)?.[0];
+      const { items, next } = await nodes.distribution({
+        ...(limit !== undefined && { limit }),
+        ...(after !== undefined && { after: String(after) }),
+      });
       const { enterprise, generation } = deps.policies.state();
       const agents = items[0]?.agents;
       return sendList(request, reply, {
         items,
-        policy: enterprise,
-        dictionary: generation,
-        ...(agents !== undefined && { agents }),
-      } as { items: readonly object[] });
+        ...(next !== undefined && { nextCursor: encodeCursor([next]) }),
+        ...{ policy: enterprise, dictionary: generation, ...(agents !== undefined && { agents }) },
+      });
     },
   );
 

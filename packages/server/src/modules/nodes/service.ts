@@ -28,7 +28,11 @@ export interface Nodes {
   readonly enrollment: Enrollment;
   readonly status: StatusIntake;
   readonly blobs: Blobs;
-  distribution(): Promise<readonly DistributionItem[]>;
+  /** This server first, then those below: a page of at most `limit` in the order of their ids. */
+  distribution(page?: { readonly after?: string; readonly limit?: number }): Promise<{
+    readonly items: readonly DistributionItem[];
+    readonly next?: string;
+  }>;
   /** This server first, then the nodes below: what travels upward. */
   report(): Promise<readonly NodeStatus[]>;
   page(filter: {
@@ -77,7 +81,7 @@ export function createNodes(deps: {
     "kind",
   );
 
-  async function context(): Promise<Omit<DistributionInput, "rows">> {
+  async function context(): Promise<Omit<DistributionInput, "rows" | "servers">> {
     return {
       self: { id, company, connected: channel.presence() },
       policy: policies.state(),
@@ -95,8 +99,15 @@ export function createNodes(deps: {
     status: createStatusIntake({ ...deps, self: () => id }),
     blobs: createBlobs({ dir: join(deps.dataDir, "blobs") }),
 
-    async distribution() {
-      return distribution({ ...(await context()), rows: await nodeStore.list(db.kysely) });
+    async distribution({ after = "", limit = maxReported } = {}) {
+      const rows = await nodeStore.list(db.kysely, after, limit + 1);
+      const shown = rows.slice(0, limit);
+      const input = { ...(await context()), rows: shown, servers: await nodeStore.servers(db.kysely) };
+      const next = rows.length > limit ? shown.at(-1)?.id : undefined;
+      return {
+        items: [...(after === "" ? [selfItem(input)] : []), ...distribution(input)],
+        ...(next !== undefined && { next }),
+      };
     },
 
     async report() {
@@ -116,7 +127,7 @@ export function createNodes(deps: {
         connected: self.connected ?? 0,
         ...(self.agents !== undefined && { agents: self.agents }),
       };
-      const rows = await nodeStore.list(db.kysely);
+      const rows = await nodeStore.list(db.kysely, "", 2 * maxReported);
       // Failing agents last: where there are too many, it is they that are left out.
       const order = (row: NodeRow): number => (row.kind === "agent" ? 1 : 0);
       const below = [...rows].sort((a, b) => order(a) - order(b)).slice(0, maxReported - 1);
@@ -125,8 +136,7 @@ export function createNodes(deps: {
 
     page: (filter) => nodeStore.page(db.kysely, filter),
     serverOf: (name) => nodeStore.serverOf(db.kysely, name),
-    companies: async () =>
-      (await nodeStore.list(db.kysely)).filter((row) => row.kind === "server" && row.enrolled_at !== null),
+    companies: async () => (await nodeStore.servers(db.kysely)).filter((row) => row.enrolled_at !== null),
 
     async remove(node) {
       const removed = await nodeStore.remove(db.kysely, node, clock.now());

@@ -61,16 +61,20 @@ export const nodeStore = {
     return found;
   },
 
-  list: (db: Db) =>
+  /** Nodes that count for the distribution: relays, servers and what fails. In the order of their ids. */
+  list: (db: Db, after: string, limit: number) =>
     db
       .selectFrom("node_nodes")
       .selectAll()
       .where("removed_at", "is", null)
-      .orderBy("company")
-      .orderBy("kind", "desc")
-      .orderBy("name")
+      .where("id", ">", after)
       .orderBy("id")
+      .limit(limit)
       .execute(),
+
+  /** Every company's server, whether enrolled here or heard of through another. */
+  servers: (db: Db) =>
+    db.selectFrom("node_nodes").selectAll().where("kind", "=", "server").where("removed_at", "is", null).execute(),
 
   page: (
     db: Db,

@@ -18,10 +18,13 @@ export type { CompanyLine, DepartmentLine } from "./template.ts";
 /** What the page shows besides nodes; each is absent where the server has no such numbers. */
 export interface PageNumbers {
   readonly positions?: () => Promise<readonly Position[]>;
-  readonly departments?: () => Promise<readonly DepartmentLine[]>;
+  /** More than `limit` need not be made. */
+  readonly departments?: (limit: number) => Promise<readonly DepartmentLine[]>;
   readonly companies?: () => Promise<readonly CompanyLine[]>;
 }
 
+/** Of each table: a page is to be read, the API has them all. */
+const maxLines = 2000;
 const styleHash = createHash("sha256").update(style).digest("base64");
 
 export function pageRoute(
@@ -43,18 +46,20 @@ export function pageRoute(
     }
     const [positions, departments, companies, distribution] = await Promise.all([
       numbers.positions?.(),
-      numbers.departments?.(),
+      numbers.departments?.(maxLines + 1),
       numbers.companies?.(),
-      nodes.distribution(),
+      nodes.distribution({ limit: maxLines }),
     ]);
     const html = renderPage({
       language: languageOf(request.headers["accept-language"]),
       title: deps.company,
       at: new Date(clock.now()).toISOString(),
-      ...(positions && { positions }),
-      ...(departments && { departments }),
-      ...(companies && { companies }),
-      nodes: distribution,
+      ...(positions && { positions: positions.slice(0, maxLines) }),
+      ...(departments && { departments: departments.slice(0, maxLines) }),
+      ...(companies && { companies: companies.slice(0, maxLines) }),
+      nodes: distribution.items,
+      truncated:
+        distribution.next !== undefined || [positions, departments, companies].some((l) => (l?.length ?? 0) > maxLines),
     });
     return reply
       .headers({

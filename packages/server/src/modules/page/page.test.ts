@@ -26,6 +26,7 @@ describe("the page's template", () => {
         { department: evil, name: evil, depth: 2, license: evil, rights: 0, requested: 0, used: 1, overUnder: -1 },
       ],
       companies: [{ name: evil, at: evil }],
+      truncated: true,
       nodes: [
         {
           ...{ node: evil, kind: "relay", name: evil, company: evil, state: "failed", lastSeenAt: evil, lag: {} },

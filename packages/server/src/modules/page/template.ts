@@ -35,6 +35,8 @@ export interface PageContent {
   readonly departments?: readonly DepartmentLine[];
   readonly companies?: readonly CompanyLine[];
   readonly nodes: readonly DistributionItem[];
+  /** Some table goes on. */
+  readonly truncated: boolean;
 }
 
 export function escape(value: string | number | undefined): string {
@@ -65,6 +67,7 @@ export function renderPage(content: PageContent): string {
 <body><h1>Daicho 台帳 – ${escape(content.title)}</h1>
 <p><small>${w("at")} <time datetime="${escape(content.at)}">${escape(content.at)}</time></small></p>
 ${sections.filter((s) => s !== undefined).join("\n")}
+${content.truncated ? `<p>${escape(w("truncated"))}</p>` : ""}
 </body></html>
 `;
 }

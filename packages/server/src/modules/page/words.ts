@@ -33,6 +33,11 @@ const table = {
   devices: { en: "Devices", ja: "機器", zh: "设备" },
   version: { en: "Version", ja: "版", zh: "版本" },
   at: { en: "As of", ja: "時点", zh: "截至" },
+  truncated: {
+    en: "There is more; the API has it all.",
+    ja: "続きがあります。全件は API から取得できます。",
+    zh: "还有更多内容，可通过 API 获取全部。",
+  },
   agent: { en: "agent", ja: "エージェント", zh: "代理" },
   relay: { en: "relay", ja: "中継", zh: "中继" },
   server: { en: "server", ja: "サーバー", zh: "服务器" },
