@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { manualClock, systemClock } from "@daicho/kernel";
@@ -17,6 +17,7 @@ import { collectors } from "../collectors/index.ts";
 import { createMsixCollector } from "../collectors/msix/index.ts";
 import { registry } from "../collectors/registry/index.ts";
 import { evaluateFileProbes } from "../walk/index.ts";
+import { scan } from "./index.ts";
 import { rescanProbesWith, scanWith, type ScanParts } from "./scan.ts";
 
 const fixture = (name: string): string =>
@@ -188,6 +189,25 @@ describe("a scan", () => {
     const slow: Collector = { name: "slow", collect: () => (clock.advance(1500), { titles: [], errors: [] }) };
     const { inventory } = await scanWith(parts({ clock, collectors: [slow] }), {});
     expect(inventory.scan).toMatchObject({ startedAt: "2026-01-02T03:04:05.000Z", durationMs: 1500 });
+  });
+});
+
+describe("a scan with everything the agent has", () => {
+  it("of an empty disk finds nothing, takes nothing from this machine and is valid", async () => {
+    const { inventory, hits } = await scan({ root });
+    expect(inventory).toMatchObject({ device: { hostname: basename(root) }, software: [] });
+    expect(inventory).not.toHaveProperty("hardware");
+    expect(inventory.scan?.errors).toEqual([]);
+    expect(hits).toEqual([]);
+    expect(validateInventory(inventory).ok).toBe(true);
+  });
+
+  it("of this very machine is valid and, but for the clock, the same twice", async () => {
+    const facts = ({ inventory }: Awaited<ReturnType<typeof scan>>): unknown => ({ ...inventory, scan: undefined });
+    const [first, second] = [await scan(), await scan()];
+    expect(validateInventory(first.inventory).ok).toBe(true);
+    expect(first.inventory.device.hostname).not.toBe("");
+    expect(facts(second)).toEqual(facts(first));
   });
 });
 

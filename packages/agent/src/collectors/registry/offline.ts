@@ -92,7 +92,7 @@ function newNode(name: string): Node {
   return { name, children: new Map(), values: new Map() };
 }
 
-/** Real registries are at most 512 levels deep; the root of an export without one is a part of its own. */
+/** Real registries are at most 512 levels deep. */
 function parts(path: string): string[] {
   return path === "" ? [] : path.split("\\").slice(0, 512);
 }
@@ -139,7 +139,7 @@ function findBelow(root: Node, suffix: readonly string[]): string[] {
   return found;
 }
 
-export function nativeViewFirst(paths: readonly string[]): string[] {
+function nativeViewFirst(paths: readonly string[]): string[] {
   const view = (path: string): number => (/\\wow6432node\\/i.test(path) ? 1 : 0);
   return [...paths].sort((a, b) => view(a) - view(b));
 }
