@@ -202,12 +202,11 @@ describe("a scan with everything the agent has", () => {
     expect(validateInventory(inventory).ok).toBe(true);
   });
 
-  it("of this very machine is valid and, but for the clock, the same twice", async () => {
-    const facts = ({ inventory }: Awaited<ReturnType<typeof scan>>): unknown => ({ ...inventory, scan: undefined });
+  it("of this very machine is valid, and the same device twice", async () => {
     const [first, second] = [await scan(), await scan()];
     expect(validateInventory(first.inventory).ok).toBe(true);
     expect(first.inventory.device.hostname).not.toBe("");
-    expect(facts(second)).toEqual(facts(first));
+    expect(second.inventory.device).toEqual(first.inventory.device);
   });
 });
 
