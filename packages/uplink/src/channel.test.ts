@@ -28,7 +28,10 @@ async function above(options: { autoPong?: boolean } = {}): Promise<Above> {
   node.server.on("upgrade", (request: IncomingMessage, socket, head) => {
     made.dials.push(request);
     const refusal = request.url === "/ingest/v1/channel" ? made.admit(request) : "HTTP/1.1 404 Not Found\r\n\r\n";
-    if (refusal !== undefined) return socket.end(refusal);
+    if (refusal !== undefined) {
+      socket.end(refusal);
+      return;
+    }
     wss.handleUpgrade(request, socket, head, (ws) => made.sockets.push(ws));
   });
   closing.push(node);

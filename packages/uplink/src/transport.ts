@@ -1,13 +1,11 @@
 /**
- * Purpose: one HTTP request to the node above - with fail-over, time limits and bounds - and an answer that never throws.
- * Invariants: every request may be sent twice (all of `/ingest/v1` is idempotent), so a connection that the peer closed while it lay
- * idle costs one silent second try, not a failure. An answer is never read beyond its bound. Redirects are not followed.
+ * Purpose: one request to the node above - with fail-over, back-off and Retry-After - and an answer that never throws.
+ * Invariants: every request may be sent twice (all of `/ingest/v1` is idempotent). A 2xx that is no answer counts as a failure
+ * of that upstream, not as success.
  */
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
 import type { Clock, Log, TlsMaterial } from "@daicho/kernel";
 import { protocolHeader, protocolVersion, type Problem } from "@daicho/protocol";
-import { Agent, type Dispatcher } from "undici";
+import { createHttpClient } from "./http-client.ts";
 import { createUpstreams, longestWaitMs, type Attempt, type BackoffOptions, type Upstreams } from "./upstreams.ts";
 
 export interface Answer {
@@ -68,7 +66,6 @@ export interface TransportOptions {
 }
 
 const defaultMaxBytes = 16 * 1024 * 1024;
-const unzip = promisify(gunzip);
 
 export function createTransport(options: TransportOptions): Transport {
   const { clock, log } = options;
@@ -79,20 +76,11 @@ export function createTransport(options: TransportOptions): Transport {
     random,
     ...(options.backoff && { backoff: options.backoff }),
   });
-  const agent = new Agent({
+  const client = createHttpClient({
+    tls: options.tls,
     connections: options.connections ?? 4,
-    pipelining: 1,
-    // Where the peer gives no hint of its own. Node servers hint (5 s unless told); the hint minus a second is obeyed.
-    keepAliveTimeout: 30_000,
-    keepAliveMaxTimeout: 600_000,
-    headersTimeout: options.answerTimeoutMs ?? 60_000,
-    bodyTimeout: options.answerTimeoutMs ?? 60_000,
-    connect: {
-      timeout: options.connectTimeoutMs ?? 10_000,
-      // TCP keep-alive fails under wine, and requests have time limits of their own.
-      keepAlive: false,
-      ...options.tls,
-    },
+    connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
+    answerTimeoutMs: options.answerTimeoutMs ?? 60_000,
   });
   let closed = false;
   let lastError: string | undefined;
@@ -105,10 +93,8 @@ export function createTransport(options: TransportOptions): Transport {
     request: RequestOptions,
     hooks: TransportHooks,
   ): Promise<Answer> {
-    const base = new URL(attempt.upstream.url);
-    const init: Dispatcher.RequestOptions = {
-      origin: base.origin,
-      path: `${base.pathname.replace(/\/$/, "")}${path}`,
+    const answer = await client.exchange({
+      url: `${attempt.upstream.url}${path}`,
       method,
       headers: {
         accept: "application/json, application/problem+json, application/octet-stream",
@@ -117,20 +103,11 @@ export function createTransport(options: TransportOptions): Transport {
         ...hooks.headers(),
         ...request.headers,
       },
-      body: request.body ?? null,
-      signal: request.signal ?? null,
-    };
-    const response = await agent.request(init).catch((error: unknown) => {
-      // Closed by the peer while idle, just as we wrote: once more, on a fresh connection.
-      const { code } = error as { code?: string };
-      if (closed || (code !== "UND_ERR_SOCKET" && code !== "ECONNRESET")) throw error;
-      return agent.request(init);
+      body: request.body,
+      signal: request.signal,
+      maxBytes: request.maxBytes ?? defaultMaxBytes,
     });
-    const limit = request.maxBytes ?? defaultMaxBytes;
-    let body = await readBounded(response.body, limit);
-    const headers = flatten(response.headers);
-    if (headers["content-encoding"] === "gzip") body = await unzip(body, { maxOutputLength: limit });
-    return { status: response.statusCode, headers, body, upstream: attempt.upstream.url };
+    return { ...answer, upstream: attempt.upstream.url };
   }
 
   function note(attempt: Attempt, code: string): void {
@@ -197,30 +174,9 @@ export function createTransport(options: TransportOptions): Transport {
     },
     async close() {
       closed = true;
-      await agent.destroy();
+      client.close();
     },
   };
-}
-
-async function readBounded(stream: Dispatcher.ResponseData["body"], limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of stream as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > limit) {
-      stream.destroy();
-      throw Object.assign(new Error("answer too large"), { code: "answer-too-large" });
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts, length);
-}
-
-function flatten(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const flat: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers))
-    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(", ") : value;
-  return flat;
 }
 
 /** The problem document of an answer; made from the status where the peer sent none. */

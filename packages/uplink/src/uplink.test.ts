@@ -196,6 +196,16 @@ describe("waiting", () => {
     expect((await uplink.sendReports([report])).kind).toBe("ok");
   });
 
+  it("a node that never answers is given up", async () => {
+    const above = await node(() => new Promise<never>(() => undefined));
+    const uplink = createUplink({
+      ...{ upstreams: [above.url], identity: await enrolledIdentity(acme), clock: manualClock(start), log: silentLog },
+      answerTimeoutMs: 100,
+    });
+    closing.push(uplink);
+    expect(await uplink.sendReports([report])).toMatchObject({ kind: "retry", code: "ETIMEDOUT" });
+  });
+
   it("an aborted request is no failure of the upstream", async () => {
     const abort = new AbortController();
     const above = await node(async () => {

@@ -303,6 +303,14 @@ describe("the resident", () => {
     s.clock.advance(30_000);
     for (const of of ["0".repeat(32), device]) s.pusher.push({ type: "need-full", devices: [of] });
     await within3s(() => expect(kinds(s.company).filter((kind) => kind === "full")).toHaveLength(2));
+    // Pushed again at once: that full is on its way already; but texts that are missing are sent all the same.
+    await settled(agent);
+    const asked = () => s.company.asked.get("/ingest/v1/titles") ?? 0;
+    const askedBefore = asked();
+    s.pusher.push({ type: "need-full", devices: [device] });
+    s.pusher.push({ type: "need-full", devices: [device], code: "titles-unknown" });
+    await within3s(() => expect(kinds(s.company).filter((kind) => kind === "full")).toHaveLength(3));
+    expect(asked()).toBe(askedBefore);
     await settled(agent);
     await expectHeld(s);
 

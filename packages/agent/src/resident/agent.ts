@@ -251,6 +251,13 @@ export function createAgent(options: AgentOptions): Agent {
     c.sender.wake();
   }
 
+  /** Pushed: may be about a report older than the full that is on its way already. */
+  async function demandFull(c: Core, code: string | undefined): Promise<void> {
+    if (clock.now() - lastFullAt < fullSettlesMs && code !== "titles-unknown") return;
+    await c.reporter.demandFull(code === "titles-unknown" ? "all-texts" : "ask");
+    repairAlarm.set(clock.now() + random() * pushSpreadMs);
+  }
+
   async function replaceIdentity(c: Core): Promise<void> {
     const since = identityReplacedAt === undefined ? Number.NEGATIVE_INFINITY : Date.parse(identityReplacedAt);
     troubles.note("identity", "identity-cloned");
@@ -291,8 +298,7 @@ export function createAgent(options: AgentOptions): Agent {
           scanAlarm.set(clock.now() + (message.devices === undefined ? random() * pushSpreadMs : 0));
         return;
       case "need-full":
-        if (!message.devices.includes(id) || clock.now() - lastFullAt < fullSettlesMs) return;
-        repairAlarm.set(clock.now() + random() * pushSpreadMs);
+        if (message.devices.includes(id)) enqueue("demand", (core) => demandFull(core, message.code));
         return;
       case "message":
         log.info("message-received");
