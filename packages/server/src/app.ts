@@ -19,7 +19,13 @@ import { accessRoutes, createAccessService, type AccessService } from "./modules
 import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
 import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
 import { pageRoute } from "./modules/page/index.ts";
-import { createDeviceDirectory, type DeviceFacts } from "./modules/devices/index.ts";
+import {
+  createDeviceDirectory,
+  createDevices,
+  deviceRoutes,
+  type DeviceFacts,
+  type Devices,
+} from "./modules/devices/index.ts";
 import {
   createAgentEnrollment,
   createIntake,
@@ -40,7 +46,19 @@ import {
   type Derivation,
   type SoftwareView,
 } from "./modules/inventory/index.ts";
+import {
+  createEntitlements,
+  createPositions,
+  createReconcile,
+  createRights,
+  entitlementRoutes,
+  positionRoutes,
+  rightsRoutes,
+  type Positions,
+  type Reconcile,
+} from "./modules/licenses/index.ts";
 import { createRepository, type Repository } from "./modules/licenses/repository/index.ts";
+import { createOrganization, organizationRoutes, type Organization } from "./modules/organization/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
 
 /** As in package.json. */
@@ -61,6 +79,10 @@ export interface Server {
   readonly repository: Repository;
   readonly facts: DeviceFacts;
   readonly software: SoftwareView;
+  readonly devices: Devices;
+  readonly organization: Organization;
+  readonly positions: Positions;
+  readonly reconcile: Reconcile;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -123,6 +145,22 @@ export async function createServer(options: {
     onChange: () => events.emit("positions-changed", {}),
   });
 
+  // The ledger: who there is, what they have, what was bought, who may use it - and the one module that says over or under.
+  const devices = createDevices({
+    db,
+    clock,
+    events,
+    facts,
+    usage: repository,
+    lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+  });
+  const organization = createOrganization({ db, clock, events, devices });
+  const entitlements = createEntitlements({ db, clock, events });
+  const rights = createRights({ db, clock, events });
+  const positions = createPositions({ db, clock });
+  const reconcile = createReconcile({ db, clock, positions, repository });
+  const ownPositions = config.role === "group" ? undefined : positions.corporate;
+
   metrics.gauge("daicho_reports_waiting", "Reports waiting for their commit", () => intake.waiting);
 
   const nodes = createNodes({
@@ -146,7 +184,7 @@ export async function createServer(options: {
     clock,
     company: config.name,
     policyInForce: () => policies.current().enterprise,
-    ownPositions: undefined,
+    ownPositions,
   });
   const upstream =
     config.upstream &&
@@ -157,7 +195,7 @@ export async function createServer(options: {
       signer: access.signer,
       policies,
       nodes,
-      ownPositions: undefined,
+      ownPositions,
       events,
       clock,
       log,
@@ -190,7 +228,12 @@ export async function createServer(options: {
   app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
   app.get("/healthz", { schema: { hide: true } }, () => ({ status: "alive" }));
 
-  accessRoutes(app, { access, authorize, departmentExists: () => Promise.resolve(true) });
+  accessRoutes(app, { access, authorize, departmentExists: organization.departmentExists });
+  organizationRoutes(app, { organization, authorize });
+  deviceRoutes(app, { devices, authorize });
+  entitlementRoutes(app, { entitlements, authorize });
+  rightsRoutes(app, { rights, authorize });
+  positionRoutes(app, { positions, reconcile, authorize });
 
   policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
   nodeRoutes(app, {
@@ -206,7 +249,14 @@ export async function createServer(options: {
     nodes,
     clock,
     company: config.name,
-    numbers: config.role === "corporate" ? {} : { companies: () => companies.list() },
+    numbers: {
+      ...(config.role !== "corporate" && { companies: () => companies.list() }),
+      ...(config.role !== "group" && {
+        positions: async () => (await positions.company()).items,
+        departments: async (limit: number) =>
+          firstOf((await positions.outline()).items, limit).map((item) => ({ ...item, name: item.departmentName })),
+      }),
+    },
   });
   ingestRoutes(app, { intake, titles, inventories, authorize, clock, dictionary: () => policies.current().generation });
   softwareRoutes(app, { software, authorize });
@@ -222,6 +272,10 @@ export async function createServer(options: {
     repository,
     facts,
     software,
+    devices,
+    organization,
+    positions,
+    reconcile,
     app,
     db,
     async start() {
@@ -246,6 +300,15 @@ export async function createServer(options: {
       await db.close();
     },
   };
+}
+
+function firstOf<T>(items: Iterable<T>, limit: number): T[] {
+  const out: T[] = [];
+  for (const item of items) {
+    if (out.length === limit) break;
+    out.push(item);
+  }
+  return out;
 }
 
 function parseListen(listen: string): { host: string; port: number } {

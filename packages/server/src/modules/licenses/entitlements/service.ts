@@ -1,6 +1,6 @@
 /** Purpose: entitlements for the API and for imports: lists, single ones, edits that keep history. */
 import { createHash } from "node:crypto";
-import { newId, type Clock } from "@daicho/kernel";
+import { isDaichoError, newId, type Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { serverErrors } from "../../../errors.ts";
@@ -128,8 +128,7 @@ export function createEntitlements(deps: {
       try {
         return await save({ ...input, id }, "create");
       } catch (error) {
-        const found = (await store.byId(db.kysely, db.dialect, [id]))[0];
-        if (found === undefined) throw error;
+        if (!isDaichoError(error, "already-exists")) throw error;
         const now = await entitlement(id);
         if (now !== undefined && says(now, input)) return now;
         throw serverErrors.make("conflict", { reason: "This Idempotency-Key was used for another entitlement" });

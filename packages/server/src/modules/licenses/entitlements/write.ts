@@ -52,7 +52,9 @@ export async function writeEntitlements(
 
   const faults: RowFault[] = [];
   const parsed = rows.map((input, row): Partial<Cells> => {
-    const before = input.id === undefined ? undefined : named.get(input.id);
+    const before = input.id === undefined ? undefined : named.current.get(input.id);
+    if (mode === "create" && input.id !== undefined && named.taken.has(input.id))
+      faults.push(rowFault(row, "id", "already-exists", { what: "entitlement", id: input.id }));
     if (mode === "change" && before === undefined)
       faults.push(rowFault(row, "id", "not-found", { what: "entitlement", id: input.id ?? "" }));
     if (mode === "upsert" && input.id !== undefined && before === undefined)
@@ -63,7 +65,7 @@ export async function writeEntitlements(
   if (faults.length > 0) return { ...none, faults };
 
   const held = mode === "upsert" ? await ofLicenses(db, trx, [...new Set(licenses.values())]) : [];
-  const matches = await match(rows, parsed, named, held);
+  const matches = await match(rows, parsed, named.current, held);
   const created: EntitlementRow[] = [];
   const updated: EntitlementRow[] = [];
   const former: EntitlementRow[] = [];
@@ -196,12 +198,22 @@ function differs(before: EntitlementRow, cells: Partial<Cells>): boolean {
   return (Object.keys(cells) as CellName[]).some((name) => before[name] !== cells[name]);
 }
 
-async function byId(db: Database, trx: Trx, rows: readonly EntitlementInput[]): Promise<Map<string, EntitlementRow>> {
+interface Named {
+  readonly current: ReadonlyMap<string, EntitlementRow>;
+  /** Ids that are there, withdrawn ones among them. */
+  readonly taken: ReadonlySet<string>;
+}
+
+async function byId(db: Database, trx: Trx, rows: readonly EntitlementInput[]): Promise<Named> {
   const ids = rows.flatMap((row) => (row.id === undefined ? [] : [row.id]));
-  const found = new Map<string, EntitlementRow>();
+  const current = new Map<string, EntitlementRow>();
+  const taken = new Set<string>();
   for await (const slice of slicesOf(ids, 2000))
-    for (const row of await store.byId(trx, db.dialect, slice)) if (row.replaced_at === null) found.set(row.id, row);
-  return found;
+    for (const row of await store.byId(trx, db.dialect, slice)) {
+      taken.add(row.id);
+      if (row.replaced_at === null) current.set(row.id, row);
+    }
+  return { current, taken };
 }
 
 async function ofLicenses(db: Database, trx: Trx, licenses: readonly number[]): Promise<EntitlementRow[]> {

@@ -28,7 +28,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Position } from "@daicho/protocol";
 import type { Database } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
-import { createCube, type Cube, type CubeLicense, type CubeRows } from "./cube.ts";
+import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
 import { positionStore } from "./store.ts";
 
 export interface Stamp {
@@ -54,6 +54,12 @@ export interface DepartmentItem extends DepartmentLicense {
   readonly department: string;
 }
 
+export interface OutlineItem extends DepartmentItem {
+  readonly departmentName: string;
+  /** 0 = top of the tree. */
+  readonly depth: number;
+}
+
 export interface Positions {
   company(): Promise<Stamp & { readonly items: readonly Position[] }>;
   /** `rollup`: the whole subtree. `unassigned` is a department here. @throws not-found */
@@ -63,8 +69,10 @@ export interface Positions {
   ): Promise<Stamp & { readonly department: string; readonly items: readonly DepartmentLicense[] }>;
   /** One item per department and licence, in the order of both codes; made as it is walked, all of one version. */
   departments(): Promise<Stamp & { readonly items: Iterable<DepartmentItem> }>;
+  /** The same in the order of the department tree, with names and depths: what the first page shows. */
+  outline(): Promise<Stamp & { readonly items: Iterable<OutlineItem> }>;
   /** The corporate licence inventory that goes to the group server (domain.md §7). */
-  corporate(): Promise<Stamp & { readonly devices: number; readonly positions: readonly Position[] }>;
+  corporate(): Promise<Stamp & { readonly devices: number; readonly positions: Position[] }>;
   /** For reconcile. */
   cube(): Promise<Cube>;
 }
@@ -101,6 +109,11 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
     async departments() {
       const { cube: current, now, stamp } = await stamped();
       return { ...stamp, items: { [Symbol.iterator]: () => allItems(current, holdingsAt(current, now)) } };
+    },
+
+    async outline() {
+      const { cube: current, now, stamp } = await stamped();
+      return { ...stamp, items: { [Symbol.iterator]: () => outlineItems(current, holdingsAt(current, now)) } };
     },
 
     async corporate() {
@@ -203,6 +216,27 @@ function* allItems(cube: Cube, holdings: readonly (Holding | undefined)[]): Gene
   ].sort((a, b) => (a.code < b.code ? -1 : 1));
   for (const { ordinal, code } of departments)
     for (const item of departmentItems(cube, holdings, [ordinal])) yield { department: code, ...item };
+}
+
+function* outlineItems(cube: Cube, holdings: readonly (Holding | undefined)[]): Generator<OutlineItem> {
+  const children = new Map<number, CubeDepartment[]>();
+  for (const d of cube.departments.values()) {
+    const above = d.parent !== null && cube.departments.has(d.parent) ? d.parent : 0;
+    const list = children.get(above);
+    if (list === undefined) children.set(above, [d]);
+    else list.push(d);
+  }
+  const under = (ordinal: number, depth: number): { d: CubeDepartment; depth: number }[] =>
+    (children.get(ordinal) ?? []).sort((a, b) => (a.code < b.code ? 1 : -1)).map((d) => ({ d, depth }));
+  const waiting = under(0, 0);
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { d, depth } = next;
+    for (const item of departmentItems(cube, holdings, [d.ordinal]))
+      yield { department: d.code, departmentName: d.name, depth, ...item };
+    waiting.push(...under(d.ordinal, depth + 1));
+  }
+  for (const item of departmentItems(cube, holdings, [0]))
+    yield { department: unassigned, departmentName: unassigned, depth: 0, ...item };
 }
 
 function countsAt(rows: CubeRows, i: number): Counts {
