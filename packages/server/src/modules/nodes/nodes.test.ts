@@ -96,6 +96,10 @@ forEachStore((store) => {
         items: [{ used: 1, usesLeft: 0 }],
       });
       expect(await code(await ask(server, token))).toBe("enrollment-token-invalid");
+      const roomy = await server.enrollmentToken(5);
+      const other = generateKeyPair();
+      for (let i = 0; i < 3; i++) expect((await ask(server, roomy, { pair: other })).status).toBe(200);
+      expect((await server.server.access.listEnrollmentTokens()).at(-1)).toMatchObject({ used: 1 });
       const [row] = await server.server.access.listEnrollmentTokens();
       await server.server.access.revokeEnrollmentToken(row?.id ?? "");
       expect(await code(await ask(server, token, { pair }))).toBe("enrollment-token-invalid");
