@@ -8,7 +8,10 @@ import { existsSync } from "node:fs";
 
 const fix = process.argv.includes("--fix");
 const steps = [
-  { name: "format", command: ["npx", "--no-install", "prettier", fix ? "--write" : "--check", "--log-level", "warn", "."] },
+  {
+    name: "format",
+    command: ["npx", "--no-install", "prettier", fix ? "--write" : "--check", "--log-level", "warn", "."],
+  },
   { name: "types", command: ["npx", "--no-install", "tsc", "-b"] },
   { name: "types of tests", command: ["npx", "--no-install", "tsc", "-p", "tsconfig.tests.json"] },
   { name: "lint", command: ["npx", "--no-install", "eslint", "packages", "test", ...(fix ? ["--fix"] : [])] },

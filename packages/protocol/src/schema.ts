@@ -4,12 +4,21 @@
  * Invariants: a validator never changes its input and reports every fault it sees (bounded) with a JSON pointer,
  * never with the offending value - values may be personal data.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
-import addFormatsModule from "ajv-formats";
+import { createRequire } from "node:module";
+import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
 import type { Static, TSchema } from "@sinclair/typebox";
 
-const addFormats = addFormatsModule as unknown as (ajv: Ajv) => Ajv;
-const ajv = addFormats(new Ajv({ allErrors: false, strict: false, allowUnionTypes: true }));
+let ajv: Ajv | undefined;
+
+/** Loaded at the first use: an agent's scan validates nothing, and has no memory to spare for a compiler. */
+function compiler(): Ajv {
+  if (ajv !== undefined) return ajv;
+  const require = createRequire(import.meta.url);
+  const { Ajv: Compiler } = require("ajv") as { Ajv: new (options: object) => Ajv };
+  const addFormats = require("ajv-formats") as (target: Ajv) => Ajv;
+  ajv = addFormats(new Compiler({ allErrors: false, strict: false, allowUnionTypes: true }));
+  return ajv;
+}
 
 export interface Fault {
   /** JSON pointer of the place, `""` for the document itself. */
@@ -34,7 +43,7 @@ function toFault(error: ErrorObject): Fault {
 export function validator<S extends TSchema>(schema: S): (value: unknown) => Validated<Static<S>> {
   let check: ValidateFunction | undefined;
   return (value) => {
-    check ??= ajv.compile(schema);
+    check ??= compiler().compile(schema);
     return check(value)
       ? { ok: true, value: value as Static<S> }
       : { ok: false, faults: (check.errors ?? []).slice(0, 20).map(toFault) };
