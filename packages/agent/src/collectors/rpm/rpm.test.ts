@@ -59,6 +59,12 @@ describe("the rpm collector", () => {
     expect(titles.find((title) => title.name === "epoched")?.publisher).toBe("Example Packagers <pkg@example.com>");
   });
 
+  it("reads a table that fills three levels of pages", async () => {
+    const { titles, errors } = await scan({ "var/lib/rpm/rpmdb.sqlite": fixture("deep.sqlite") });
+    expect(errors).toEqual([]);
+    expect(titles.map((title) => title.name)).toEqual(Array.from({ length: 600 }, (_, index) => `p${index}`));
+  });
+
   it("takes the changes that a left-behind -wal file holds, but only whole and checked ones", async () => {
     const wal = fixture("rpmdb.sqlite-wal"); // deletes one package, doubles another
     const changed = await scan({ "var/lib/rpm/rpmdb.sqlite": sqlite, "var/lib/rpm/rpmdb.sqlite-wal": wal });
