@@ -8,6 +8,7 @@ import { DaichoError, newId, type Clock, type Log } from "@daicho/kernel";
 import {
   protocolHeader,
   problemContentType,
+  protocolVersion,
   type Certificate,
   type NodeKind,
   type Problem,
@@ -39,6 +40,8 @@ export interface Http {
   json<T>(request: FastifyRequest, limit: number, validate: (value: unknown) => Validated<T>): Promise<T>;
 }
 
+const defaultBodyLimit = 1024 * 1024;
+
 export function createHttp(deps: {
   readonly clock: Clock;
   readonly log: Log;
@@ -49,7 +52,7 @@ export function createHttp(deps: {
   readonly refused: Counter;
 }): Http {
   const { clock, log, admission, authenticate } = deps;
-  const app = fastify({ logger: false, bodyLimit: 1024 * 1024, routerOptions: { maxParamLength: 128 } });
+  const app = fastify({ logger: false, bodyLimit: defaultBodyLimit, routerOptions: { maxParamLength: 128 } });
 
   // Bodies stay bytes until the route that knows their bound and meaning takes them.
   app.removeAllContentTypeParsers();
@@ -57,10 +60,8 @@ export function createHttp(deps: {
 
   app.addHook("onRequest", (request, reply, done) => {
     if (!request.url.startsWith("/ingest/")) return done();
-    const length = Number(
-      request.headers["content-length"] ?? (request.headers["transfer-encoding"] ? 1024 * 1024 : 0),
-    );
-    const ticket = admission.enter(Number.isFinite(length) ? Math.min(length, request.routeOptions.bodyLimit) : 0);
+    void reply.header(protocolHeader, protocolVersion);
+    const ticket = admission.enter(announcedBytes(request));
     request.ticket = ticket;
     // Also when the caller hangs up.
     reply.raw.once("close", () => ticket.leave());
@@ -122,6 +123,16 @@ export function createHttp(deps: {
     },
   };
   return http;
+}
+
+/** What the body will take; a body that does not say may be as large as its route allows. */
+function announcedBytes(request: FastifyRequest): number {
+  // The handler of unknown routes has no limit of its own.
+  const limit = (request.routeOptions.bodyLimit as number | undefined) ?? defaultBodyLimit;
+  const length = request.headers["content-length"];
+  if (length === undefined) return request.headers["transfer-encoding"] === undefined ? 0 : limit;
+  const bytes = Number(length);
+  return Number.isFinite(bytes) && bytes >= 0 ? Math.min(bytes, limit) : limit;
 }
 
 export function callerOf(headers: Readonly<Record<string, string | string[] | undefined>>): {

@@ -39,6 +39,7 @@ export function registerHealth(options: HealthOptions): void {
   gauge("dictionary_version", "Version of the dictionary held.", () => dictionary.version);
   gauge("verdicts_waiting", "Devices to be told something at their next report.", () => verdicts.size);
   gauge("requests_in_flight", "Requests being worked on.", () => admission.requests);
+  gauge("in_flight_bytes", "Bytes of request bodies held.", () => admission.bytes);
   gauge("blob_bytes", "Disk the content cache takes.", () => blobs.bytes);
   gauge("upstream_wait_seconds", "How long nothing is sent upward, 0 when it is.", () =>
     Math.max(0, (uplink.nextAttemptAt - clock.now()) / 1000),

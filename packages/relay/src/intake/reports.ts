@@ -4,6 +4,7 @@
  * Invariants: one bad envelope never spoils its batch; an agent reports for itself only, with its own signature; what
  * cannot be stored is not answered at all but with 503 and Retry-After - for the whole batch, so the sender keeps everything.
  */
+import type { KeyObject } from "node:crypto";
 import {
   importPublicKey,
   maxBatchBytes,
@@ -41,6 +42,7 @@ const sliceEnvelopes = 50;
 
 export function registerReports(options: IntakeOptions): void {
   const { http, spool, verdicts, answered } = options;
+  const examine = createExaminer();
 
   http.app.post(
     "/ingest/v1/reports",
@@ -61,24 +63,26 @@ export function registerReports(options: IntakeOptions): void {
 
   async function take(batch: readonly Buffer[], sender: Certificate): Promise<ReportResult[]> {
     const results: ReportResult[] = [];
-    const accepted: { header: ReportHeader; bytes: Buffer }[] = [];
-    const examine = createExamination(sender);
+    const accepted: Buffer[] = [];
+    const refused = new Set<string>();
     for (const [index, bytes] of batch.entries()) {
       if (index > 0 && index % sliceEnvelopes === 0) await new Promise((resolve) => setImmediate(resolve));
-      const examined = examine(bytes);
+      const examined = examine(bytes, sender);
       if ("code" in examined) {
-        options.log.warn("report-rejected", { sender: sender.id, code: examined.code, bytes: bytes.length });
+        refused.add(examined.code);
         results.push({ status: "rejected", code: examined.code });
         continue;
       }
       const verdict = verdicts.answer(examined.header);
       results.push(verdict ?? { status: "stored" });
       if (verdict !== undefined) continue;
-      accepted.push({ header: examined.header, bytes });
+      accepted.push(bytes);
       // Now, not when it is synced: a full report settles the deltas behind it in this batch too.
       verdicts.taken(examined.header, sender.kind === "agent");
     }
-    if (accepted.length > 0) await store(accepted.map((report) => report.bytes));
+    // One line for a batch: a hostile sender must not fill the log.
+    if (refused.size > 0) options.log.warn("reports-rejected", { sender: sender.id, codes: [...refused] });
+    if (accepted.length > 0) await store(accepted);
     return results;
   }
 
@@ -95,14 +99,23 @@ export function registerReports(options: IntakeOptions): void {
   }
 }
 
-function createExamination(sender: Certificate): (bytes: Buffer) => { header: ReportHeader } | { code: string } {
-  const key = sender.kind === "agent" ? importPublicKey(sender.publicKey) : undefined;
-  return (bytes) => {
+type Examined = { readonly header: ReportHeader } | { readonly code: string };
+
+function createExaminer(): (bytes: Buffer, sender: Certificate) => Examined {
+  // The verifier of credentials answers the same certificate object for the same header: its key is imported once.
+  const keys = new WeakMap<Certificate, KeyObject>();
+  const keyOf = (sender: Certificate): KeyObject | undefined => {
+    const key = keys.get(sender) ?? importPublicKey(sender.publicKey);
+    if (key !== undefined) keys.set(sender, key);
+    return key;
+  };
+  return (bytes, sender) => {
     const opened = openEnvelope(bytes);
     if (!opened.ok) return { code: opened.refusal };
     const { header } = opened.envelope;
     if (sender.kind !== "agent") return { header };
     if (header.device !== sender.id) return { code: "device-not-sender" };
+    const key = keyOf(sender);
     if (key === undefined || !verifyEnvelope(opened.envelope, key)) return { code: "signature-invalid" };
     return { header };
   };
