@@ -360,6 +360,37 @@ forEachStore((store) => {
       });
     });
 
+    it("a count that changes at the company changes at the group, and so does what a new policy makes of it", async () => {
+      const group = await start({ role: "both", name: "group" });
+      await publish(group, 1, ["@LIBO7"]);
+      const sub = await company(group);
+      await until("version 1", () => sub.server.policies.current().enterprise === 1);
+      const title = (name: string) => ({ name, version: "1", source: "dpkg" });
+      const inventory = (hostname: string) => ({
+        daicho: "inventory/v1",
+        device: { id: hostname, hostname },
+        software: [title("libo7"), title("gimp2")],
+      });
+      const take = async (server: TestServer, json: unknown): Promise<void> =>
+        expect((await server.api("POST", "/api/v1/imports/inventories", { json })).status).toBe(200);
+      const used = async (name: string): Promise<Record<string, number>> => {
+        const { items } = (await group.api("GET", `/api/v1/companies/${name}/positions`)).json<{ items: Position[] }>();
+        return Object.fromEntries(items.map((p) => [p.license, p.used]));
+      };
+      await take(sub, [inventory("pc1"), inventory("pc2")]);
+      await take(group, inventory("pc3"));
+      await until("the counts at the group", async () => (await used("sub"))["@LIBO7"] === 2);
+      expect(await used("group")).toEqual({ "@LIBO7": 1 });
+      await publish(group, 2, ["@LIBO7", "@GIMP2"]);
+      await until("the new policy's counts at the group", async () => (await used("sub"))["@GIMP2"] === 2);
+      await until("its own", async () => (await used("group"))["@GIMP2"] === 1);
+      const companies = (await group.api("GET", "/api/v1/companies")).json<{ items: object[] }>();
+      expect(companies.items).toMatchObject([
+        { name: "group", policy: 2, devices: 1 },
+        { name: "sub", policy: 2, devices: 2, node: sub.server.nodes.id },
+      ]);
+    });
+
     it("belongs to a group server", async () => {
       const corporate = await start({ role: "corporate" });
       expect((await corporate.api("GET", "/api/v1/companies")).json()).toMatchObject({ code: "wrong-role" });
