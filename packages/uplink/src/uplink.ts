@@ -253,7 +253,7 @@ export function createUplink(options: UplinkOptions): Uplink {
       return map(result, (answer) => answer.body);
     },
     // One implementation for both paths; the path decides the payload's type.
-    fetchDocument: fetchDocument as Uplink["fetchDocument"],
+    fetchDocument,
     postStatus: (nodes, signal) => postJson("/ingest/v1/status", { nodes }, signal),
     postCompanyPositions: (positions, signal) => postJson("/ingest/v1/company-positions", positions, signal),
     close: () => transport.close(),

@@ -298,7 +298,8 @@ export function createAgent(options: AgentOptions): Agent {
           scanAlarm.set(clock.now() + (message.devices === undefined ? random() * pushSpreadMs : 0));
         return;
       case "need-full":
-        if (message.devices.includes(id)) enqueue("demand", (core) => demandFull(core, message.code));
+        if (message.devices.includes(id))
+          enqueue(`need-full ${message.code ?? ""}`, (core) => demandFull(core, message.code));
         return;
       case "message":
         log.info("message-received");
