@@ -46,6 +46,7 @@ import {
   type Derivation,
   type SoftwareView,
 } from "./modules/inventory/index.ts";
+import { createImports, importRoutes } from "./modules/imports/index.ts";
 import {
   createEntitlements,
   createPositions,
@@ -159,6 +160,10 @@ export async function createServer(options: {
   const rights = createRights({ db, clock, events });
   const positions = createPositions({ db, clock });
   const reconcile = createReconcile({ db, clock, positions, repository });
+  const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
+  // While devices are derived again the counts still say what the policy before made of them.
+  let counted = 0;
+  const countedWith = (): number => (derivation.underWay ? counted : (counted = policies.current().enterprise));
   const ownPositions = config.role === "group" ? undefined : positions.corporate;
 
   metrics.gauge("daicho_reports_waiting", "Reports waiting for their commit", () => intake.waiting);
@@ -183,7 +188,7 @@ export async function createServer(options: {
     nodes,
     clock,
     company: config.name,
-    policyInForce: () => policies.current().enterprise,
+    countedWith,
     ownPositions,
   });
   const upstream =
@@ -196,6 +201,7 @@ export async function createServer(options: {
       policies,
       nodes,
       ownPositions,
+      countedWith,
       events,
       clock,
       log,
@@ -234,6 +240,7 @@ export async function createServer(options: {
   entitlementRoutes(app, { entitlements, authorize });
   rightsRoutes(app, { rights, authorize });
   positionRoutes(app, { positions, reconcile, authorize });
+  importRoutes(app, { imports, authorize });
 
   policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
   nodeRoutes(app, {

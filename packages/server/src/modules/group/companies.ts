@@ -42,14 +42,14 @@ export function createCompanies(deps: {
   readonly clock: Clock;
   readonly company: string;
   /** Enterprise policy version this server's own counts are made with. */
-  readonly policyInForce: () => number;
+  readonly countedWith: () => number;
   /** Absent where this server is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
 }): Companies {
   const { db, nodes, clock } = deps;
 
   async function own(): Promise<(Company & { readonly positions: readonly Position[] }) | undefined> {
-    const policy = deps.policyInForce();
+    const policy = deps.countedWith();
     const held = await deps.ownPositions?.();
     if (held === undefined) return undefined;
     const { version, devices, at, positions } = held;

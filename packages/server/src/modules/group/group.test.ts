@@ -328,6 +328,9 @@ forEachStore((store) => {
       for (const version of [5, 4, 5]) await sub.uplink.postCompanyPositions(report("sub", version));
       expect(await positions()).toMatchObject({ version: 5, policy: 3, devices: 12, at: "2026-11-01T00:00:00.000Z" });
       expect((await positions()).items).toEqual([position({ used: 5 })]);
+      await sub.uplink.postCompanyPositions(report("sub", 5, { policy: 4 }));
+      await sub.uplink.postCompanyPositions(report("sub", 5, { policy: 3 }));
+      expect(await positions()).toMatchObject({ version: 5, policy: 4 });
       await Promise.all([9, 7, 8, 6].map((version) => sub.uplink.postCompanyPositions(report("sub", version))));
       expect((await positions()).items[0]?.used).toBe(9);
       expect((await group.api("GET", "/api/v1/companies")).json()).toMatchObject({

@@ -6,7 +6,10 @@ type Db = Kysely<Schema>;
 export type CompanyRow = Schema["grp_companies"];
 
 export const groupStore = {
-  /** Takes the company's positions if they are newer than those held; answers whether it did. */
+  /**
+   * Takes the company's positions if they are newer than those held - or the same, found to be true for a newer policy as well.
+   * Answers whether it did.
+   */
   async savePositions(db: Db, row: CompanyRow): Promise<boolean> {
     const result = await db
       .insertInto("grp_companies")
@@ -23,7 +26,12 @@ export const groupStore = {
             received_at: row.received_at,
             positions: row.positions,
           })
-          .where("grp_companies.version", "<", row.version),
+          .where((eb) =>
+            eb.or([
+              eb("grp_companies.version", "<", row.version),
+              eb.and([eb("grp_companies.version", "=", row.version), eb("grp_companies.policy", "<", row.policy)]),
+            ]),
+          ),
       )
       .executeTakeFirst();
     return Number(result.numInsertedOrUpdatedRows ?? 0) === 1;

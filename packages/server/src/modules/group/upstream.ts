@@ -57,6 +57,8 @@ export function createUpstream(deps: {
   readonly nodes: Nodes;
   /** Absent at a group below a group: it is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
+  /** Enterprise policy version the counts are made with. */
+  readonly countedWith: () => number;
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;
@@ -175,12 +177,10 @@ export function createUpstream(deps: {
         everyMs: 60 * minute,
         onError: failed("positions"),
         async run() {
-          // The policy first: counts named with an older one are right, named with a newer one they are not.
-          const inForce = policies.current().enterprise;
+          // The policy first: what becomes true in between is said again, what was said too early would stay.
+          const policy = deps.countedWith();
           const own = await ownPositions();
-          return outcome(
-            await uplink.postCompanyPositions({ ...own, company: deps.company, policy: inForce }, stopping.signal),
-          );
+          return outcome(await uplink.postCompanyPositions({ ...own, company: deps.company, policy }, stopping.signal));
         },
       });
 
@@ -204,6 +204,7 @@ export function createUpstream(deps: {
     ends.unshift(
       events.on("status-changed", () => status.soon(debounceMs)),
       events.on("dictionary-changed", () => status.soon(debounceMs)),
+      events.on("enterprise-changed", () => positions?.soon(debounceMs)),
       events.on("positions-changed", () => positions?.soon(debounceMs)),
       () => channel?.close(),
       ...tasks.map((task) => () => task.stop()),
