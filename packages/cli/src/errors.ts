@@ -1,0 +1,71 @@
+/** Every code the command itself can end with; codes of a server's answer are the server's. */
+import { defineErrors } from "@daicho/kernel";
+
+export const cliErrors = defineErrors({
+  usage: {
+    status: 400,
+    message: "{what}",
+    action: "`{command} --help` shows what it takes.",
+  },
+  "file-unreadable": {
+    status: 400,
+    message: "{file}: cannot be read ({reason})",
+    action: "Check the path and its permissions.",
+  },
+  "file-unwritable": {
+    status: 500,
+    message: "{file}: cannot be written ({reason})",
+    action: "Check the path, its permissions and the free space.",
+  },
+  "file-invalid": {
+    status: 400,
+    message: "{file}: {reason}",
+    action: "Give {expected}.",
+  },
+  "server-not-named": {
+    status: 400,
+    message: "no server was named",
+    action: "Give --server URL or set DAICHO_SERVER.",
+  },
+  "token-not-given": {
+    status: 400,
+    message: "no token was given",
+    action: "Give --token or set DAICHO_TOKEN; `daicho admin token` on the server's host makes one.",
+  },
+  "server-unreachable": {
+    status: 503,
+    message: "{server}: no answer ({reason})",
+    retryable: true,
+    action: "Check the address, the network and the certificate; `daicho doctor --server {server}` looks closer.",
+  },
+  "answer-invalid": {
+    status: 502,
+    message: "{server}: the answer is none of a Daicho server ({reason})",
+    action: "Check that the address is a Daicho server's and not a proxy's.",
+  },
+  "port-taken": {
+    status: 500,
+    message: "127.0.0.1:{port} is taken by another program",
+    action: "Give another one with --port, or --port 0 for any that is free.",
+  },
+  "already-running": {
+    status: 409,
+    message: "{dir} is in use by process {pid}",
+    action: "Stop that one first, or give another directory with --data.",
+  },
+  "node-not-started": {
+    status: 500,
+    message: "{file}: cannot listen ({reason})",
+    action: "Check `listen` in the configuration.",
+  },
+  "round-trip-missing": {
+    status: 500,
+    message: "{step} did not happen within {seconds} s",
+    action: "{log} says what the nodes did; the newest event with level 40 or more is where to look.",
+  },
+  "enrollment-refused": {
+    status: 403,
+    message: "{server} refuses the enrolment ({code})",
+    action: "Make a token with `daicho enrollment create`; it needs as many uses as there are devices.",
+  },
+});

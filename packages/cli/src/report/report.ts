@@ -1,0 +1,156 @@
+/**
+ * Purpose: `daicho report …`: what the API answers, page after page, as a table, JSON or CSV. Nothing is counted here.
+ */
+import { createApiClient, type ApiClient, type Page, type Query } from "../client/client.ts";
+import { usage, type Outcome } from "../command.ts";
+import type { ReportFormat, ReportOptions } from "../commands/report.ts";
+import { cliErrors } from "../errors.ts";
+import { say, type Io } from "../io.ts";
+import { csvLines } from "../output/csv.ts";
+import { tableLines, type Cell, type Column } from "../output/table.ts";
+
+type Item = Readonly<Record<string, unknown>>;
+
+interface Report {
+  readonly path: string;
+  readonly columns: readonly (Column & { readonly field: string })[];
+}
+
+const text = (field: string, title = field): Column & { field: string } => ({ field, title });
+const count = (field: string, title = field): Column & { field: string } => ({ field, title, align: "right" });
+
+/** Licences first, numbers in the order of domain.md §3. */
+export const positionColumns = [
+  text("license"),
+  text("name"),
+  text("metric"),
+  count("used"),
+  count("held"),
+  count("overUnder", "over/under"),
+  count("idle"),
+  count("rights"),
+  count("requested"),
+  count("required"),
+];
+
+const reports: Readonly<Record<string, Report>> = {
+  position: { path: "/api/v1/positions", columns: positionColumns },
+  departments: {
+    path: "/api/v1/positions/departments",
+    columns: [
+      text("department"),
+      text("license"),
+      count("used"),
+      count("rights"),
+      count("overUnder", "over/under"),
+      count("requested"),
+      count("corrected"),
+    ],
+  },
+  devices: {
+    path: "/api/v1/devices",
+    columns: [
+      text("id"),
+      text("hostname"),
+      text("serial"),
+      text("state"),
+      text("employee"),
+      text("department"),
+      text("lastSeenAt", "last seen"),
+    ],
+  },
+  software: {
+    path: "/api/v1/software",
+    columns: [text("name"), text("version"), text("publisher"), text("source"), text("arch"), count("devices")],
+  },
+};
+
+const pageSize = 1000;
+
+export async function printReport(kind: string, options: ReportOptions, io: Io): Promise<Outcome> {
+  const format = options.json === true ? "json" : (options.format ?? "table");
+  const query = await queryOf(kind, options.where);
+  const client = await createApiClient(options);
+  if (kind === "reconcile") return printReconcile(client, format, io);
+  const report = reports[kind];
+  if (report === undefined) return usage("report", `there is no report ${kind}`);
+  const pages = client.pages(report.path, { limit: pageSize, ...query });
+  await printers[format](pages, report, io);
+  return 0;
+}
+
+async function queryOf(kind: string, where: readonly string[]): Promise<Query> {
+  const query: Record<string, string> = {};
+  for (const part of where) {
+    const at = part.indexOf("=");
+    if (at < 1) return usage(`report ${kind}`, `--where ${part}: is not field=value`);
+    query[part.slice(0, at)] = part.slice(at + 1);
+  }
+  return query;
+}
+
+type Printer = (pages: AsyncIterable<Page>, report: Report, io: Io) => Promise<void>;
+
+const printers: Readonly<Record<ReportFormat, Printer>> = {
+  /** Widths are those of the first page: a million rows must not wait in memory for the widest. */
+  async table(pages, { columns }, io) {
+    let head = true;
+    for await (const { items } of pages) {
+      const lines = tableLines(
+        columns,
+        items.map((item) => columns.map(({ field }) => cellOf(item[field]))),
+      );
+      await io.out.write(`${(head ? lines : lines.slice(1)).map((line) => `${line}\n`).join("")}`);
+      head = false;
+    }
+  },
+  async json(pages, _report, io) {
+    let between = '{\n  "items": [';
+    let rest: object = {};
+    for await (const { items, nextCursor: _, ...others } of pages) {
+      if (between.startsWith("{")) rest = others;
+      if (between.startsWith("{") && items.length === 0) {
+        await io.out.write(between);
+        between = "";
+      }
+      for (const item of items) {
+        await io.out.write(`${between}\n    ${JSON.stringify(item)}`);
+        between = ",";
+      }
+    }
+    const fields = Object.entries(rest).map(
+      ([name, value]) => `,\n  ${JSON.stringify(name)}: ${JSON.stringify(value)}`,
+    );
+    await io.out.write(`\n  ]${fields.join("")}\n}\n`);
+  },
+  /** Whole, because a field that only the last row has is a column too. */
+  async csv(pages, _report, io) {
+    const all: Item[] = [];
+    for await (const { items } of pages) all.push(...items);
+    for (const line of csvLines(all)) await io.out.write(`${line}\r\n`);
+  },
+};
+
+function cellOf(value: unknown): Cell {
+  return typeof value === "number" || value === null || value === undefined ? value : String(value);
+}
+
+/** The server recomputes; any difference makes the exit status 1. */
+async function printReconcile(client: ApiClient, format: ReportFormat, io: Io): Promise<Outcome> {
+  const { body } = await client.get("/api/v1/reconcile");
+  const { items } = (body ?? {}) as { items?: readonly Item[] };
+  if (!Array.isArray(items))
+    throw cliErrors.make("answer-invalid", { server: client.server, reason: "no list of items" });
+  const differences: readonly Item[] = items;
+  if (format === "json") await say(io.out, JSON.stringify(body, undefined, 2));
+  else if (format === "csv") for (const line of csvLines(differences)) await io.out.write(`${line}\r\n`);
+  else if (differences.length > 0) {
+    const fields = [...new Set(differences.flatMap((item) => Object.keys(item)))];
+    const columns = fields.map((title) => ({ title }));
+    const rows = differences.map((item) => fields.map((field) => cellOf(item[field])));
+    for (const line of tableLines(columns, rows)) await say(io.out, line);
+  }
+  if (differences.length > 0) await say(io.err, `${differences.length} stored totals differ from the recomputed ones`);
+  else if (format === "table") await say(io.out, "Every stored total equals the recomputed one.");
+  return differences.length === 0 ? 0 : 1;
+}
