@@ -92,6 +92,11 @@ export const serverErrors = defineErrors({
     message: "The database was made by a newer version of Daicho (migration {migration})",
     action: "Start that version, or restore a backup made before the update.",
   },
+  "import-invalid": {
+    status: 422,
+    message: "The file has {count} fault(s); nothing was imported: {first}",
+    action: "Correct the lines under `faults` and import it again.",
+  },
   "policy-invalid": {
     status: 400,
     message: "The {edition} policy has {count} fault(s); nothing was applied: {first}",

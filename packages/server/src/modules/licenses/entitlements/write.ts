@@ -5,6 +5,7 @@
  * Which row is which, in a file: the one with the same `id`; else one that says exactly the same (as many times as it is there); else the only one
  * of that licence and order number; else it is new.
  */
+import { isUnlimited } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import { newId } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
@@ -126,7 +127,9 @@ function cellsOf(
   else if (before === undefined) faults.push(rowFault(row, "license", "value-required"));
   if (input.metric !== undefined) cells.metric = input.metric;
   if (input.quantity !== undefined) cells.quantity = input.quantity;
-  else if (before === undefined) faults.push(rowFault(row, "quantity", "value-required"));
+  // Where nothing limits the use, how many were bought may stay unsaid.
+  else if (before === undefined && !isUnlimited(input.metric ?? "device"))
+    faults.push(rowFault(row, "quantity", "value-required"));
   if (input.unitPrice !== undefined) cells.unit_price = input.unitPrice;
   if (input.currency !== undefined) cells.currency = input.currency;
   if (input.purchasedAt !== undefined) cells.purchased_at = input.purchasedAt;

@@ -1,0 +1,282 @@
+import iconv from "iconv-lite";
+import { describe, expect, it } from "vitest";
+import { silentLog, systemClock } from "@daicho/kernel";
+import type { Database } from "../../db/database.ts";
+import { createEvents } from "../../events.ts";
+import { forEachStore } from "../../testing/stores.ts";
+import { createDeviceDirectory, createDevices } from "../devices/index.ts";
+import { lockHeads } from "../inventory/index.ts";
+import { createEntitlements, createPositions, createReconcile, createRights } from "../licenses/index.ts";
+import { createRepository } from "../licenses/repository/index.ts";
+import { createOrganization } from "../organization/index.ts";
+import { createImports, type ImportKind } from "./index.ts";
+
+function assemble(db: Database) {
+  const common = { db, clock: systemClock, events: createEvents(silentLog) };
+  const directory = createDeviceDirectory(common);
+  const repository = createRepository({ ...common, devices: directory });
+  const devices = createDevices({
+    ...common,
+    facts: {
+      factsOf: () => Promise.resolve(undefined),
+      lastSeenOf: () => Promise.resolve(new Map()),
+      licensesOf: (device) => repository.licensesOf(device),
+      withLicense: () => Promise.resolve([]),
+      withTitle: () => Promise.resolve([]),
+    },
+    usage: repository,
+    lockHeads: (trx, ids) => lockHeads(db, trx, ids),
+  });
+  const organization = createOrganization({ ...common, devices });
+  const entitlements = createEntitlements(common);
+  const rights = createRights(common);
+  const positions = createPositions(common);
+  const reconcile = createReconcile({ ...common, positions, repository });
+  const imports = createImports({ ...common, organization, devices, entitlements, rights });
+  const run = (kind: ImportKind, text: string | Buffer, options = {}) =>
+    imports.run(kind, Buffer.from(text as string), options);
+  const faults = async (kind: ImportKind, text: string, options = {}): Promise<unknown[]> => {
+    const error = await run(kind, text, options).then(
+      () => undefined,
+      (e: unknown) => e as { code: string; faults: { line: number; column?: string; code: string }[] },
+    );
+    expect(error?.code).toBe("import-invalid");
+    return (error?.faults ?? []).map((f) => [f.line, f.column, f.code]);
+  };
+  const count = async (
+    table: "org_departments" | "org_employees" | "dev_devices" | "lic_entitlements" | "lic_rights",
+  ) =>
+    Number(
+      (
+        await db.kysely
+          .selectFrom(table)
+          .select(({ fn }) => fn.countAll<number>().as("n"))
+          .executeTakeFirstOrThrow()
+      ).n,
+    );
+  return {
+    db,
+    run,
+    faults,
+    count,
+    organization,
+    devices,
+    entitlements,
+    rights,
+    positions,
+    reconcile,
+    repository,
+    directory,
+  };
+}
+
+const company = {
+  departments: "code,name,parent,costCentre,manager\nD2,Sales,D1,200,E2\nD1,本社,,100,E1\n",
+  employees: "id,name,mail,department,title,manager\nE2,Ueda,,D2,Rep,E1\nE1,Abe,a@example.com,D1,Head,\n",
+  devices: "id,hostname,serial,employee,department,manager,state\nP1,pc1,S1,E1,,E2,in-use\nP2,pc2,,,D2,,\n",
+  entitlements:
+    "license,metric,quantity,unitPrice,currency,purchasedAt,startsAt,expiresAt,rights,contract,order,department\n" +
+    "@LIBO,device,10,12000,JPY,2026-04-01,2026-04-01,2099-03-31,upgrade|downgrade,C-1,O-1,D1\n@MAP,site,,,,,,,,,,\n",
+  rights: "department,license,rights,required\nD1,@LIBO,3,4\nD2,@LIBO,1,\n",
+} as const;
+
+forEachStore((store) => {
+  describe("imports (contract.md, CSV)", () => {
+    it("a company comes in, the same files again change nothing, and positions show it", async () => {
+      const s = assemble(await store.open());
+      for (const [kind, text] of Object.entries(company) as [ImportKind, string][]) {
+        expect(await s.run(kind, text, { dryRun: true })).toMatchObject({
+          dryRun: true,
+          created: 2,
+          updated: 0,
+          unchanged: 0,
+        });
+        expect(await s.run(kind, `\ufeff${text.replaceAll("\n", "\r\n")}`)).toMatchObject({
+          rows: 2,
+          created: 2,
+          updated: 0,
+          unchanged: 0,
+        });
+        expect(await s.run(kind, text)).toMatchObject({ created: 0, updated: 0, unchanged: 2 });
+      }
+      expect(await s.devices.device("P1")).toMatchObject({
+        employee: "E1",
+        countsFor: "D1",
+        manager: "E2",
+        serial: "S1",
+      });
+      expect((await s.entitlements.list({ license: "@LIBO" })).rows).toMatchObject([
+        { quantity: 10, unitPrice: 12000, currency: "JPY", purchasedAt: "2026-04-01T00:00:00.000Z", expiresAt: "2099-03-31T23:59:59.999Z", order: "O-1", department: "D1" },
+      ]); // prettier-ignore
+      expect((await s.positions.department("D1", { rollup: true })).items).toMatchObject([
+        { license: "@LIBO", rights: 4, required: 4 },
+      ]);
+      expect((await s.positions.company()).items.map((i) => [i.license, i.held, i.overUnder])).toEqual([
+        ["@LIBO", 10, 10],
+        ["@MAP", 0, 0],
+      ]);
+    });
+
+    it("what is there is updated, columns that are missing leave their fields, empty cells clear them", async () => {
+      const s = assemble(await store.open());
+      await s.run("departments", company.departments);
+      await s.run("employees", company.employees);
+      expect(await s.run("employees", "id,title\nE1,Chair\nE2,\n")).toMatchObject({ created: 0, updated: 2 });
+      expect(await s.organization.employee("E1")).toEqual({
+        id: "E1",
+        name: "Abe",
+        mail: "a@example.com",
+        department: "D1",
+        title: "Chair",
+      });
+      expect(await s.organization.employee("E2")).toEqual({ id: "E2", name: "Ueda", department: "D2", manager: "E1" });
+    });
+
+    it("an entitlement with the same order is updated and keeps its id; the same words twice are two purchases", async () => {
+      const s = assemble(await store.open());
+      const one = "license,quantity,order\n@A,5,O-1\n";
+      await s.run("entitlements", one);
+      const before = (await s.entitlements.list({})).rows[0];
+      expect(await s.run("entitlements", "license,quantity,order\n@A,7,O-1\n")).toMatchObject({
+        created: 0,
+        updated: 1,
+      });
+      const after = (await s.entitlements.list({})).rows[0];
+      expect(after).toMatchObject({ id: before?.id, quantity: 7 });
+      expect((await s.entitlements.history(after?.id ?? "")).map((e) => e.quantity)).toEqual([7, 5]);
+      const twice = "license,quantity\n@B,1\n@B,1\n";
+      expect(await s.run("entitlements", twice)).toMatchObject({ created: 2 });
+      expect(await s.run("entitlements", twice)).toMatchObject({ created: 0, unchanged: 2 });
+      expect(await s.run("entitlements", `id,quantity\n${after?.id ?? ""},9\n`)).toMatchObject({ updated: 1 });
+    });
+
+    it("every fault names its line and column, and nothing is written", async () => {
+      const s = assemble(await store.open());
+      expect(await s.faults("departments", "code,name,boss\nA,a,b\n")).toEqual([[1, "boss", "column-unknown"]]);
+      expect(await s.faults("departments", "code,code\nA,a\n")).toEqual([[1, "code", "column-duplicate"]]);
+      expect(await s.faults("departments", "name\nA\n")).toEqual([[1, "code", "column-missing"]]);
+      expect(await s.faults("departments", "")).toEqual([[1, undefined, "file-empty"]]);
+      expect(await s.faults("departments", "code,name\nA,a\n,b\nA,c\nB,d,e\nC\n\u0007x,y\n")).toEqual([
+        [3, "code", "value-required"],
+        [4, "code", "row-duplicate"],
+        [5, undefined, "row-malformed"],
+        [6, undefined, "row-malformed"],
+        [7, "code", "value-invalid"],
+      ]);
+      expect(
+        await s.faults("departments", "code,name,parent\nA,a,B\nB,b,C\nC,c,A\nD,d,X\nunassigned,u,\nE,,\n"),
+      ).toEqual([
+        [2, "parent", "department-cycle"],
+        [3, "parent", "department-cycle"],
+        [4, "parent", "department-cycle"],
+        [5, "parent", "reference-unknown"],
+        [6, "code", "code-reserved"],
+        [7, "name", "value-required"],
+      ]);
+      expect(await s.count("org_departments")).toBe(0);
+      await s.run("departments", company.departments);
+      await s.run("employees", company.employees);
+      expect(await s.faults("employees", "id,name,department\nE5,x,D9\n")).toEqual([
+        [2, "department", "reference-unknown"],
+      ]);
+      expect(await s.faults("devices", "id,employee,department,state\nP,E9,D9,broken\nQ,E9,D1,idle\n")).toEqual([
+        [2, "state", "value-invalid"],
+      ]);
+      expect(await s.faults("devices", "id,employee,department\nP,E9,D9\n")).toEqual([
+        [2, "employee", "reference-unknown"],
+        [2, "department", "reference-unknown"],
+      ]);
+      expect(
+        await s.faults(
+          "entitlements",
+          "license,metric,quantity,unitPrice,currency,startsAt\n@A,seat,1,,,\n@A,,1.5,,,\n@A,,1,9.99,USD,\n@A,,1,5,ZZZ,\n@A,,1,,,2026-02-30\n@A,,,,,\n",
+        ),
+      ).toEqual([
+        [2, "metric", "value-invalid"],
+        [3, "quantity", "value-invalid"],
+        [4, "unitPrice", "value-invalid"],
+        [5, "currency", "value-invalid"],
+        [6, "startsAt", "value-invalid"],
+      ]);
+      expect(
+        await s.faults(
+          "entitlements",
+          "license,quantity,unitPrice,currency,startsAt,expiresAt,department\n@A,,,,,,\n@A,1,5,,,,\n@A,1,,,2026-02-02,2026-02-01,D9\n",
+        ),
+      ).toEqual([
+        [2, "quantity", "value-required"],
+        [3, "currency", "value-invalid"],
+        [4, "department", "reference-unknown"],
+        [4, "expiresAt", "value-invalid"],
+      ]);
+      expect(await s.faults("rights", "department,license,rights\nD1,@A,-1\nD1,@B,1\nD1,@B,2\nD1,@C,1\n")).toEqual([
+        [2, "rights", "value-invalid"],
+        [4, "license", "row-duplicate"],
+      ]);
+      expect(await s.faults("rights", "department,license,rights\nZZ,@A,1\nunassigned,@A,1\n")).toEqual([
+        [2, "department", "reference-unknown"],
+        [3, "department", "code-reserved"],
+      ]);
+      for (const table of ["dev_devices", "lic_entitlements", "lic_rights"] as const)
+        expect(await s.count(table)).toBe(0);
+    });
+
+    it("at most 100 faults are named, and undecodable bytes by their lines", async () => {
+      const s = assemble(await store.open());
+      expect(await s.faults("rights", `department,license,rights\n${"x,@A,-\n".repeat(5000)}`)).toHaveLength(100);
+      const sjis = iconv.encode("code,name\nA,経理部\n", "shift_jis");
+      await expect(s.run("departments", sjis)).rejects.toMatchObject({
+        faults: [{ line: 2, code: "bytes-undecodable" }],
+      });
+      await s.run("departments", sjis, { encoding: "shift_jis" });
+      expect(await s.organization.department("A")).toMatchObject({ name: "経理部" });
+    });
+
+    it("unknown managers are warnings: they may come with a later file", async () => {
+      const s = assemble(await store.open());
+      await s.run("departments", company.departments);
+      const result = await s.run("employees", "id,name,manager\nE1,a,E2\nE2,b,E7\n");
+      expect(result.warnings).toMatchObject([{ line: 3, column: "manager", code: "reference-unknown" }]);
+    });
+
+    it("an import that moves people and devices moves used with them, and every total stays true (§3, §6)", async () => {
+      const s = assemble(await store.open());
+      const size = 2500;
+      const lines = (make: (i: number) => string) => Array.from({ length: size }, (_, i) => make(i)).join("\n");
+      await s.run("departments", `code,name\n${Array.from({ length: 50 }, (_, i) => `D${i},d`).join("\n")}`);
+      await s.run("employees", `id,name,department\n${lines((i) => `E${i},e,D${i % 50}`)}`);
+      await s.run("devices", `id,hostname,employee\n${lines((i) => `P${i},p,E${i}`)}`);
+      const ordinals = (await s.db.kysely.selectFrom("dev_devices").select("ordinal").orderBy("ordinal").execute()).map(
+        (d) => d.ordinal,
+      );
+      await s.db.transaction((trx) =>
+        s.repository.record(
+          trx,
+          ordinals.map((device) => ({ device, licenses: [{ license: "@X", count: 1 }] })),
+          Date.now(),
+        ),
+      );
+      const used = async (code: string) =>
+        (await s.positions.department(code)).items.find((i) => i.license === "@X")?.used ?? 0;
+      expect(await used("D7")).toBe(size / 50);
+      await Promise.all([
+        s.run("employees", `id,department\n${lines((i) => `E${i},D${(i % 50) % 10}`)}`),
+        s.run("devices", `id,state\n${Array.from({ length: 100 }, (_, i) => `P${i},disposed`).join("\n")}`),
+        s.db.transaction((trx) =>
+          s.repository.record(
+            trx,
+            ordinals.slice(500, 600).map((device) => ({ device, licenses: [{ license: "@Y", count: 1 }] })),
+            Date.now(),
+          ),
+        ),
+      ]);
+      expect(await used("D20")).toBe(0);
+      const items = (await s.positions.company()).items;
+      expect(items.map((i) => [i.license, i.used])).toEqual([
+        ["@X", size - 200],
+        ["@Y", 100],
+      ]);
+      expect((await s.reconcile()).differences).toEqual([]);
+    });
+  });
+});

@@ -1,0 +1,2 @@
+export { importRoutes } from "./routes.ts";
+export { createImports, importKinds, type ImportKind, type ImportResult, type Imports } from "./service.ts";
