@@ -1,1 +1,1 @@
-export {};
+export { createTestDevice, type TestDevice } from "./device.ts";

@@ -4,7 +4,7 @@ import { enrollProofText, generateKeyPair, packBatch, reportsContentType, type T
 import { silentLog } from "@daicho/kernel";
 import { createServer, type Server } from "../../app.ts";
 import { loadServerConfig } from "../../config.ts";
-import { createTestDevice, type TestDevice } from "../../testing/device.ts";
+import { createTestDevice, type TestDevice } from "@daicho/testkit";
 import { forEachStore } from "../../testing/stores.ts";
 
 const policy = (version: number, officeMetric = "device", extra = ""): string => `
