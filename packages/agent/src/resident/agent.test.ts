@@ -223,7 +223,7 @@ describe("the resident", () => {
     const s = await setting();
     s.company.publish(1, [definition("a"), definition("b")]);
     const pc = machine("vim");
-    pc.holds.add('file(name = "c.exe")');
+    for (const letter of ["b", "c"]) pc.holds.add(`file(name = "${letter}.exe")`);
     // No whole scan in between: it would ask everything.
     const agent = await running(s, pc, { scan: { ...s.config.scan, every: "99999d" } });
     s.company.publish(2, [definition("a"), definition("c")]);
@@ -307,8 +307,15 @@ describe("the resident", () => {
     await within3s(() => expect(kinds(s.company).at(-1)).toBe("heartbeat"));
     expect(s.clock.now() - before).toBeLessThanOrEqual(20_000);
     s.clock.advance(30_000);
-    for (const of of ["0".repeat(32), device]) s.pusher.push({ type: "need-full", devices: [of] });
+    const beats = () => kinds(s.company).filter((kind) => kind === "heartbeat").length;
+    const beatsBefore = beats();
+    s.pusher.push({ type: "need-full", devices: ["0".repeat(32)] }); // Another device's.
+    s.pusher.push({ type: "scan-now", devices: [device] });
+    await within3s(() => expect(beats()).toBe(beatsBefore + 1));
+    await settled(agent);
+    s.pusher.push({ type: "need-full", devices: [device] });
     await within3s(() => expect(kinds(s.company).filter((kind) => kind === "full")).toHaveLength(2));
+    await expectHeld(s);
     // Pushed again at once: that full is on its way already; but texts that are missing are sent all the same.
     await settled(agent);
     const asked = () => s.company.asked.get("/ingest/v1/titles") ?? 0;
