@@ -1,2 +1,4 @@
-export { createPolicies, type Fault, type Policies, type PolicyState, type Served } from "./service.ts";
+export type { Fault } from "./faults.ts";
+export type { Served } from "./held.ts";
 export { policyRoutes } from "./routes.ts";
+export { createPolicies, type Policies, type PolicyState } from "./service.ts";

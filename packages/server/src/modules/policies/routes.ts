@@ -7,7 +7,7 @@ import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { listOf, sendList } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
-import { etagOf } from "./generate.ts";
+import { etagOf } from "./held.ts";
 import type { Policies } from "./service.ts";
 import type { DocumentRow, EditionName } from "./store.ts";
 

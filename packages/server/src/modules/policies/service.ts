@@ -1,37 +1,25 @@
 /**
  * Purpose: the policies a server holds and the generation in force (domain.md §2). Documents come from an administrator
- * (`publish`) or, signed, from the group above (`receive`); each accepted one is stored, then both editions are generated anew.
+ * (`publish`) or, signed, from the group above (`receive`); each accepted one is stored together with what both editions make now.
  * Invariants: versions only rise, and one version is one text; a document with faults changes nothing; `current()` is always one
- * whole generation, read in one transaction. An enterprise version from above that the local edition conflicts with is kept but
- * not in force: the generation before it stays, and `state().fault` says why until either edition is corrected.
- * Several servers on one database: writers take turns by a lock, readers compare a stamp every second.
+ * whole generation. An enterprise version from above that the local edition conflicts with is kept but not in force: the generation
+ * before it stays - a wrong number must not come from half a policy - and `state().fault` says why until either edition is corrected.
+ * A result identical but for its time is no new generation.
+ * Writing: read, compile in a thread aside, then write in one transaction - if nothing was written meanwhile, else from the
+ * start. So neither the event loop nor the store waits for a compilation, on however many servers. Readers compare a stamp every second.
  */
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
-import { listLicenses, loadPolicies, parsePolicy, type PolicyFault, type SelectableLicense } from "@daicho/policy";
-import {
-  canonicalJson,
-  signDocument,
-  type Dictionary,
-  type EnterprisePolicy,
-  type LicensePolicy,
-  type SignedDocument,
-  type Signer,
-} from "@daicho/protocol";
+import type { SelectableLicense } from "@daicho/policy";
+import { canonicalJson, signDocument, type EnterprisePolicy, type SignedDocument, type Signer } from "@daicho/protocol";
 import type { Clock, Log, Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
-import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import type { CurrentPolicy } from "../../ports.ts";
-import { etagOf, generate } from "./generate.ts";
-import { policyStore, type DictionaryRow, type DocumentRow, type EditionName } from "./store.ts";
-
-/** A stable code and words: travels upward as a node's `reason`. */
-export interface Fault {
-  readonly code: string;
-  readonly message: string;
-}
+import type { Compiled, CompileRequest } from "./compile.ts";
+import { compileAside } from "./compiler.ts";
+import { describeFaults, policyInvalid, wrongEdition, type Fault } from "./faults.ts";
+import { currentOf, etagOf, readHeld, serve, type Held, type Served } from "./held.ts";
+import { policyStore, type DocumentRow, type EditionName } from "./store.ts";
 
 export interface PolicyState {
   /** Newest accepted versions; 0 = none. */
@@ -42,14 +30,6 @@ export interface PolicyState {
   readonly generation: number;
   /** Why the newest is not in force, or what was refused from above. */
   readonly fault: Fault | undefined;
-}
-
-/** A document ready to be sent. */
-export interface Served {
-  readonly body: Buffer;
-  readonly gzipped: Buffer;
-  readonly etag: string;
-  readonly version: number;
 }
 
 export type Received = { readonly kind: "applied" | "unchanged" } | { readonly kind: "refused"; readonly fault: Fault };
@@ -88,7 +68,14 @@ interface Snapshot {
   readonly sources: ReadonlyMap<number, number>;
 }
 
-const zip = promisify(gzip);
+/** What a change adds to what is held, and its answer. Without any of them nothing is written. */
+interface Change<T> {
+  readonly answer: T;
+  readonly document?: DocumentRow;
+  readonly selection?: readonly string[] | null;
+  readonly compiled?: Compiled;
+}
+
 const pollMs = 1000;
 
 export async function createPolicies(deps: {
@@ -107,40 +94,120 @@ export async function createPolicies(deps: {
   let timer: Timer | undefined;
   let stopped = false;
 
-  const regenerate = async (trx: Trx): Promise<void> => {
-    if (!deps.generates) return;
-    const result = await generate(trx, { company: deps.company, signer: deps.signer(), now: clock.now() });
-    if (result.kind === "conflict") log.warn("policy-conflict", { faults: result.faults.length });
-    else if (result.kind === "generated") log.info("dictionary-generated", { version: result.version });
-  };
-  const writing = <T>(work: (trx: Trx) => Promise<T>): Promise<T> =>
-    db.transaction(async (trx) => {
-      await policyStore.lock(trx, db.dialect);
-      return work(trx);
+  function compileWith(
+    held: Held,
+    over: Partial<CompileRequest> & { readonly replace?: CompileRequest["files"] } = {},
+  ) {
+    const { replace = [], ...rest } = over;
+    const kept = [held.enterprise, held.local].flatMap((d) =>
+      d === undefined || replace.some((r) => r.file === d.edition)
+        ? []
+        : [{ file: d.edition as EditionName, text: d.text }],
+    );
+    const { dictionary } = held;
+    return compileAside({
+      files: [...replace, ...kept],
+      selected: held.selected,
+      company: deps.company,
+      version: (dictionary?.version ?? 0) + 1,
+      now: new Date(clock.now()).toISOString(),
+      ...(dictionary !== undefined && {
+        previous: {
+          dictionary: (JSON.parse(dictionary.signed) as SignedDocument).payload,
+          licensePolicy: dictionary.license_policy,
+        },
+      }),
+      ...rest,
     });
+  }
 
-  // A role or program that changed since the last start generates now what it would have then.
-  await writing(regenerate);
-  let snapshot = await load(db, deps.generates);
+  /** Plans with what is held and writes the plan's result, again and again until nothing came in between. */
+  async function change<T>(plan: (held: Held) => Promise<Change<T>>): Promise<T> {
+    for (;;) {
+      const held = await readHeld(db);
+      const planned = await plan(held);
+      const written = await db.transaction(async (trx) => {
+        await policyStore.lock(trx, db.dialect);
+        if ((await policyStore.stamp(trx)) !== held.stamp) return false;
+        await write(trx, held, planned);
+        return true;
+      });
+      if (!written) continue;
+      await refresh();
+      return planned.answer;
+    }
+  }
 
+  async function write(trx: Trx, held: Held, { document, selection, compiled }: Change<unknown>): Promise<void> {
+    const now = clock.now();
+    if (document !== undefined) await policyStore.insertDocument(trx, document);
+    if (selection !== undefined)
+      await policyStore.saveSelection(trx, selection === null ? null : JSON.stringify(selection), now);
+    const built = compiled?.built;
+    if (!deps.generates || built === undefined) return;
+    const version = (edition: EditionName): number =>
+      document?.edition === edition ? document.version : (held[edition]?.version ?? 0);
+    const [enterprise, local] = [version("enterprise"), version("local")];
+    if (built.unchanged && held.dictionary !== undefined) {
+      if (held.dictionary.enterprise !== enterprise || held.dictionary.local !== local)
+        await policyStore.noteSources(trx, held.dictionary.version, enterprise, local);
+      return;
+    }
+    const signed = JSON.stringify(signDocument("dictionary/v1", built.dictionary, deps.signer()));
+    const generation = (held.dictionary?.version ?? 0) + 1;
+    await policyStore.insertDictionary(trx, {
+      version: generation,
+      enterprise,
+      local,
+      signed,
+      license_policy: built.licensePolicy,
+      etag: etagOf(signed),
+      generated_at: now,
+    });
+    log.info("dictionary-generated", { version: generation });
+  }
+
+  async function load(): Promise<Snapshot> {
+    const held = await readHeld(db);
+    const { enterprise, local } = held;
+    const dictionary = deps.generates ? held.dictionary : undefined;
+    const newest = { enterprise: enterprise?.version ?? 0, local: local?.version ?? 0 };
+    const inForce = deps.generates
+      ? { enterprise: dictionary?.enterprise ?? 0, local: dictionary?.local ?? 0 }
+      : newest;
+    const behind = inForce.enterprise !== newest.enterprise || inForce.local !== newest.local;
+    return {
+      stamp: held.stamp,
+      current: currentOf(dictionary, inForce.enterprise),
+      state: { ...newest, inForce, generation: dictionary?.version ?? 0 },
+      conflict: behind
+        ? { code: "policy-conflict", message: describeFaults((await compileWith(held)).faults) }
+        : undefined,
+      served: dictionary && (await serve(dictionary.signed, dictionary.etag, dictionary.version)),
+      sources: held.sources,
+    };
+  }
+
+  let snapshot = await load();
   // One refresh at a time, each after the one before: an older reading never replaces a newer one.
   let refreshing: Promise<void> = Promise.resolve();
   function refresh(): Promise<void> {
-    refreshing = refreshing.then(async () => {
+    const done = refreshing.then(async () => {
       if ((await policyStore.stamp(db.kysely)) === snapshot.stamp) return;
-      const before = snapshot;
-      snapshot = await load(db, deps.generates);
+      const before = snapshot.state;
+      snapshot = await load();
       const { state } = snapshot;
-      if (state.enterprise !== before.state.enterprise)
-        events.emit("enterprise-changed", { version: state.enterprise });
-      if (state.generation !== before.state.generation)
-        events.emit("dictionary-changed", { version: state.generation });
+      if (state.enterprise !== before.enterprise) events.emit("enterprise-changed", { version: state.enterprise });
+      if (state.generation !== before.generation) events.emit("dictionary-changed", { version: state.generation });
       events.emit("status-changed", {});
     });
-    const done = refreshing;
-    refreshing = refreshing.catch(() => undefined);
+    refreshing = done.catch(() => undefined);
     return done;
   }
+
+  // A role, selection or program that changed since the last start generates now what it would have then.
+  if (deps.generates && (snapshot.state.enterprise > 0 || snapshot.state.local > 0))
+    await change(async (held) => ({ answer: undefined, compiled: await compileWith(held) }));
 
   function poll(): void {
     timer = clock.after(pollMs, () => {
@@ -153,6 +220,7 @@ export async function createPolicies(deps: {
         });
     });
   }
+  // SQLite belongs to one process.
   if (db.dialect === "postgres") poll();
 
   return {
@@ -160,65 +228,57 @@ export async function createPolicies(deps: {
     state: () => ({ ...snapshot.state, fault: refusal ?? snapshot.conflict }),
 
     async publish(edition, text) {
-      const outcome = await writing(async (trx) => {
-        const held = await policyStore.newest(trx, edition);
-        const other = await policyStore.newest(trx, edition === "local" ? "enterprise" : "local");
-        if (held?.text === text) return { version: held.version, changed: false };
-        const files = [
-          { file: edition, text },
-          ...(other === undefined ? [] : [{ file: other.edition, text: other.text }]),
-        ];
-        // The version rises whatever the document calls itself; `partial`: a local edition alone is not whole.
-        const read = parsePolicy(text, { file: edition }).partial;
-        if (read !== undefined && read.edition !== edition) throw wrongEdition(edition, read.edition);
-        const previous = held === undefined || read === undefined ? [] : [{ id: read.id, version: held.version }];
-        const loaded = loadPolicies(files, { previous });
-        const policy = loaded.policies?.find((p) => p.file === edition);
-        if (policy === undefined) throw policyInvalid(edition, loaded.faults);
-        await policyStore.insertDocument(trx, {
-          edition,
-          id: policy.id,
-          version: policy.version,
-          text,
-          signed: null,
-          accepted_at: clock.now(),
+      const answer = await change<{ version: number; changed: boolean }>(async (held) => {
+        const own = held[edition];
+        if (own?.text === text) return { answer: { version: own.version, changed: false } };
+        const compiled = await compileWith(held, {
+          replace: [{ file: edition, text }],
+          incoming: { edition, after: own?.version ?? 0 },
         });
-        await regenerate(trx);
-        return { version: policy.version, changed: true };
+        const head = compiled.heads.find((h) => h.file === edition);
+        if (head !== undefined && head.edition !== edition) throw wrongEdition(edition, head.edition);
+        if (compiled.faults.length > 0 || head === undefined) throw policyInvalid(edition, compiled.faults);
+        const { id, version } = head;
+        return {
+          answer: { version, changed: true },
+          document: { edition, id, version, text, signed: null, accepted_at: clock.now() },
+          compiled,
+        };
       });
-      if (outcome.changed) log.info("policy-published", { edition, version: outcome.version });
-      await refresh();
-      return outcome;
+      if (answer.changed) log.info("policy-published", { edition, version: answer.version });
+      return answer;
     },
 
     async receive(policy, signed) {
-      const outcome = await writing(async (trx): Promise<Received> => {
-        const held = await policyStore.newest(trx, "enterprise");
-        if (held !== undefined && policy.version < held.version)
-          return refused("document-older", `version ${policy.version} came after ${held.version} was held`);
-        if (held !== undefined && policy.version === held.version)
-          return held.text === policy.text
-            ? { kind: "unchanged" }
-            : refused("document-altered", `version ${policy.version} came with another text than before`);
-        const loaded = loadPolicies([{ file: "enterprise", text: policy.text }]);
-        const parsed = loaded.policies?.[0];
-        if (parsed === undefined) return refused("policy-invalid", describe(loaded.faults));
-        if (parsed.edition !== "enterprise" || parsed.version !== policy.version || parsed.id !== policy.id)
-          return refused("document-malformed", "the text is not the policy that the document around it names");
-        await policyStore.insertDocument(trx, {
-          edition: "enterprise",
-          id: policy.id,
-          version: policy.version,
-          text: policy.text,
-          signed: JSON.stringify(signed),
-          accepted_at: clock.now(),
+      const answer = await change<Received>(async (held) => {
+        const { id, version, text } = policy;
+        const own = held.enterprise;
+        if (own !== undefined && version < own.version)
+          return refused("document-older", `version ${version} came after ${own.version} was held`);
+        if (own !== undefined && version === own.version)
+          return own.text === text
+            ? { answer: { kind: "unchanged" } }
+            : refused("document-altered", `version ${version} came with another text than before`);
+        const compiled = await compileWith(held, {
+          replace: [{ file: "enterprise", text }],
+          incoming: { edition: "enterprise", after: 0 },
         });
-        await regenerate(trx);
-        return { kind: "applied" };
+        if (compiled.ownFaults.length > 0) return refused("policy-invalid", describeFaults(compiled.ownFaults));
+        const head = compiled.heads.find((h) => h.file === "enterprise");
+        if (head?.edition !== "enterprise" || head.version !== version || head.id !== id)
+          return refused("document-malformed", "the text is not the policy that the document around it names");
+        return {
+          answer: { kind: "applied" },
+          document: {
+            ...{ edition: "enterprise", id, version, text },
+            signed: JSON.stringify(signed),
+            accepted_at: clock.now(),
+          },
+          compiled,
+        };
       });
-      if (outcome.kind === "applied") log.info("policy-received", { version: policy.version });
-      await refresh();
-      return outcome;
+      if (answer.kind === "applied") log.info("policy-received", { version: policy.version });
+      return answer;
     },
 
     noteRefusal(fault) {
@@ -231,30 +291,25 @@ export async function createPolicies(deps: {
     document: (edition) => policyStore.newest(db.kysely, edition),
 
     async selection() {
-      const { selected, licenses } = await db.transaction((trx) => selectable(trx));
+      const held = await readHeld(db);
+      const { licenses } = await compileWith(held);
       return {
-        licenses: selected,
-        available: licenses.map((l) => ({ ...l, selected: selected?.includes(l.code) ?? true })),
+        licenses: held.selected,
+        available: licenses.map((l) => ({ ...l, selected: held.selected?.includes(l.code) ?? true })),
       };
     },
 
-    async select(codes) {
-      await writing(async (trx) => {
-        const { licenses } = await selectable(trx);
-        const known = new Set(licenses.map((l) => l.code));
+    select: (codes) =>
+      change(async (held) => {
+        const selected = codes === null ? null : [...new Set(codes)].sort();
+        const compiled = await compileWith(held, { selected });
+        const known = new Set(compiled.licenses.map((l) => l.code));
         const wrong = (codes ?? []).flatMap((code, i) =>
           known.has(code) ? [] : [{ path: `/licenses/${i}`, message: `${code} is no licence of the policies held` }],
         );
         if (wrong.length > 0) throw inputInvalid(wrong);
-        await policyStore.saveSelection(
-          trx,
-          codes === null ? null : JSON.stringify([...new Set(codes)].sort()),
-          clock.now(),
-        );
-        await regenerate(trx);
-      });
-      await refresh();
-    },
+        return { answer: undefined, selection: selected, compiled };
+      }),
 
     dictionary: () => snapshot.served,
 
@@ -287,104 +342,6 @@ export async function createPolicies(deps: {
   };
 }
 
-async function load(db: Database, generates: boolean): Promise<Snapshot> {
-  const read = await db.transaction(async (trx) => {
-    // Writers hold the lock until they commit, so what is read here is one moment - on READ COMMITTED, too.
-    await policyStore.lock(trx, db.dialect);
-    const enterprise = await policyStore.newest(trx, "enterprise");
-    const local = await policyStore.newest(trx, "local");
-    return {
-      stamp: await policyStore.stamp(trx),
-      enterprise,
-      local,
-      dictionary: generates ? await policyStore.newestDictionary(trx) : undefined,
-      sources: await policyStore.sources(trx, 1000),
-    };
-  });
-  const { enterprise, local, dictionary } = read;
-  const newest = { enterprise: enterprise?.version ?? 0, local: local?.version ?? 0 };
-  const inForce = generates ? { enterprise: dictionary?.enterprise ?? 0, local: dictionary?.local ?? 0 } : newest;
-  const behind = inForce.enterprise !== newest.enterprise || inForce.local !== newest.local;
-  return {
-    stamp: read.stamp,
-    current: currentOf(dictionary, inForce.enterprise),
-    state: { ...newest, inForce, generation: dictionary?.version ?? 0 },
-    conflict: behind ? conflictOf([enterprise, local]) : undefined,
-    served: dictionary === undefined ? undefined : await serve(dictionary.signed, dictionary.etag, dictionary.version),
-    sources: new Map(read.sources.map((row) => [row.version, row.enterprise])),
-  };
-}
-
-function currentOf(row: DictionaryRow | undefined, enterprise: number): CurrentPolicy {
-  if (row === undefined)
-    return {
-      generation: 0,
-      dictionary: undefined,
-      licensePolicy: undefined,
-      signed: undefined,
-      etag: '"none"',
-      enterprise,
-    };
-  const signed = JSON.parse(row.signed) as SignedDocument;
-  return {
-    generation: row.version,
-    dictionary: JSON.parse(signed.payload) as Dictionary,
-    licensePolicy: JSON.parse(row.license_policy) as LicensePolicy,
-    signed,
-    etag: row.etag,
-    enterprise,
-  };
-}
-
-function conflictOf(documents: readonly (DocumentRow | undefined)[]): Fault {
-  const files = documents.flatMap((d) => (d === undefined ? [] : [{ file: d.edition, text: d.text }]));
-  return { code: "policy-conflict", message: describe(loadPolicies(files).faults) };
-}
-
-async function selectable(
-  trx: Trx,
-): Promise<{ selected: readonly string[] | null; licenses: readonly SelectableLicense[] }> {
-  const row = await policyStore.selection(trx);
-  const documents = [await policyStore.newest(trx, "enterprise"), await policyStore.newest(trx, "local")];
-  const files = documents.flatMap((d) => (d === undefined ? [] : [{ file: d.edition, text: d.text }]));
-  const { policies } = loadPolicies(files);
-  return {
-    selected: row?.codes == null ? null : (JSON.parse(row.codes) as string[]),
-    licenses: listLicenses(policies ?? []),
-  };
-}
-
-async function serve(text: string, etag: string, version: number): Promise<Served> {
-  const body = Buffer.from(text, "utf8");
-  return { body, gzipped: await zip(body), etag, version };
-}
-
-function refused(code: string, message: string): Received {
-  return { kind: "refused", fault: { code, message } };
-}
-
-/** The first fault with its place, and how many there are. Bounded: it travels upward. */
-function describe(faults: readonly PolicyFault[]): string {
-  const first = faults[0];
-  if (first === undefined) return "the editions do not fit together";
-  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : "";
-  return `${first.file}:${first.line}:${first.column}: ${first.message}`.slice(0, 480) + more;
-}
-
-function policyInvalid(edition: EditionName, faults: readonly PolicyFault[]): Error {
-  const placed = faults.map((f) => ({ ...f, path: `${f.file}:${f.line}:${f.column}` }));
-  const error = serverErrors.make("policy-invalid", { edition, count: faults.length, first: describe(faults) });
-  return Object.assign(error, { faults: placed });
-}
-
-function wrongEdition(edition: EditionName, found: string): Error {
-  const fault = {
-    file: edition,
-    line: 1,
-    column: 1,
-    code: "wrong-edition",
-    message: `this is a policy of the ${found} edition; it was sent as the ${edition} edition.`,
-  };
-  const error = serverErrors.make("policy-invalid", { edition, count: 1, first: fault.message });
-  return Object.assign(error, { faults: [{ ...fault, path: `${edition}:1:1` }] });
+function refused(code: string, message: string): Change<Received> {
+  return { answer: { kind: "refused", fault: { code, message } } };
 }
