@@ -12,10 +12,26 @@ export const serverErrors = defineErrors({
     message: "No valid token came with the request",
     action: "Send `Authorization: Bearer <token>`; `daicho admin token` on the server's host makes one.",
   },
-  "credential-refused": {
+  "credential-missing": {
     status: 401,
-    message: "The node's credential was refused ({reason})",
-    action: "Enrol the node again, or correct its clock when the reason is clock-skew.",
+    message: "The request names no node",
+    action: "Enrol the node; every request between nodes carries its credential.",
+  },
+  "credential-invalid": {
+    status: 401,
+    message: "The node's credential is damaged or not its own",
+    action: "Enrol the node again.",
+  },
+  "credential-unknown-root": {
+    status: 401,
+    message: "The node was enrolled with another company",
+    action: "Enrol the node here with a token of this server.",
+  },
+  "clock-skew": {
+    status: 401,
+    message: "The node's clock differs too much from this server's",
+    retryable: true,
+    action: "Sign again with the time of this answer; correct the node's clock.",
   },
   "not-allowed": {
     status: 403,

@@ -40,7 +40,7 @@ export function createAuthorize(deps: { readonly access: AccessService; readonly
       (...kinds) =>
       async (request: FastifyRequest) => {
         const result = verify(request.headers.authorization);
-        if (!result.ok) throw serverErrors.make("credential-refused", { reason: result.refusal });
+        if (!result.ok) throw serverErrors.make(result.refusal);
         if (!kinds.includes(result.certificate.kind))
           throw serverErrors.make("not-allowed", { role: result.certificate.kind, needed: kinds.join(" or ") });
         request.node = result.certificate;

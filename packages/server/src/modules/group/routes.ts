@@ -49,7 +49,7 @@ export function groupRoutes(
       requireGroup();
       const checked = validateCompanyPositions(request.body);
       if (!checked.ok) throw inputInvalid(checked.faults);
-      if (request.node === undefined) throw serverErrors.make("credential-refused", { reason: "credential-missing" });
+      if (request.node === undefined) throw serverErrors.make("credential-missing");
       return { status: await companies.receive(request.node, checked.value) };
     },
   );

@@ -330,7 +330,7 @@ forEachStore((store) => {
       payload: packBatch([]),
     });
     expect(answer.statusCode).toBe(401);
-    expect(answer.json()).toMatchObject({ code: "credential-refused" });
+    expect(answer.json()).toMatchObject({ code: "credential-missing" });
   });
 
   it("goes on where it was after a restart", async () => {

@@ -120,7 +120,7 @@ export function nodeIngestRoutes(
     async (request) => {
       const report = validateStatusReport(request.body);
       if (!report.ok) throw inputInvalid(report.faults);
-      if (request.node === undefined) throw serverErrors.make("credential-refused", { reason: "credential-missing" });
+      if (request.node === undefined) throw serverErrors.make("credential-missing");
       return nodes.status.accept(request.node, report.value);
     },
   );

@@ -90,7 +90,7 @@ export function createRepository(deps: {
     at: number,
   ): Promise<{ changed: boolean }> => {
     const ids = [...wanted.keys()].sort((a, b) => a - b);
-    const open = await repositoryStore.open(trx, db.dialect, ids);
+    const open = await repositoryStore.open(trx, ids, db.dialect);
     const assignments = await devices.assignments(trx, ids);
     const usage = createUsageChange(metricOf);
     const closed: (OpenInterval & { until: number })[] = [];
@@ -163,8 +163,8 @@ export function createRepository(deps: {
     return new Set(rows.map((row) => row.department));
   };
 
-  const metrics = async (trx: Trx): Promise<Map<number, string>> =>
-    new Map((await repositoryStore.licenses(trx)).map((row) => [row.ordinal, row.metric]));
+  const metrics = async (from: Trx | Database["kysely"]): Promise<Map<number, string>> =>
+    new Map((await repositoryStore.licenses(from)).map((row) => [row.ordinal, row.metric]));
 
   const rebuild = async (trx: Trx): Promise<void> => {
     const usage = createUsageChange(await metrics(trx));
@@ -211,7 +211,7 @@ export function createRepository(deps: {
     },
 
     async recount() {
-      const usage = createUsageChange(await metrics(db.kysely as unknown as Trx));
+      const usage = createUsageChange(await metrics(db.kysely));
       let count = 0;
       for (let after = 0; ;) {
         const rows = await repositoryStore.openAfter(db.kysely, after, 2000);
@@ -227,7 +227,7 @@ export function createRepository(deps: {
     rebuild,
 
     async licensesOf(device) {
-      const row = (await repositoryStore.open(db.kysely as unknown as Trx, "sqlite", [device])).get(device);
+      const row = (await repositoryStore.open(db.kysely, [device], undefined)).get(device);
       if (row === undefined) return [];
       const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
       return unpackLicenses(row.licenses).map(([license, count]) => ({

@@ -23,7 +23,7 @@ const interval = [
 ] as const;
 
 export const repositoryStore = {
-  licenses: (db: Db) => db.selectFrom("lic_licenses").selectAll().execute(),
+  licenses: (db: Db) => db.selectFrom("lic_licenses").select(["ordinal", "code", "metric", "managed"]).execute(),
 
   addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
     db.bulk.insert(
@@ -62,10 +62,11 @@ export const repositoryStore = {
       await trx.updateTable("lic_licenses").set({ managed }).where("ordinal", "in", licenses).execute();
   },
 
-  async open(trx: Db, dialect: DialectName, devices: readonly number[]): Promise<Map<number, OpenInterval>> {
+  /** `lock`: held until the transaction ends (a no-op on SQLite, which has one writer). */
+  async open(db: Db, devices: readonly number[], lock: DialectName | undefined): Promise<Map<number, OpenInterval>> {
     if (devices.length === 0) return new Map();
-    let query = trx.selectFrom("lic_repository").selectAll().where("device", "in", devices).orderBy("device");
-    if (dialect === "postgres") query = query.forUpdate();
+    let query = db.selectFrom("lic_repository").selectAll().where("device", "in", devices).orderBy("device");
+    if (lock === "postgres") query = query.forUpdate();
     return new Map((await query.execute()).map((row) => [row.device, row]));
   },
 
