@@ -362,6 +362,7 @@ describe("the resident", () => {
       s.clock.advance(600_000);
       expect(agent.status()?.lastError?.code).toBe("device-unknown");
     }, soon);
+    expect(agent.status()?.spool.records).toBe(1);
     const asked = s.company.headers.length;
     s.clock.advance(600_000);
     expect(s.company.headers).toHaveLength(asked);

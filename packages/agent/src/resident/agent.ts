@@ -5,26 +5,19 @@
  * `daicho agent status`, and tried again. Everything pushed down the channel only hastens what a timer would do.
  * Stopping: the write under way is finished, a running scan is ended, nothing is lost.
  */
-import { join } from "node:path";
 import { isDaichoError, wait, type Clock, type Log } from "@daicho/kernel";
 import type { DownMessage, ReportsResponse } from "@daicho/protocol";
-import { openSpool } from "@daicho/spool";
 import { createChannel, fullJitter, type Channel } from "@daicho/uplink";
 import { machineEvidence } from "../identity/evidence.ts";
-import { factsFile } from "../report/facts.ts";
-import { journalFile } from "../report/journal.ts";
-import { createOutbox, type Outbox } from "../report/outbox.ts";
-import { openReporter, type Reporter, type Verdict } from "../report/reporter.ts";
-import { createSender, type Sender } from "../report/sender.ts";
+import type { Verdict } from "../report/reporter.ts";
 import { milliseconds, type AgentConfig } from "./config.ts";
-import { refusalWords } from "./dictionary.ts";
-import { openMembership, type Membership } from "./membership.ts";
-import { createScanProcess } from "./scan-process.ts";
+import { openCore, type Core } from "./core.ts";
+import { createDictionaryWatch } from "./dictionary-watch.ts";
 import type { ScanPort } from "./scan-port.ts";
 import { createAlarm, nextSlot } from "./schedule.ts";
-import { readStatus, writeStatus, type AgentStatus } from "./status.ts";
-import { openSurveyor, type Surveyor } from "./surveyor.ts";
+import { createStatusWriter, readStatus, type AgentStatus } from "./status.ts";
 import { createTroubles } from "./troubles.ts";
+import { createWork } from "./work.ts";
 
 export interface AgentOptions {
   readonly config: AgentConfig;
@@ -61,16 +54,6 @@ const enrollBackoff = { baseMs: 5_000, capMs: 600_000 };
 const fullSettlesMs = 30_000;
 const identityLastsMs = 24 * 3_600_000;
 
-interface Core {
-  readonly membership: Membership;
-  readonly surveyor: Surveyor;
-  readonly outbox: Outbox;
-  reporter: Reporter;
-  readonly sender: Sender;
-  closeSpool(): Promise<void>;
-  spoolStats(): AgentStatus["spool"];
-}
-
 export function createAgent(options: AgentOptions): Agent {
   const { config, clock, log } = options;
   const random = options.random ?? Math.random;
@@ -79,7 +62,10 @@ export function createAgent(options: AgentOptions): Agent {
   const splay = milliseconds(config.scan.splay);
   const heartbeatEvery = milliseconds(config.heartbeat, 1_000);
   const stopping = new AbortController();
-  const troubles = createTroubles(clock, () => statusChanged());
+  const status = createStatusWriter({ dir, log, current: currentStatus });
+  const statusChanged = (): void => status.changed();
+  const troubles = createTroubles(clock, statusChanged);
+  const dictionary = createDictionaryWatch({ troubles, clock, log, stopped: stopping.signal });
   let core: Core | undefined;
   let channel: Channel | undefined;
   let sending: Promise<void> | undefined;
@@ -88,7 +74,6 @@ export function createAgent(options: AgentOptions): Agent {
   let lastStoredAt: string | undefined;
   let lastFullAt = Number.NEGATIVE_INFINITY;
   let identityReplacedAt: string | undefined;
-  let toldRefusal = false;
 
   const scanAlarm = createAlarm(clock, () => enqueue("scan", scanAndReport));
   const heartbeatAlarm = createAlarm(clock, () => enqueue("heartbeat", heartbeat));
@@ -97,23 +82,13 @@ export function createAgent(options: AgentOptions): Agent {
   const enrollAlarm = createAlarm(clock, () => enqueue("enroll", joinCompany));
   const alarms = [scanAlarm, heartbeatAlarm, dictionaryAlarm, repairAlarm, enrollAlarm];
 
-  // --- one piece of work after the other --------------------------------------------------------------------------
-
-  let work: Promise<void> = Promise.resolve();
-  const queued = new Set<string>();
-
+  const work = createWork({
+    stopped: stopping.signal,
+    onError: (task, error) => log.error("agent-task-failed", { task, code: troubles.note("report", error) }),
+  });
   function enqueue(name: string, task: (c: Core) => Promise<void>): void {
-    if (queued.has(name) || stopping.signal.aborted) return;
-    queued.add(name);
-    work = work.then(async () => {
-      queued.delete(name);
-      if (core === undefined || stopping.signal.aborted) return;
-      try {
-        await task(core);
-      } catch (error) {
-        const code = troubles.note("report", error);
-        log.error("agent-task-failed", { task: name, code });
-      }
+    work.add(name, async () => {
+      if (core !== undefined) await task(core);
     });
   }
 
@@ -148,7 +123,7 @@ export function createAgent(options: AgentOptions): Agent {
     const { root } = c.membership;
     if (root !== undefined) await c.surveyor.settleUnder(root);
     openChannel(c);
-    if ((await refreshDictionary(c)) && c.surveyor.facts !== undefined) await scanNew(c);
+    if ((await dictionary.refresh(c)) && c.surveyor.facts !== undefined) await scanNew(c);
     // Before the report: its answer may say when to come next.
     setNextHeartbeat(c);
     await report(c);
@@ -177,53 +152,13 @@ export function createAgent(options: AgentOptions): Agent {
   }
 
   async function scanAndReport(c: Core): Promise<void> {
-    await refreshDictionary(c);
+    await dictionary.refresh(c);
     if (await scan(c)) await report(c);
     setNextScan(c, false);
   }
 
   async function followDictionary(c: Core): Promise<void> {
-    if ((await refreshDictionary(c)) && (await scanNew(c))) await report(c);
-  }
-
-  /** True = there is a newer one than the facts were gathered with. */
-  async function refreshDictionary(c: Core): Promise<boolean> {
-    const { uplink, dictionary } = c.membership;
-    const answered = (): number => c.surveyor.facts?.probesVersion ?? 0;
-    if (uplink === undefined) return false;
-    const got = await dictionary.refresh(uplink, answered(), stopping.signal);
-    if (got.kind === "later") troubles.note("dictionary", got.code);
-    else if (got.kind === "refused") {
-      log.error("dictionary-refused", { code: got.refusal });
-      troubles.note("dictionary", got.refusal);
-      await tellDictionary(c, "failed", { code: got.refusal, message: refusalWords[got.refusal] });
-      toldRefusal = true;
-    } else {
-      troubles.clear("dictionary");
-      if (got.kind === "new") log.info("dictionary-taken", { version: got.version });
-      if (toldRefusal) await tellDictionary(c, "complete");
-      toldRefusal = false;
-    }
-    return dictionary.version > answered();
-  }
-
-  async function tellDictionary(
-    c: Core,
-    state: "failed" | "complete",
-    reason?: { code: string; message: string },
-  ): Promise<void> {
-    const { identity, uplink, dictionary } = c.membership;
-    const name = c.surveyor.facts?.inventory.device.hostname ?? "";
-    await uplink?.postStatus(
-      [
-        {
-          ...{ id: identity.id, kind: "agent", name, company: identity.enrollment?.root.company ?? "" },
-          ...{ dictionary: dictionary.version, state, at: new Date(clock.now()).toISOString() },
-          ...(reason && { reason }),
-        },
-      ],
-      stopping.signal,
-    );
+    if ((await dictionary.refresh(c)) && (await scanNew(c))) await report(c);
   }
 
   async function report(c: Core): Promise<void> {
@@ -266,14 +201,13 @@ export function createAgent(options: AgentOptions): Agent {
     await channel?.close();
     channel = undefined;
     identityReplacedAt = new Date(clock.now()).toISOString();
-    await c.membership.replaceIdentity();
-    c.reporter = await reporterFor(c.membership, c.outbox);
+    await c.replaceIdentity();
     await joinCompany(c);
   }
 
   // --- what is heard ------------------------------------------------------------------------------------------------
 
-  async function onAnswer(c: Core, response: ReportsResponse, verdict: Verdict): Promise<void> {
+  function onAnswer(c: Core, response: ReportsResponse, verdict: Verdict): void {
     if (response.results.some(({ status }) => status === "stored" || status === "duplicate")) {
       lastStoredAt = new Date(clock.now()).toISOString();
       troubles.clear("send");
@@ -340,27 +274,11 @@ export function createAgent(options: AgentOptions): Agent {
 
   // --- status ---------------------------------------------------------------------------------------------------------
 
-  let writing: Promise<void> | undefined;
-  let again = false;
-  function statusChanged(): void {
-    again = true;
-    writing ??= (async () => {
-      while (again) {
-        again = false;
-        const status = currentStatus();
-        if (status !== undefined)
-          await writeStatus(dir, status).catch((error: unknown) =>
-            log.warn("status-not-written", { code: (error as { code?: string }).code ?? "unknown" }),
-          );
-      }
-      writing = undefined;
-    })();
-  }
-
   function currentStatus(): AgentStatus | undefined {
     if (core === undefined) return undefined;
     const { membership, surveyor } = core;
     const { facts } = surveyor;
+    const spool = core.spool();
     return {
       device: membership.identity.id,
       hostname: facts?.inventory.device.hostname,
@@ -374,7 +292,7 @@ export function createAgent(options: AgentOptions): Agent {
       nextScanAt: timeOf(scanAlarm.at),
       nextContactAt: timeOf(heartbeatAlarm.at),
       lastStoredAt,
-      spool: core.spoolStats(),
+      spool: { records: spool.records, bytes: spool.bytes, oldestAt: timeOf(spool.oldestAt) },
       lastError: troubles.latest,
       identityReplacedAt,
       pid: process.pid,
@@ -385,62 +303,17 @@ export function createAgent(options: AgentOptions): Agent {
 
   // --- opening and closing ----------------------------------------------------------------------------------------
 
-  function reporterFor(membership: Membership, outbox: Outbox): Promise<Reporter> {
-    return openReporter({
-      signer: membership.identity.signer,
-      journal: journalFile(dir),
-      outbox,
-      async askUnknown(hashes) {
-        const result = await membership.uplink?.unknownTitles(hashes, stopping.signal);
-        return result?.kind === "ok" ? result.value : undefined;
-      },
-      dictionaryVersion: () => membership.dictionary.version,
-      now: () => clock.now() + (membership.uplink?.clockOffset ?? 0),
-      ...{ clock, log },
-    });
-  }
-
   async function open(): Promise<Core> {
-    // The spool first: its lock keeps a second agent away from everything else in the directory.
-    const spool = await openSpool({ dir: join(dir, "spool"), maxBytes: config.limits.spoolBytes, clock, log });
-    try {
-      const membership = await openMembership({ config, clock, log, random });
-      const outbox = createOutbox(spool);
-      const { roots, exclude, polite, maxEntries } = config.scan;
-      const surveyor = await openSurveyor({
-        file: factsFile(dir),
-        scan: options.scan ?? createScanProcess({ dir: join(dir, "scan") }),
-        walk: { roots, exclude, polite, maxEntries, maxMilliseconds: milliseconds(config.scan.maxDuration) },
-        deviceId: () => membership.identity.id,
-        dictionary: () => membership.dictionary,
-        root: () => membership.root,
-        clock,
-      });
-      const before = await readStatus(dir);
-      lastStoredAt = before?.lastStoredAt;
-      identityReplacedAt = before?.identityReplacedAt;
-      const opened: Core = {
-        ...{ membership, surveyor, outbox },
-        reporter: await reporterFor(membership, outbox),
-        sender: createSender({
-          outbox,
-          reporter: () => opened.reporter,
-          uplink: () => membership.uplink,
-          onAnswer: (response, verdict) => onAnswer(opened, response, verdict),
-          onTrouble: (code) => void troubles.note("send", code),
-          ...{ clock, log, random },
-        }),
-        closeSpool: () => spool.close(),
-        spoolStats() {
-          const { records, bytes, oldestAt } = spool.stats();
-          return { records, bytes, oldestAt: timeOf(oldestAt) };
-        },
-      };
-      return opened;
-    } catch (error) {
-      await spool.close();
-      throw error;
-    }
+    const opened = await openCore({
+      ...{ config, clock, log, random, onAnswer },
+      scan: options.scan,
+      stopped: stopping.signal,
+      onTrouble: (code) => void troubles.note("send", code),
+    });
+    const before = await readStatus(dir);
+    lastStoredAt = before?.lastStoredAt;
+    identityReplacedAt = before?.identityReplacedAt;
+    return opened;
   }
 
   async function close(): Promise<void> {
@@ -450,12 +323,11 @@ export function createAgent(options: AgentOptions): Agent {
     resident = undefined;
     await channel?.close();
     channel = undefined;
-    await work;
+    await work.done();
     await sending;
     statusChanged();
-    await writing;
-    await core?.membership.close();
-    await core?.closeSpool();
+    await status.settled();
+    await core?.close();
     core = undefined;
   }
 
@@ -475,11 +347,11 @@ export function createAgent(options: AgentOptions): Agent {
       const c = core;
       const device = c.membership.identity.id;
       try {
-        await refreshDictionary(c);
+        await dictionary.refresh(c);
         const facts = await c.surveyor.scan(stopping.signal);
         await c.membership.enroll(machineEvidence(facts.inventory), stopping.signal);
         if (c.membership.root !== undefined) await c.surveyor.settleUnder(c.membership.root);
-        if (await refreshDictionary(c)) await c.surveyor.scanNew(stopping.signal);
+        if (await dictionary.refresh(c)) await c.surveyor.scanNew(stopping.signal);
         await report(c);
         const code = await drain(c, clock.now() + deadlineMs);
         return { device, stored: code === undefined, ...(code !== undefined && { code }) };

@@ -3,6 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Log } from "@daicho/kernel";
 import { writeFileAtomic } from "@daicho/uplink";
 import { agentErrors } from "../errors.ts";
 
@@ -35,8 +36,44 @@ export interface AgentStatus {
 
 const file = (dir: string): string => join(dir, "status.json");
 
-export async function writeStatus(dir: string, status: AgentStatus): Promise<void> {
-  await writeFileAtomic(file(dir), `${JSON.stringify(status, undefined, 2)}\n`, { mode: 0o640 });
+export interface StatusWriter {
+  /** Writes what is current; many changes at once are one write. */
+  changed(): void;
+  settled(): Promise<void>;
+}
+
+export function createStatusWriter(options: {
+  readonly dir: string;
+  readonly current: () => AgentStatus | undefined;
+  readonly log: Log;
+}): StatusWriter {
+  let writing: Promise<void> | undefined;
+  let again = false;
+
+  async function write(): Promise<void> {
+    await Promise.resolve();
+    while (again) {
+      again = false;
+      const status = options.current();
+      if (status === undefined) continue;
+      const text = `${JSON.stringify(status, undefined, 2)}\n`;
+      await writeFileAtomic(file(options.dir), text, { mode: 0o640 }).catch((error: unknown) =>
+        options.log.warn("status-not-written", { code: (error as { code?: string }).code ?? "unknown" }),
+      );
+    }
+    // In the same turn as the last look at `again`: a change from now on starts the next write.
+    writing = undefined;
+  }
+
+  return {
+    changed() {
+      again = true;
+      writing ??= write();
+    },
+    async settled() {
+      await writing;
+    },
+  };
 }
 
 /** @throws agent-data-missing */
