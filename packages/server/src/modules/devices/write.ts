@@ -8,7 +8,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import type { UsageRepository } from "../../ports.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
-import { slicesOf } from "../../slices.ts";
+import { eachPolitely, slicesOf } from "../../slices.ts";
 import { holdCounting } from "../licenses/index.ts";
 import { unknownManagers } from "../organization/index.ts";
 import { deviceStore as store, settable, type DeviceRow } from "./store.ts";
@@ -54,7 +54,7 @@ export async function writeDevices(
   const departments = new Map((await store.departmentOrdinals(trx)).map((d) => [d.code, d.ordinal]));
   const employees = await employeeOrdinals(db, trx, rows);
   const held = new Map<string, DeviceRow>();
-  for await (const slice of slicesOf(rows, 2000))
+  for await (const slice of slicesOf(rows, 1000))
     for (const row of await store.byId(
       trx,
       db.dialect,
@@ -67,7 +67,7 @@ export async function writeDevices(
   const updated: Wanted[] = [];
   const moving: number[] = [];
   const given = new Set<Settable>();
-  for (const [row, input] of rows.entries()) {
+  await eachPolitely(rows.entries(), ([row, input]) => {
     const before = held.get(input.id);
     if (before !== undefined && options.mode === "create")
       faults.push(rowFault(row, "id", "already-exists", { what: "device", id: input.id }));
@@ -94,15 +94,15 @@ export async function writeDevices(
     };
     if (before === undefined) {
       created.push(wanted);
-      continue;
+      return;
     }
     const changed = (Object.keys(settable) as Settable[]).filter((field) => before[field] !== wanted[field]);
-    if (changed.length === 0) continue;
+    if (changed.length === 0) return;
     updated.push(wanted);
     for (const field of changed) given.add(field);
     if (changed.some((field) => field === "employee" || field === "department" || field === "state"))
       moving.push(before.ordinal);
-  }
+  });
   const result = {
     created: created.length,
     updated: updated.length,
@@ -113,7 +113,7 @@ export async function writeDevices(
 
   moving.sort((a, b) => a - b);
   await holdDevices(db, counting, trx, moving);
-  for await (const slice of slicesOf(created, 2000))
+  for await (const slice of slicesOf(created, 1000))
     await store.insert(
       db,
       trx,
@@ -122,7 +122,7 @@ export async function writeDevices(
   const columns = (Object.keys(settable) as Settable[]).filter((field) => given.has(field));
   for await (const slice of slicesOf(
     updated.sort((a, b) => (a.ordinal ?? 0) - (b.ordinal ?? 0)),
-    2000,
+    1000,
   ))
     await store.update(
       db,
@@ -160,9 +160,10 @@ export async function moveUsed(
 }
 
 async function employeeOrdinals(db: Database, trx: Trx, rows: readonly DeviceInput[]): Promise<Map<string, number>> {
-  const ids = [...new Set(rows.flatMap((row) => (typeof row.employee === "string" ? [row.employee] : [])))];
+  const ids = new Set<string>();
+  await eachPolitely(rows, ({ employee }) => void (typeof employee === "string" && ids.add(employee)));
   const found = new Map<string, number>();
-  for await (const slice of slicesOf(ids, 2000))
+  for await (const slice of slicesOf([...ids], 1000))
     for (const row of await store.employeeOrdinals(trx, db.dialect, slice)) found.set(row.id, row.ordinal);
   return found;
 }

@@ -16,7 +16,7 @@ export async function ensureLicenses(
   const found = await findLicenses(db, trx, [...wanted.keys()]);
   const missing = [...wanted].filter(([code]) => !found.has(code)).sort(([a], [b]) => (a < b ? -1 : 1));
   if (missing.length === 0) return found;
-  for await (const slice of slicesOf(missing, 2000))
+  for await (const slice of slicesOf(missing, 1000))
     await db.bulk.insert(
       trx,
       {
@@ -42,7 +42,7 @@ export async function ensureLicenses(
 
 async function findLicenses(db: Database, trx: Trx, codes: readonly string[]): Promise<Map<string, number>> {
   const found = new Map<string, number>();
-  for await (const slice of slicesOf(codes, 2000)) {
+  for await (const slice of slicesOf(codes, 1000)) {
     const rows = await trx
       .selectFrom("lic_licenses")
       .select(["ordinal", "code"])

@@ -89,7 +89,7 @@ export async function writeDepartments(
   };
   if (faults.length > 0) return { ...result, faults, warnings: [] };
 
-  for await (const slice of slicesOf(created, 2000))
+  for await (const slice of slicesOf(created, 1000))
     await store.insertDepartments(
       db,
       trx,
@@ -97,7 +97,7 @@ export async function writeDepartments(
     );
   const ordinals = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const changed = [...updated, ...created.filter((d) => d.parent !== null)];
-  for await (const slice of slicesOf(changed, 2000))
+  for await (const slice of slicesOf(changed, 1000))
     await store.updateDepartments(
       db,
       trx,

@@ -6,7 +6,7 @@
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
-import { slicesOf } from "../../slices.ts";
+import { eachPolitely, slicesOf } from "../../slices.ts";
 import { organizationStore as store, type EmployeeRow } from "./store.ts";
 
 export interface EmployeeInput {
@@ -63,7 +63,7 @@ export async function writeEmployees(
   const created: Wanted[] = [];
   const updated: Wanted[] = [];
   const moving: number[] = [];
-  for (const [row, input] of rows.entries()) {
+  await eachPolitely(rows.entries(), ([row, input]) => {
     const before = held.get(input.id);
     if (before !== undefined && options.mode === "create")
       faults.push(rowFault(row, "id", "already-exists", { what: "employee", id: input.id }));
@@ -93,7 +93,7 @@ export async function writeEmployees(
       updated.push(wanted);
       if (before.department !== wanted.department) moving.push(before.ordinal);
     }
-  }
+  });
   const result = {
     created: created.length,
     updated: updated.length,
@@ -103,13 +103,13 @@ export async function writeEmployees(
   if (faults.length > 0) return { ...result, faults, warnings, moved: 0 };
 
   const affected = moving.length === 0 ? [] : await devices.hold(trx, moving);
-  for await (const slice of slicesOf(created, 2000))
+  for await (const slice of slicesOf(created, 1000))
     await store.insertEmployees(
       db,
       trx,
       slice.map((e) => [e.id, e.name, e.mail, e.department, e.title, e.manager, options.at]),
     );
-  for await (const slice of slicesOf(updated, 2000))
+  for await (const slice of slicesOf(updated, 1000))
     await store.updateEmployees(
       db,
       trx,
@@ -122,7 +122,7 @@ export async function writeEmployees(
 /** The employees with these ids, read in slices. */
 export async function employees(db: Database, trx: Trx, ids: readonly string[]): Promise<Map<string, EmployeeRow>> {
   const found = new Map<string, EmployeeRow>();
-  for await (const slice of slicesOf([...new Set(ids)], 2000))
+  for await (const slice of slicesOf([...new Set(ids)], 1000))
     for (const row of await store.employeesById(trx, db.dialect, slice)) found.set(row.id, row);
   return found;
 }
@@ -134,17 +134,18 @@ export async function unknownManagers(
   rows: readonly { readonly manager?: string | null }[],
   known: ReadonlySet<string> = new Set(),
 ): Promise<RowFault[]> {
-  const named = rows.flatMap((row) =>
-    typeof row.manager === "string" && !known.has(row.manager) ? [row.manager] : [],
+  const named = new Set<string>();
+  await eachPolitely(
+    rows,
+    ({ manager }) => void (typeof manager === "string" && !known.has(manager) && named.add(manager)),
   );
-  if (named.length === 0) return [];
-  const found = await employees(db, trx, named);
+  if (named.size === 0) return [];
+  const found = await employees(db, trx, [...named]);
   const warnings: RowFault[] = [];
-  for (const [row, { manager }] of rows.entries()) {
-    if (typeof manager !== "string" || known.has(manager) || found.has(manager)) continue;
+  await eachPolitely(rows.entries(), ([row, { manager }]) => {
+    if (warnings.length === 100 || typeof manager !== "string" || known.has(manager) || found.has(manager)) return;
     warnings.push(rowFault(row, "manager", "reference-unknown", { what: "employee", id: manager }));
-    if (warnings.length === 100) break;
-  }
+  });
   return warnings;
 }
 

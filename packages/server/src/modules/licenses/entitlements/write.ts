@@ -52,7 +52,8 @@ export async function writeEntitlements(
   const licenses = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));
 
   const faults: RowFault[] = [];
-  const parsed = rows.map((input, row): Partial<Cells> => {
+  const parsed: Partial<Cells>[] = [];
+  await eachPolitely(rows.entries(), ([row, input]) => {
     const before = input.id === undefined ? undefined : named.current.get(input.id);
     if (mode === "create" && input.id !== undefined && named.taken.has(input.id))
       faults.push(rowFault(row, "id", "already-exists", { what: "entitlement", id: input.id }));
@@ -60,7 +61,7 @@ export async function writeEntitlements(
       faults.push(rowFault(row, "id", "not-found", { what: "entitlement", id: input.id ?? "" }));
     if (mode === "upsert" && input.id !== undefined && before === undefined)
       faults.push(rowFault(row, "id", "reference-unknown", { what: "entitlement", id: input.id }));
-    return cellsOf(row, input, before, { licenses, departments, faults });
+    parsed.push(cellsOf(row, input, before, { licenses, departments, faults }));
   });
   const none = { created: 0, updated: 0, unchanged: 0, warnings: [], ids: [] };
   if (faults.length > 0) return { ...none, faults };
@@ -71,7 +72,7 @@ export async function writeEntitlements(
   const updated: EntitlementRow[] = [];
   const former: EntitlementRow[] = [];
   const ids: string[] = [];
-  parsed.forEach((cells, row) => {
+  await eachPolitely(parsed.entries(), ([row, cells]) => {
     const before = matches[row];
     const id = before?.id ?? rows[row]?.id ?? newId(at);
     ids.push(id);
@@ -82,8 +83,8 @@ export async function writeEntitlements(
       updated.push({ ...before, ...cells, created_at: at });
     }
   });
-  for await (const slice of slicesOf([...created, ...former], 2000)) await store.insert(db, trx, slice);
-  for await (const slice of slicesOf(updated, 2000)) await store.update(db, trx, slice);
+  for await (const slice of slicesOf([...created, ...former], 1000)) await store.insert(db, trx, slice);
+  for await (const slice of slicesOf(updated, 1000)) await store.update(db, trx, slice);
   if (created.length + updated.length > 0) await touchPositions(db, trx, at, { entitlements: true });
   return {
     created: created.length,
@@ -163,8 +164,13 @@ async function match(
   const found: (EntitlementRow | undefined)[] = rows.map((input) =>
     input.id === undefined ? undefined : named.get(input.id),
   );
-  const free = new Set(held.filter((row) => !found.includes(row) && !named.has(row.id)));
-  const columns = [...new Set(parsed.flatMap((cells) => Object.keys(cells) as CellName[]))].sort();
+  const free = new Set<EntitlementRow>();
+  await eachPolitely(held, (row) => void (!named.has(row.id) && free.add(row)));
+  const given = new Set<CellName>();
+  await eachPolitely(parsed, (cells) => {
+    for (const name in cells) given.add(name as CellName);
+  });
+  const columns = [...given].sort();
   const said = (cells: Partial<Cells>): string => JSON.stringify(columns.map((name) => cells[name] ?? blank[name]));
   const order = (cells: Partial<Cells>): string | undefined =>
     cells.order_no == null ? undefined : JSON.stringify([cells.license, cells.order_no]);
@@ -183,10 +189,10 @@ async function match(
   await eachPolitely(free, (row) => push(heldByOrder, order(row), row));
   const rowsByOrder = new Map<string, number[]>();
   await eachPolitely(open, ({ cells, row }) => void (found[row] === undefined && push(rowsByOrder, order(cells), row)));
-  for (const [key, wanting] of rowsByOrder) {
+  await eachPolitely(rowsByOrder, ([key, wanting]) => {
     const there = heldByOrder.get(key) ?? [];
     if (wanting.length === 1 && there.length === 1) found[wanting[0] as number] = there[0];
-  }
+  });
   return found;
 }
 
@@ -211,7 +217,7 @@ async function byId(db: Database, trx: Trx, rows: readonly EntitlementInput[]): 
   const ids = rows.flatMap((row) => (row.id === undefined ? [] : [row.id]));
   const current = new Map<string, EntitlementRow>();
   const taken = new Set<string>();
-  for await (const slice of slicesOf(ids, 2000))
+  for await (const slice of slicesOf(ids, 1000))
     for (const row of await store.byId(trx, db.dialect, slice)) {
       taken.add(row.id);
       if (row.replaced_at === null) current.set(row.id, row);
@@ -231,7 +237,7 @@ async function metricsOf(db: Database, trx: Trx, rows: readonly EntitlementInput
   const wanted = new Map<string, Metric>();
   for (const { license, metric } of rows)
     if (license !== undefined && !wanted.has(license)) wanted.set(license, metric ?? "device");
-  for await (const slice of slicesOf([...wanted.keys()], 2000))
+  for await (const slice of slicesOf([...wanted.keys()], 1000))
     for (const row of await store.licenseMetrics(trx, db.dialect, slice)) wanted.set(row.code, row.metric as Metric);
   return wanted;
 }

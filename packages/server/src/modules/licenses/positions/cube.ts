@@ -27,13 +27,12 @@ export interface CubeDepartment {
   readonly parent: number | null;
 }
 
-/** One department's numbers; the arrays are parallel, `license` holds positions in the cube's list of licences. */
+/** One department's numbers. */
 export interface CubeRows {
+  /** Places in the cube's list of licences, ascending. */
   readonly license: Int32Array;
-  readonly used: Float64Array;
-  readonly rights: Float64Array;
-  readonly required: Float64Array;
-  readonly requested: Float64Array;
+  /** For each of them four numbers: used, rights, required, requested. */
+  readonly numbers: Float64Array;
 }
 
 export interface Cube {
@@ -56,9 +55,14 @@ export interface Cube {
 export function createCube(deps: { readonly db: Database }): () => Promise<Cube> {
   const { db } = deps;
   let held: Cube | undefined;
-  // One after the other: the first fetches, those that waited find it done.
+  // One statement is a moment of its own on PostgreSQL; on SQLite the writer's connection may be busy, a reader's is not.
+  const versionNow = async (): Promise<number> =>
+    (await (db.dialect === "postgres" ? store.version(db.kysely) : db.snapshot((trx) => store.version(trx)))).version;
+  // Fetching goes one after the other: the first fetches, those that waited find it done.
   let turn: Promise<unknown> = Promise.resolve();
-  return () => {
+  return async () => {
+    const version = await versionNow();
+    if (held?.version === version) return held;
     const next = turn.then(async () => (held = await db.snapshot((trx) => refresh(db, trx, held))));
     turn = next.catch(() => undefined);
     return next;
@@ -148,10 +152,7 @@ async function fetchRows(
     const sorted = [...row].filter(([place]) => place >= 0).sort((a, b) => a[0] - b[0]);
     out.set(department, {
       license: Int32Array.from(sorted, ([place]) => place),
-      used: Float64Array.from(sorted, ([, n]) => n[0]),
-      rights: Float64Array.from(sorted, ([, n]) => n[1]),
-      required: Float64Array.from(sorted, ([, n]) => n[2]),
-      requested: Float64Array.from(sorted, ([, n]) => n[3]),
+      numbers: Float64Array.from(sorted.flatMap(([, numbers]) => numbers)),
     });
   }
   return out;

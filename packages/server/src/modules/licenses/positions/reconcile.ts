@@ -56,12 +56,15 @@ export interface ReconcileDifference {
 
 export interface ReconcileResult extends Stamp {
   readonly devices: number;
+  /** At most 1,000. */
   readonly differences: readonly ReconcileDifference[];
 }
 
 export type Reconcile = () => Promise<ReconcileResult>;
 
 const passes = 4;
+/** A store that is wrong everywhere is told as well by its first thousand places. */
+const maxDifferences = 1000;
 
 export function createReconcile(deps: {
   readonly db: Database;
@@ -104,8 +107,9 @@ async function onePass(
   db: Database,
   positions: Positions,
   repository: Recount,
-): Promise<{ version: number; devices: number; still: boolean; differences: ReconcileDifference[] }> {
-  const differences: ReconcileDifference[] = [];
+): Promise<{ version: number; devices: number; still: boolean; differences: readonly ReconcileDifference[] }> {
+  const list: ReconcileDifference[] = [];
+  const differences: Found = { push: (difference) => void (list.length < maxDifferences && list.push(difference)) };
   const seen = await db.snapshot(async (trx) => {
     const cube = await positions.cube();
     const { version } = await store.version(trx);
@@ -153,8 +157,13 @@ async function onePass(
     version: seen.version,
     devices: seen.devices,
     still: seen.same && after.version === seen.version,
-    differences,
+    differences: list,
   };
+}
+
+/** Takes differences, as many as will be told. */
+interface Found {
+  push(difference: ReconcileDifference): void;
 }
 
 type Named = (department: number | undefined, license: number) => { department?: string; license: string };
@@ -178,7 +187,7 @@ function* shownUsed(cube: Cube, departments: readonly number[]): Generator<UsedR
       yield {
         department,
         license: cube.licenses[rows.license[i] as number]?.ordinal ?? 0,
-        used: rows.used[i] as number,
+        used: rows.numbers[i * 4] as number,
       };
   }
 }
@@ -188,7 +197,7 @@ async function compareCompany(
   positions: Positions,
   cube: Cube,
   sums: ReadonlyMap<number, number>,
-  differences: ReconcileDifference[],
+  differences: Found,
 ): Promise<void> {
   const shown = await positions.company();
   if (shown.version !== cube.version) return;
@@ -202,12 +211,7 @@ async function compareCompany(
   }
 }
 
-async function compareUsers(
-  trx: Trx,
-  users: Iterable<UserCount>,
-  named: Named,
-  differences: ReconcileDifference[],
-): Promise<void> {
+async function compareUsers(trx: Trx, users: Iterable<UserCount>, named: Named, differences: Found): Promise<void> {
   const key = (u: UserCount): string => `${u.employee}:${u.department}:${u.license}`;
   const recomputed = new Map<string, UserCount>();
   await eachPolitely(users, (row) => void (row.devices !== 0 && recomputed.set(key(row), row)));
@@ -234,7 +238,7 @@ async function compareUsers(
   for (const row of recomputed.values()) differ(row, 0, row.devices);
 }
 
-async function compareIntervals(trx: Trx, cube: Cube, differences: ReconcileDifference[]): Promise<void> {
+async function compareIntervals(trx: Trx, cube: Cube, differences: Found): Promise<void> {
   for (let after = 0; ;) {
     const page = await store.intervals(trx, after, 2000);
     for (const row of page) {

@@ -6,19 +6,17 @@
  * entitled, or has rights, required or requested.
  */
 import {
-  addCounts,
   childrenOf,
   companyPosition,
   corrected,
   departmentPosition,
+  departmentState,
+  departmentStates,
   heldAt,
   isNothing,
   neverShort,
-  noCounts,
-  noUnmanaged,
   subtree,
   unassigned,
-  worse,
   type Counts,
   type DepartmentState,
   type Holding,
@@ -124,92 +122,114 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
   };
 }
 
-/** What each licence's entitlements are worth at the time; undefined where there is none at all. */
-function holdingsAt(cube: Cube, at: number): readonly (Holding | undefined)[] {
-  return cube.licenses.map((_, place) => {
+interface Holdings {
+  readonly from: number;
+  /** The first moment at which something starts or has expired. */
+  readonly until: number;
+  /** By place of the licence; undefined where there is no entitlement at all. */
+  readonly of: readonly (Holding | undefined)[];
+}
+const nothingHeld: Holding = { held: 0, unlimited: false };
+const holdingsOf = new WeakMap<Cube, Holdings>();
+
+/** What each licence's entitlements are worth at the time; worked out once for as long as it stays so. */
+function holdingsAt(cube: Cube, at: number): Holdings["of"] {
+  const known = holdingsOf.get(cube);
+  if (known !== undefined && known.from <= at && at < known.until) return known.of;
+  let until = Infinity;
+  for (const entitlements of cube.entitlements.values())
+    for (const { startsAt, expiresAt } of entitlements) {
+      if (startsAt != null && startsAt > at) until = Math.min(until, startsAt);
+      if (expiresAt != null && expiresAt >= at) until = Math.min(until, expiresAt + 1);
+    }
+  const of = cube.licenses.map((_, place) => {
     const entitlements = cube.entitlements.get(place);
     return entitlements && heldAt(entitlements, at);
   });
+  holdingsOf.set(cube, { from: at, until, of });
+  return of;
 }
 
-const nothingHeld: Holding = { held: 0, unlimited: false };
+/** Sums over departments, by place of the licence. */
+interface Sums {
+  /** Five each: used, rights, required, requested - and what departments lack, because rights do not flow between them. */
+  readonly numbers: Float64Array;
+  /** The gravest state, as its place in `departmentStates`. */
+  readonly state: Uint8Array;
+}
+const width = 5;
+
+function sumOf(cube: Cube, all: Iterable<CubeRows | undefined>): Sums {
+  const numbers = new Float64Array(cube.licenses.length * width);
+  const states = new Uint8Array(cube.licenses.length);
+  for (const rows of all) {
+    if (rows === undefined) continue;
+    // The one loop that runs 150,000 times for a large company's root: plain numbers, nothing made.
+    for (let i = 0, from = 0; i < rows.license.length; i++, from += 4) {
+      const place = rows.license[i] as number;
+      const used = rows.numbers[from] as number;
+      const rights = rows.numbers[from + 1] as number;
+      const requested = rows.numbers[from + 3] as number;
+      const to = place * width;
+      numbers[to] = (numbers[to] as number) + used;
+      numbers[to + 1] = (numbers[to + 1] as number) + rights;
+      numbers[to + 2] = (numbers[to + 2] as number) + (rows.numbers[from + 2] as number);
+      numbers[to + 3] = (numbers[to + 3] as number) + requested;
+      if (used <= rights) continue;
+      numbers[to + 4] = (numbers[to + 4] as number) + corrected({ used, rights }, false);
+      const state = departmentStates.indexOf(departmentState({ used, rights, requested }));
+      if (state > (states[place] as number)) states[place] = state;
+    }
+  }
+  return { numbers, state: states };
+}
+const companyOf = new WeakMap<Cube, Sums>();
 
 function companyItems(cube: Cube, at: number): Position[] {
-  const totals = new Array<Counts>(cube.licenses.length).fill(noCounts);
-  for (const rows of cube.rows.values())
-    for (let i = 0; i < rows.license.length; i++) {
-      const place = rows.license[i] as number;
-      totals[place] = addCounts(totals[place] ?? noCounts, countsAt(rows, i));
-    }
+  let sums = companyOf.get(cube);
+  if (sums === undefined) companyOf.set(cube, (sums = sumOf(cube, cube.rows.values())));
   const holdings = holdingsAt(cube, at);
   const items: Position[] = [];
   for (const place of cube.byCode) {
-    const license = cube.licenses[place] as CubeLicense;
-    const counts = totals[place] ?? noCounts;
+    const { managed, code, name, metric } = cube.licenses[place] as CubeLicense;
+    const counts = countsAt(sums, place);
     const holding = holdings[place];
-    if (!license.managed || (isNothing(counts) && holding === undefined)) continue;
-    const numbers = companyPosition({ metric: license.metric, holding: holding ?? nothingHeld, counts });
-    items.push({ license: license.code, name: license.name, metric: license.metric, ...numbers });
+    if (!managed || (isNothing(counts) && holding === undefined)) continue;
+    items.push({
+      license: code,
+      name,
+      metric,
+      ...companyPosition({ metric, holding: holding ?? nothingHeld, counts }),
+    });
   }
   return items;
 }
 
-interface Sum {
-  counts: Counts;
-  /** Rights do not flow between departments, so what each lacks adds up. */
-  corrected: number;
-  state: DepartmentState;
-}
-
-function departmentItems(
-  cube: Cube,
-  holdings: readonly (Holding | undefined)[],
-  departments: readonly number[],
-): DepartmentLicense[] {
-  const sums = new Map<number, Sum>();
-  for (const department of departments) {
-    const rows = cube.rows.get(department);
-    if (rows === undefined) continue;
-    for (let i = 0; i < rows.license.length; i++) {
-      const place = rows.license[i] as number;
-      const license = cube.licenses[place] as CubeLicense;
-      if (!license.managed) continue;
-      const holding = holdings[place] ?? nothingHeld;
-      const counts = countsAt(rows, i);
-      const unlimited = neverShort(license.metric, holding);
-      const state = unlimited ? "fine" : departmentPosition({ metric: license.metric, holding, counts }).state;
-      const sum = sums.get(place);
-      if (sum === undefined) sums.set(place, { counts, corrected: corrected(counts, unlimited), state });
-      else {
-        sum.counts = addCounts(sum.counts, counts);
-        sum.corrected += corrected(counts, unlimited);
-        sum.state = worse(sum.state, state);
-      }
-    }
-  }
+function departmentItems(cube: Cube, holdings: Holdings["of"], departments: readonly number[]): DepartmentLicense[] {
+  const sums = sumOf(
+    cube,
+    departments.map((department) => cube.rows.get(department)),
+  );
   const items: DepartmentLicense[] = [];
   for (const place of cube.byCode) {
-    const sum = sums.get(place);
-    if (sum === undefined || isNothing(sum.counts)) continue;
-    items.push(itemOf(cube.licenses[place] as CubeLicense, holdings[place] ?? nothingHeld, sum));
+    const { managed, code, name, metric } = cube.licenses[place] as CubeLicense;
+    const counts = countsAt(sums, place);
+    if (!managed || isNothing(counts)) continue;
+    const holding = holdings[place] ?? nothingHeld;
+    const unlimited = neverShort(metric, holding);
+    items.push({
+      license: code,
+      name,
+      metric,
+      ...departmentPosition({ metric, holding, counts }),
+      corrected: unlimited ? 0 : (sums.numbers[place * width + 4] as number),
+      state: unlimited ? "fine" : (departmentStates[sums.state[place] as number] as DepartmentState),
+    });
   }
   return items;
 }
 
-function itemOf(license: CubeLicense, holding: Holding, sum: Sum): DepartmentLicense {
-  const numbers = departmentPosition({ metric: license.metric, holding, counts: sum.counts });
-  return {
-    license: license.code,
-    name: license.name,
-    metric: license.metric,
-    ...numbers,
-    corrected: sum.corrected,
-    state: sum.state,
-    unmanaged: noUnmanaged,
-  };
-}
-
-function* allItems(cube: Cube, holdings: readonly (Holding | undefined)[]): Generator<DepartmentItem> {
+function* allItems(cube: Cube, holdings: Holdings["of"]): Generator<DepartmentItem> {
   const departments = [
     ...[...cube.departments.values()].map((d) => ({ ordinal: d.ordinal, code: d.code })),
     { ordinal: 0, code: unassigned },
@@ -218,7 +238,7 @@ function* allItems(cube: Cube, holdings: readonly (Holding | undefined)[]): Gene
     for (const item of departmentItems(cube, holdings, [ordinal])) yield { department: code, ...item };
 }
 
-function* outlineItems(cube: Cube, holdings: readonly (Holding | undefined)[]): Generator<OutlineItem> {
+function* outlineItems(cube: Cube, holdings: Holdings["of"]): Generator<OutlineItem> {
   const children = new Map<number, CubeDepartment[]>();
   for (const d of cube.departments.values()) {
     const above = d.parent !== null && cube.departments.has(d.parent) ? d.parent : 0;
@@ -239,11 +259,12 @@ function* outlineItems(cube: Cube, holdings: readonly (Holding | undefined)[]): 
     yield { department: unassigned, departmentName: unassigned, depth: 0, ...item };
 }
 
-function countsAt(rows: CubeRows, i: number): Counts {
+function countsAt({ numbers }: Sums, place: number): Counts {
+  const at = place * width;
   return {
-    used: rows.used[i] as number,
-    rights: rows.rights[i] as number,
-    required: rows.required[i] as number,
-    requested: rows.requested[i] as number,
+    used: numbers[at] as number,
+    rights: numbers[at + 1] as number,
+    required: numbers[at + 2] as number,
+    requested: numbers[at + 3] as number,
   };
 }

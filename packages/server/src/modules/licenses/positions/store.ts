@@ -1,13 +1,14 @@
 /** Purpose: what positions are made of, as rows; one query per method. Everything here runs inside one snapshot. */
-import { sql, type SqlBool } from "kysely";
+import { sql, type Kysely, type SqlBool } from "kysely";
 import type { Trx } from "../../../db/database.ts";
 import type { DialectName } from "../../../db/dialect.ts";
+import type { Schema } from "../../../db/schema.ts";
 import { inSet } from "../../../db/sets.ts";
 import { everythingScope, touchesScope } from "../version.ts";
 
 export const positionStore = {
-  version: (trx: Trx) =>
-    trx.selectFrom("lic_version").select(["version", "changed_at"]).where("id", "=", 1).executeTakeFirstOrThrow(),
+  version: (db: Kysely<Schema> | Trx) =>
+    db.selectFrom("lic_version").select(["version", "changed_at"]).where("id", "=", 1).executeTakeFirstOrThrow(),
 
   /** Scopes that changed after `version`, and the count of touches. */
   marks: (trx: Trx, version: number) =>

@@ -7,7 +7,7 @@ import { unassigned } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
-import { slicesOf } from "../../../slices.ts";
+import { eachPolitely, slicesOf } from "../../../slices.ts";
 import { ensureLicenses } from "../catalog.ts";
 import { touchPositions } from "../version.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
@@ -29,11 +29,11 @@ export async function writeRights(
   await lockLedger(trx, db.dialect);
   const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const faults: RowFault[] = [];
-  for (const [row, { department }] of rows.entries()) {
+  await eachPolitely(rows.entries(), ([row, { department }]) => {
     if (department === unassigned) faults.push(rowFault(row, "department", "code-reserved", { code: unassigned }));
     else if (!departments.has(department))
       faults.push(rowFault(row, "department", "reference-unknown", { what: "department", id: department }));
-  }
+  });
   if (faults.length > 0) return { created: 0, updated: 0, unchanged: 0, faults, warnings: [] };
 
   const licenses = await ensureLicenses(db, trx, new Map(rows.map((row) => [row.license, "device" as const])));
@@ -46,7 +46,7 @@ export async function writeRights(
   let created = 0;
   const changed: RightsRow[] = [];
   const former: RightsRow[] = [];
-  for (const input of rows) {
+  await eachPolitely(rows, (input) => {
     const department = departments.get(input.department) as number;
     const license = licenses.get(input.license) as number;
     const before = held.get(`${department}:${license}`);
@@ -58,18 +58,18 @@ export async function writeRights(
       requested: before?.requested ?? 0,
     };
     if (before === undefined) created++;
-    else if (before.rights === after.rights && before.required === after.required) continue;
+    else if (before.rights === after.rights && before.required === after.required) return;
     else former.push(before);
     changed.push(after);
-  }
+  });
   const order = (a: RightsRow, b: RightsRow): number => a.department - b.department || a.license - b.license;
-  for await (const slice of slicesOf(former, 2000))
+  for await (const slice of slicesOf(former, 1000))
     await store.insertHistory(
       db,
       trx,
       slice.map((r) => [r.department, r.license, r.rights, r.required, r.requested, options.at]),
     );
-  for await (const slice of slicesOf(changed.sort(order), 2000))
+  for await (const slice of slicesOf(changed.sort(order), 1000))
     await store.upsert(
       db,
       trx,
