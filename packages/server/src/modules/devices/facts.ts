@@ -10,7 +10,13 @@ export interface DeviceReport {
   readonly codes: readonly RecognizedCode[];
   readonly lastSeenAt: string;
   readonly scannedAt: string;
-  readonly scan?: { readonly startedAt?: string; readonly durationMs?: number; readonly errors: readonly ScanError[] };
+  readonly scan?: {
+    readonly startedAt?: string;
+    readonly durationMs?: number;
+    /** Dictionary version whose machine probes the report answers; 0 = none. */
+    readonly dictionaryVersion: number;
+    readonly errors: readonly ScanError[];
+  };
 }
 
 export interface LicenseUse {

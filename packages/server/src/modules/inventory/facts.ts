@@ -50,7 +50,7 @@ export function createDeviceFacts(deps: {
         codes: explainCodes(deps.deriver(), found, hits, readAsserted(state.asserted)),
         lastSeenAt: new Date(head.received_at).toISOString(),
         scannedAt: new Date(head.scanned_at).toISOString(),
-        ...(state.scan !== null && { scan: readScan(state.scan) }),
+        ...(state.scan !== null && { scan: readScan(state.scan, machine.probesVersion) }),
       };
     },
   };
@@ -99,15 +99,16 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function readScan(section: Buffer): NonNullable<DeviceReport["scan"]> {
+function readScan(section: Buffer, dictionaryVersion: number): NonNullable<DeviceReport["scan"]> {
   try {
     const scan = unpackSection(section) as { startedAt?: unknown; durationMs?: unknown; errors?: unknown };
     return {
       ...(typeof scan.startedAt === "string" && { startedAt: scan.startedAt }),
       ...(typeof scan.durationMs === "number" && { durationMs: scan.durationMs }),
+      dictionaryVersion,
       errors: Array.isArray(scan.errors) ? (scan.errors as ScanError[]) : [],
     };
   } catch {
-    return { errors: [] };
+    return { dictionaryVersion, errors: [] };
   }
 }
