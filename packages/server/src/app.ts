@@ -120,6 +120,11 @@ export async function createServer(options: {
   const facts = createDeviceFacts({ db, titles, deriver: derivation.current, repository, software });
   const answered = { stored: 0, duplicate: 0, "need-full": 0, rejected: 0 };
   metrics.gauge("daicho_reports_total", "Reports taken in since the start, by answer", () => answered, "status");
+  const observeCommit = metrics.histogram(
+    "daicho_commit_seconds",
+    "Duration of the commits that reports share",
+    [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
+  );
   const intake = createIntake({
     db,
     clock,
@@ -130,7 +135,8 @@ export async function createServer(options: {
     repository,
     deriver: derivation.current,
     limits: config.reports,
-    onCommit({ results, countsChanged }) {
+    onCommit({ results, milliseconds, countsChanged }) {
+      observeCommit(milliseconds / 1000);
       for (const { status } of results) answered[status]++;
       if (countsChanged) events.emit("positions-changed", {});
     },
@@ -168,6 +174,14 @@ export async function createServer(options: {
 
   metrics.gauge("daicho_reports_waiting", "Reports waiting for their commit", () => intake.waiting);
 
+  const agentDictionaryCounts = () => headStore.agentsByDictionary(db.kysely, policies.current().generation);
+  metrics.gauge(
+    "daicho_devices",
+    "Devices that report, by the dictionary they hold",
+    agentDictionaryCounts,
+    "dictionary",
+  );
+
   const nodes = createNodes({
     db,
     access,
@@ -181,7 +195,7 @@ export async function createServer(options: {
     dataDir: config.data,
     program: programVersion,
     agents: config.role === "group" ? undefined : createAgentEnrollment({ clock, devices: directory }),
-    agentDictionaryCounts: () => headStore.agentsByDictionary(db.kysely, policies.current().generation),
+    agentDictionaryCounts,
   });
   const companies = createCompanies({
     db,

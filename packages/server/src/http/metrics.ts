@@ -4,7 +4,7 @@
  * Invariant: counts and times only - no names, no inventories - so that it needs no login.
  */
 import type { FastifyInstance } from "fastify";
-import { Gauge, Registry } from "prom-client";
+import { Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "../db/database.ts";
 import { serverErrors } from "../errors.ts";
 
@@ -12,7 +12,14 @@ export interface Metrics {
   readonly registry: Registry;
   /** A figure read when asked for; with a label, one per key. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void;
-  gauge(name: string, help: string, read: () => Readonly<Record<string, number>>, label: string): void;
+  gauge(
+    name: string,
+    help: string,
+    read: () => Readonly<Record<string, number>> | Promise<Readonly<Record<string, number>>>,
+    label: string,
+  ): void;
+  /** Times, in seconds; answers the function that takes one. */
+  histogram(name: string, help: string, buckets: readonly number[]): (seconds: number) => void;
 }
 
 export function createMetrics(): Metrics {
@@ -32,6 +39,10 @@ export function createMetrics(): Metrics {
           for (const [key, count] of Object.entries(value)) this.set({ [label ?? ""]: key }, count);
         },
       });
+    },
+    histogram(name, help, buckets) {
+      const histogram = new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
+      return (seconds) => histogram.observe(seconds);
     },
   };
   metrics.gauge("daicho_process_resident_bytes", "Resident memory of the server", () => process.memoryUsage.rss());

@@ -281,6 +281,26 @@ forEachStore((store) => {
       expect((await group.api("GET", "/api/v1/nodes?kind=server")).json<{ items: object[] }>().items).toHaveLength(1);
     });
 
+    if (store.name === "postgres")
+      it("several servers of one company on one database are one node above, and all follow", async () => {
+        const group = await start({ role: "group", name: "group" });
+        await publish(group, 1);
+        const shared = {
+          role: "corporate" as const,
+          name: "sub",
+          database: await store.url(),
+          upstream: { url: group.url, enrollmentToken: await group.enrollmentToken(1) },
+        };
+        const [first, second] = [await start(shared), await start(shared)];
+        await until("both channels", () => group.server.nodes.channel.counts().server === 2);
+        await publish(group, 2, ["@GIMP2"]);
+        for (const server of [first, second])
+          await until("version 2 on each", () => server.server.policies.current().enterprise === 2);
+        expect(first.server.policies.current()).toEqual(second.server.policies.current());
+        expect((await group.api("GET", "/api/v1/nodes")).json<{ items: object[] }>().items).toHaveLength(1);
+        expect((await group.api("GET", "/api/v1/enrollment-tokens")).json()).toMatchObject({ items: [{ used: 1 }] });
+      });
+
     it("the enterprise policy of a server with a group above comes from there only", async () => {
       const group = await start({ role: "group", name: "group" });
       const both = await start({

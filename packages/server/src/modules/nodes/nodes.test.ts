@@ -262,6 +262,9 @@ forEachStore((store) => {
       );
       expect(sub.heard.some((m) => m.type === "need-full")).toBe(false);
       expect((await server.api("GET", "/metrics")).text).toContain('daicho_channel_connections{kind="relay"} 1');
+      expect((await server.api("GET", "/metrics")).text).toMatch(
+        /daicho_dictionary_version 2[^]*daicho_devices\{dictionary="current"\} 0/,
+      );
     });
 
     it("refuses strangers with a problem document, and cuts off who sends nonsense", async () => {

@@ -81,13 +81,15 @@ export function createNodes(deps: {
     "kind",
   );
 
+  const agentCounts = deps.agentDictionaryCounts && frugal(deps.agentDictionaryCounts, clock);
+
   async function context(): Promise<Omit<DistributionInput, "rows" | "servers">> {
     return {
       self: { id, company, connected: channel.presence() },
       policy: policies.state(),
       generates: deps.role !== "group",
       enterpriseOf: (dictionary) => policies.enterpriseOf(dictionary),
-      agents: await deps.agentDictionaryCounts?.(),
+      agents: await agentCounts?.(),
       now: clock.now(),
     };
   }
@@ -164,6 +166,20 @@ function reportOf(row: NodeRow): NodeStatus {
     ...status,
     // When it was really heard of last, not what its own clock says.
     at: lastSeenAt,
+  };
+}
+
+/** Keeps an answer for a hundred times as long as it took to get: counting a million devices costs at most one percent. */
+function frugal<T>(ask: () => Promise<T>, clock: Clock): () => Promise<T> {
+  let kept: { readonly answer: Promise<T>; until: number } | undefined;
+  return () => {
+    const asked = clock.now();
+    if (kept !== undefined && asked < kept.until) return kept.answer;
+    const entry = { answer: ask(), until: Number.POSITIVE_INFINITY };
+    kept = entry;
+    const done = (): void => void (entry.until = clock.now() + 100 * (clock.now() - asked));
+    entry.answer.then(done, () => (entry.until = 0));
+    return entry.answer;
   };
 }
 

@@ -124,6 +124,7 @@ export function policyRoutes(
           description:
             "Nothing is applied where there is a fault: the answer's `faults` name each place. The version must rise; the same text again is no change.",
           consumes: policyTypes,
+          body: Type.String({ description: "The policy as its author wrote it" }),
           params: Edition,
           response: {
             200: Type.Object({
@@ -142,7 +143,8 @@ export function policyRoutes(
           throw serverErrors.make("wrong-role", { role: deps.role, what: `the ${edition} policy`, needed });
         if (edition === "enterprise" && deps.hasUpstream)
           throw serverErrors.make("conflict", { reason: "The enterprise policy comes from the group server above" });
-        if (typeof request.body !== "string") throw inputInvalid([{ path: "", message: "is empty" }]);
+        if (typeof request.body !== "string" || request.body.trim() === "")
+          throw inputInvalid([{ path: "", message: "is empty" }]);
         const { version, changed } = await policies.publish(edition, request.body);
         return { edition, version, generation: policies.current().generation, changed };
       },
