@@ -2,7 +2,7 @@
  * Purpose: how a command is declared: its options and examples here and in `commands/`, its work in a module that is loaded
  * only when it runs - `agent scan` must not pay for the server.
  */
-import { Command, Option } from "commander";
+import { Option, type Command } from "commander";
 import type { Io } from "./io.ts";
 
 /** Exit status of a command. */

@@ -42,12 +42,12 @@ export function buildProgram(context: Context): Command {
   for (const make of commands) program.addCommand(make(context));
   for (const command of everyCommand(program)) {
     command.exitOverride();
+    command.helpCommand(false);
     command.configureOutput({
       writeOut: (text) => void context.io.out.write(text),
       writeErr: (text) => void context.io.err.write(text),
       outputError: (text, write) => write(oneUsageLine(text, command)),
     });
-    // A group without one of its commands is wrong usage; commander prints the help for it, and people want that.
     if (command.commands.length === 0)
       command.allowExcessArguments(command.registeredArguments.at(-1)?.variadic === true);
   }
@@ -59,6 +59,9 @@ export function* everyCommand(command: Command): Generator<Command> {
   for (const child of command.commands) yield* everyCommand(child);
 }
 
+/** What the command line itself lacks; everything else is a failure of the work. */
+const usageCodes = new Set(["usage", "server-not-named", "token-not-given"]);
+
 /** Runs one command line; answers the exit status. Never throws. */
 export async function run(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
   const context: Context = { io, outcome: 0 };
@@ -69,10 +72,11 @@ export async function run(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
     if (error instanceof CommanderError) return isHelp(error) ? 0 : 2;
     const { isDaichoError, oneLine } = await import("@daicho/kernel");
     await say(io.err, `daicho: ${oneLine(error)}`);
-    return isDaichoError(error, "usage") ? 2 : 1;
+    return isDaichoError(error) && usageCodes.has(error.code) ? 2 : 1;
   }
 }
 
+/** A group named without one of its commands shows its help and is wrong usage all the same. */
 function isHelp(error: CommanderError): boolean {
   return error.code === "commander.helpDisplayed" || error.code === "commander.version";
 }

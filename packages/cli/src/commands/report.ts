@@ -15,7 +15,10 @@ const kinds: readonly (readonly [kind: string, says: string])[] = [
   ["departments", "per department and licence: used, rights, over and under"],
   ["devices", "the hardware ledger"],
   ["software", "installed titles as found, with the number of devices"],
-  ["reconcile", "recompute every total from device facts; exit status 1 on any difference"],
+  [
+    "reconcile",
+    "which stored totals differ from what device facts add up to, all recomputed; exit status 1 on any difference",
+  ],
 ];
 
 export function reportCommand(context: Context): Command {

@@ -28,6 +28,7 @@ export function simulateCommand(context: Context): Command {
       "heartbeats only, twice, of the devices of an earlier run with the same seed",
     ],
   ])
+    .summary("Load a server with a made-up fleet, to size it")
     .description(
       "Load a server with a made-up fleet: real enrolment, real signed reports, deterministic by seed. " +
         "Reports that get no answer are kept and sent again until they are stored. Like a relay it sends several devices' reports in " +

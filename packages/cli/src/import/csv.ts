@@ -24,6 +24,8 @@ export async function importCsv(
   const query = { encoding: options.encoding, ...(options.dryRun === true && { dryRun: "true" }) };
   try {
     const { body } = await client.send("POST", `/api/v1/imports/${kind}`, { type: "text/csv", bytes }, query);
+    for (const warning of (body as { warnings?: readonly PlacedFault[] }).warnings ?? [])
+      await say(io.err, harmless(`${faultLine(file, warning)} (taken in all the same)`));
     await say(
       io.out,
       options.json === true ? JSON.stringify(body, undefined, 2) : wordsOf(file, body, options.dryRun === true),

@@ -13,6 +13,8 @@ type Item = Readonly<Record<string, unknown>>;
 
 interface Report {
   readonly path: string;
+  /** Items per page; absent where the API answers the whole at once, all of it true for the same moment. */
+  readonly pageSize?: number;
   readonly columns: readonly (Column & { readonly field: string })[];
 }
 
@@ -49,6 +51,7 @@ const reports: Readonly<Record<string, Report>> = {
   },
   devices: {
     path: "/api/v1/devices",
+    pageSize: 1000,
     columns: [
       text("id"),
       text("hostname"),
@@ -61,11 +64,10 @@ const reports: Readonly<Record<string, Report>> = {
   },
   software: {
     path: "/api/v1/software",
+    pageSize: 1000,
     columns: [text("name"), text("version"), text("publisher"), text("source"), text("arch"), count("devices")],
   },
 };
-
-const pageSize = 1000;
 
 export async function printReport(kind: string, options: ReportOptions, io: Io): Promise<Outcome> {
   const format = options.json === true ? "json" : (options.format ?? "table");
@@ -74,7 +76,7 @@ export async function printReport(kind: string, options: ReportOptions, io: Io):
   if (kind === "reconcile") return printReconcile(client, format, io);
   const report = reports[kind];
   if (report === undefined) return usage("report", `there is no report ${kind}`);
-  const pages = client.pages(report.path, { limit: pageSize, ...query });
+  const pages = client.pages(report.path, { limit: report.pageSize, ...query });
   await printers[format](pages, report, io);
   return 0;
 }
@@ -138,10 +140,9 @@ function cellOf(value: unknown): Cell {
 /** The server recomputes; any difference makes the exit status 1. */
 async function printReconcile(client: ApiClient, format: ReportFormat, io: Io): Promise<Outcome> {
   const { body } = await client.get("/api/v1/reconcile");
-  const { items } = (body ?? {}) as { items?: readonly Item[] };
-  if (!Array.isArray(items))
-    throw cliErrors.make("answer-invalid", { server: client.server, reason: "no list of items" });
-  const differences: readonly Item[] = items;
+  const { differences } = (body ?? {}) as { differences?: readonly Item[] };
+  if (differences === undefined)
+    throw cliErrors.make("answer-invalid", { server: client.server, reason: "no list of differences" });
   if (format === "json") await say(io.out, JSON.stringify(body, undefined, 2));
   else if (format === "csv") for (const line of csvLines(differences)) await io.out.write(`${line}\r\n`);
   else if (differences.length > 0) {

@@ -10,7 +10,6 @@
 import {
   hashTitle,
   packSection,
-  packState,
   stateDigest,
   titleHashBytes,
   type DeviceState,
@@ -37,7 +36,8 @@ export interface Fleet {
   textOf(rank: number): TitleText;
   /** Ranks of packed hashes that are of this fleet. */
   ranksOf(packed: Uint8Array): readonly number[];
-  stateOf(device: number, generation: number): DeviceState;
+  /** `ranks`: its titles, where the caller has them already. */
+  stateOf(device: number, generation: number, ranks?: Uint32Array): DeviceState;
   digestOf(state: DeviceState): string;
   hostname(device: number): string;
   evidence(device: number): MachineEvidence;
@@ -139,14 +139,12 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
     return bytes;
   }
   function makeDetails(kind: number, generation: number, count: number): Buffer {
-    const day = (n: number): string => new Date(Date.UTC(2026, 0, 5 + n * 9)).toISOString().slice(0, 10);
-    const titles = Array.from({ length: count }, (_, i) => {
+    const at = Array.from({ length: count }, (_, i) => {
       const recent = mix(seed ^ generation, kind, i) % count < titlesPerChange * Math.min(generation, 8);
-      const installedAt = recent ? day(30 + generation) : day(zipf(8, fraction(seed, kind, 5_000 + i)));
-      return { source: "x", name: String(i).padStart(6, "0"), version: "", installedAt };
+      return recent ? installDays.length : zipf(installDays.length, fraction(seed, kind, 5_000 + i));
     });
-    // packState sorts by hash: which title has which day does not matter, how many have the same does.
-    return packState(titles, [], { hostname: "", probesVersion: 0 }).state.details;
+    // protocol/state.ts: which day each copy has, as places in a list of days.
+    return packSection({ installedAt: { values: [...installDays, dayOf(30 + generation)], at } });
   }
 
   function hostname(device: number): string {
@@ -203,8 +201,7 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
       }
       return ranks;
     },
-    stateOf(device, generation) {
-      const ranks = titlesOf(device, generation);
+    stateOf(device, generation, ranks = titlesOf(device, generation)) {
       const details = detailsOf(device, generation, ranks.length);
       return { titles: pack(ranks), details, probes, machine: machine(device) };
     },
@@ -213,6 +210,9 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
     evidence,
   };
 }
+
+const dayOf = (n: number): string => new Date(Date.UTC(2026, 0, 5 + n * 9)).toISOString().slice(0, 10);
+const installDays = Array.from({ length: 8 }, (_, n) => dayOf(n));
 
 const models = [
   { manufacturer: "LENOVO", model: "ThinkPad X1 Carbon Gen 11" },

@@ -84,9 +84,9 @@ export function createReports(options: {
   return {
     full(device, which) {
       const generation = generations[device] ?? 0;
-      const state = fleet.stateOf(device, generation);
-      const digest = fleet.digestOf(state);
       const ranks = fleet.titlesOf(device, generation);
+      const state = fleet.stateOf(device, generation, ranks);
+      const digest = fleet.digestOf(state);
       const texts = which === "all" ? [...ranks] : known.unknownOf(ranks);
       const sections: Sections = { ...state, ...(texts.length > 0 && { texts: textsOf(texts) }) };
       const envelope = seal(device, { kind: "full", state: digest }, sections);

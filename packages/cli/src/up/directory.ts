@@ -1,10 +1,12 @@
 /**
  * Purpose: the directory of `daicho up`: one process at a time, secrets readable by their owner only.
  *
- *     admin-token  group/  corporate/  relay/  agent/  daicho.log  up.pid
+ *     admin-token  group/  corporate/  relay/  agent/  daicho.log  lock
  */
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isDaichoError } from "@daicho/kernel";
+import { lockDirectory } from "@daicho/spool";
 import { cliErrors } from "../errors.ts";
 import { writeWhole } from "../files/write.ts";
 
@@ -17,12 +19,13 @@ export interface UpDirectory {
 
 /** @throws already-running, file-unwritable */
 export async function openUpDirectory(path: string): Promise<UpDirectory> {
-  const pidFile = join(path, "up.pid");
+  let lock: { release(): Promise<void> };
   try {
     await mkdir(path, { recursive: true, mode: 0o700 });
-    await claim(path, pidFile);
+    lock = await lockDirectory(path);
   } catch (error) {
-    if (error instanceof Error && error.name === "DaichoError") throw error;
+    if (isDaichoError(error, "spool-locked"))
+      throw cliErrors.make("already-running", { dir: path, pid: error.details["pid"] });
     throw cliErrors.make("file-unwritable", { file: path, reason: (error as NodeJS.ErrnoException).code ?? "unknown" });
   }
   return {
@@ -35,33 +38,6 @@ export async function openUpDirectory(path: string): Promise<UpDirectory> {
       await writeWhole(file, `${made}\n`, 0o600);
       return made;
     },
-    release: () => rm(pidFile, { force: true }),
+    release: () => lock.release(),
   };
-}
-
-async function claim(dir: string, pidFile: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const handle = await open(pidFile, "wx", 0o600);
-      await handle.writeFile(String(process.pid));
-      await handle.close();
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-      const pid = Number(await readFile(pidFile, "utf8").catch(() => ""));
-      if (attempt === 3 || (pid > 0 && pid !== process.pid && isAlive(pid)))
-        throw cliErrors.make("already-running", { dir, pid });
-      // Left by one that was killed.
-      await rm(pidFile, { force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }

@@ -5,7 +5,7 @@
  * Failure: whatever was started is stopped again; everything lies under one directory and a start with it goes on where it was.
  */
 import { join } from "node:path";
-import { createLog } from "@daicho/kernel";
+import { createLog, oneLine } from "@daicho/kernel";
 import { createApiClient, Refused, type ApiClient } from "../client/client.ts";
 import type { Outcome } from "../command.ts";
 import type { UpOptions } from "../commands/up.ts";
@@ -41,12 +41,10 @@ export async function up(options: UpOptions, io: Io): Promise<Outcome> {
 }
 
 async function undoAll(undo: (() => Promise<void>)[]): Promise<void> {
-  let failure: unknown;
+  const failures: unknown[] = [];
   for (let step = undo.pop(); step !== undefined; step = undo.pop())
-    await step().catch((error: unknown) => {
-      failure ??= error;
-    });
-  if (failure !== undefined) throw failure;
+    await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw new Error(failures.map(oneLine).join("; "), { cause: failures[0] });
 }
 
 interface Up {
@@ -83,14 +81,21 @@ async function bringUp(
   undo.push(() => relay.stop());
   await say(io.err, `relay       ${relay.url}  carries dictionary version ${generation}`);
 
+  const since = Date.now();
   const agent = await startAgent(dir, relay.url, company, log);
   undo.push(() => agent.stop());
-  await say(io.err, `agent       scans this machine`);
+  // Started again, it has its last scan and scans anew in its slot.
+  const isFirst = agent.status()?.titles === undefined;
+  if (isFirst) await say(io.err, "agent       scans this machine");
   const scanned = await until("the scan of this machine", async () => agent.status()?.titles !== undefined);
   if (!scanned) return undefined;
-  await say(io.err, `agent       found ${agent.status()?.titles ?? 0} titles and reports them`);
+  const { titles = 0, lastScanAt = "" } = agent.status() ?? {};
+  await say(
+    io.err,
+    `agent       ${isFirst ? "has found" : `knows from its scan at ${lastScanAt}`} ${titles} titles and reports`,
+  );
 
-  const isCounted = (): Promise<boolean> => counts(api, agent.status()?.device, generation);
+  const isCounted = (): Promise<boolean> => counts(api, agent.status()?.device, since);
   if (!(await until("the count of this machine", isCounted))) return undefined;
   await say(io.err, `company     has counted this machine`);
   if (!(await until("the company's position at the group", () => groupHolds(groupApi, api)))) return undefined;
@@ -112,13 +117,12 @@ async function policyVersion(api: ApiClient): Promise<number | undefined> {
   return items.find((item) => item.edition === "enterprise")?.version;
 }
 
-/** The machine's own report - not an earlier run's - is in, and derived with the dictionary in force. */
-async function counts(api: ApiClient, device: string | undefined, generation: number): Promise<boolean> {
+/** A report of this run is in. The agent reports only after it has answered the dictionary in force, so what counts is up to date. */
+async function counts(api: ApiClient, device: string | undefined, since: number): Promise<boolean> {
   if (device === undefined) return false;
   try {
-    const { body } = await api.get(`/api/v1/devices/${device}`);
-    const { lastSeenAt, scan } = body as { lastSeenAt?: string; scan?: { dictionaryVersion?: number } };
-    return lastSeenAt !== undefined && (scan?.dictionaryVersion ?? 0) >= generation;
+    const { lastSeenAt } = (await api.get(`/api/v1/devices/${device}`)).body as { lastSeenAt?: string };
+    return lastSeenAt !== undefined && Date.parse(lastSeenAt) >= since;
   } catch (error) {
     if (error instanceof Refused && error.status === 404) return false;
     throw error;
@@ -141,14 +145,14 @@ async function patiently(step: string, ask: () => Promise<boolean>, stop: AbortS
   while (!stop.aborted) {
     if (await ask()) return true;
     if (performance.now() > end) throw cliErrors.make("round-trip-missing", { step, seconds: patienceSeconds, log });
-    await pause(50, stop);
+    await pause(150, stop);
   }
   return false;
 }
 
 async function present(options: UpOptions, { url, client }: Up, dir: UpDirectory, io: Io): Promise<void> {
   const items: Record<string, unknown>[] = [];
-  for await (const page of client.pages("/api/v1/positions", { limit: 1000 })) items.push(...page.items);
+  for await (const page of client.pages("/api/v1/positions")) items.push(...page.items);
   if (options.json === true) {
     await say(io.out, JSON.stringify({ items }, undefined, 2));
     if (options.once === true) return;
@@ -162,7 +166,7 @@ async function present(options: UpOptions, { url, client }: Up, dir: UpDirectory
   }
   const words = [
     `Console     ${url}/`,
-    `Log in      with the administrator's token in ${join(dir.path, "admin-token")}: cat ${join(dir.path, "admin-token")}`,
+    `Log in      with the administrator's token; this shows it: cat ${join(dir.path, "admin-token")}`,
     ...(options.once === true
       ? []
       : [
