@@ -125,6 +125,20 @@ forEachStore((store) => {
       for (const i of intervals) expect(i.department).toBe(truth.get(i.device)?.department);
     });
 
+    it("a device that reports for the first time while it changes hands counts for the new hands", async () => {
+      const s = await assemble(await store.open());
+      const device = await s.adopt("PC1");
+      let moved: Promise<unknown> = Promise.resolve();
+      await s.db.transaction(async (trx) => {
+        await s.repository.record(trx, [{ device, licenses: [{ license: "@X", count: 1 }] }], 1000);
+        moved = s.devices.save({ id: "PC1", department: "B" }, "change");
+        // Long enough for the change to commit, if nothing made it wait for the report.
+        await Promise.race([moved, new Promise((resolve) => setTimeout(resolve, 300))]);
+      });
+      await moved;
+      expect(await s.used()).toEqual({ "B @X": 1 });
+    });
+
     it("a machine is the ledger's device with its id, else the free one with its serial number, else a new one", async () => {
       const s = await assemble(await store.open());
       await s.devices.save({ id: "ASSET-1", hostname: "desk", serial: "S1", department: "A" }, "create");

@@ -1,6 +1,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLog } from "@daicho/kernel";
 import { createServer, type Server } from "../../app.ts";
@@ -139,6 +140,33 @@ describe("the ledger through the API (contract.md, Administration)", () => {
     const csv = await call("GET", "/api/v1/positions/departments", undefined, { accept: "text/csv" });
     expect(String(csv.body).split("\n")[0]).toContain("department,license,name,metric");
     expect((await call("GET", "/api/v1/reconcile")).body).toMatchObject({ devices: 0, differences: [] });
+  });
+
+  it("a CSV file is imported, in any of its encodings and also gzipped; faults come with line and column", async () => {
+    const post = (payload: Buffer | string, query = "", headers: Record<string, string> = {}) =>
+      server.app.inject({
+        method: "POST",
+        url: `/api/v1/imports/departments${query}`,
+        headers: { authorization: `Bearer ${token}`, "content-type": "text/csv", ...headers },
+        payload,
+      });
+    const sjis = Buffer.from([...Buffer.from("code,name\nJ1,"), 0x93, 0xfa, 0x96, 0x7b, 0x0a]);
+    expect((await post(sjis, "?encoding=Shift_JIS&dryRun=true")).json()).toMatchObject({ dryRun: true, created: 1 });
+    expect((await post(sjis, "", { "content-type": "text/csv; charset=shift_jis" })).json()).toMatchObject({
+      created: 1,
+    });
+    expect((await call("GET", "/api/v1/departments/J1")).body).toEqual({ code: "J1", name: "日本" });
+    const zipped = await post(gzipSync("code,name\nJ1,x\n"), "", { "content-encoding": "gzip" });
+    expect(zipped.json()).toMatchObject({ updated: 1, faults: [], warnings: [] });
+    const refused = await post("code,name,parent\nJ2,x,NO\n");
+    expect(refused.statusCode).toBe(422);
+    expect(refused.json()).toMatchObject({
+      code: "import-invalid",
+      faults: [{ line: 2, column: "parent", code: "reference-unknown", message: "there is no department NO" }],
+    });
+    expect((await post("x", "?encoding=ebcdic")).json()).toMatchObject({ code: "input-invalid" });
+    expect((await post("{}", "", { "content-type": "application/json" })).statusCode).toBe(415);
+    expect((await post("code,name\nJ3,x\n", "", { authorization: "Bearer no" })).statusCode).toBe(401);
   });
 
   it("hostile input is refused with its place, never answered with 500", async () => {
