@@ -5,9 +5,12 @@
  * in the schema, and any that has a sibling `xFile` property, can be given as the content of the file named by `xFile`.
  */
 import { readFileSync } from "node:fs";
-import { Ajv, type ErrorObject } from "ajv";
-import { parse as parseYaml } from "yaml";
+import { createRequire } from "node:module";
+import type { Ajv, ErrorObject } from "ajv";
 import { kernelErrors } from "./kernel-errors.ts";
+
+/** Validator and YAML are loaded where a configuration is read: a command without one has no time or memory to spare for them. */
+const require = createRequire(import.meta.url);
 
 interface JsonSchema {
   readonly type?: string | readonly string[];
@@ -32,7 +35,8 @@ export function loadConfig<T>(options: LoadConfigOptions): T {
   const value: Record<string, unknown> = options.file === undefined ? {} : readYaml(options.file);
   applyEnvironment(schema, value, "DAICHO", options.env ?? process.env);
   merge(value, options.flags ?? {});
-  const ajv = new Ajv({ allErrors: true, useDefaults: true, strict: false, coerceTypes: false });
+  const { Ajv: Validator } = require("ajv") as { Ajv: new (options: object) => Ajv };
+  const ajv = new Validator({ allErrors: true, useDefaults: true, strict: false, coerceTypes: false });
   if (!ajv.validate(schema, value)) {
     const faults = [...new Set((ajv.errors ?? []).map(describe))].join("; ");
     throw kernelErrors.make("config-invalid", { file: place, faults });
@@ -48,9 +52,10 @@ function readYaml(file: string): Record<string, unknown> {
   } catch (error) {
     throw kernelErrors.make("config-unreadable", { file, reason: (error as NodeJS.ErrnoException).code ?? "unknown" });
   }
+  const yaml = require("yaml") as { parse(text: string): unknown };
   let parsed: unknown;
   try {
-    parsed = parseYaml(text);
+    parsed = yaml.parse(text);
   } catch (error) {
     const at = (error as { linePos?: { line: number; col: number }[] }).linePos?.[0];
     const where = at === undefined ? "" : ` at line ${at.line}, column ${at.col}`;

@@ -1,7 +1,8 @@
 /**
  * Purpose: structured events with stable names. Inventories, tokens and personal data never enter a log.
  */
-import { pino, type Logger as PinoLogger } from "pino";
+import { createRequire } from "node:module";
+import type { Logger as PinoLogger } from "pino";
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
 
@@ -30,6 +31,8 @@ export function createLog(
   level = process.env["DAICHO_LOG_LEVEL"] ?? "info",
   destination: number | string = 2,
 ): Log {
+  // Loaded here and not above: most commands log nothing.
+  const { pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
   return wrap(
     pino({ level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(destination)),
   );

@@ -5,7 +5,7 @@
  * verifier's clock; a node whose clock is off learns the right time from the refusal (`clock-skew` carries `time`) and
  * from the enrolment answer, and signs with corrected time.
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { canonicalJson } from "./canonical.ts";
 import { importPublicKey, keyIdOf, verifySignature, type Signer } from "./keys.ts";
 import { validator } from "./schema.ts";

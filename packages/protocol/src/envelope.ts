@@ -7,7 +7,7 @@
  * A batch (application/vnd.daicho.reports): u32be length · envelope, repeated.
  * Invariants: every length is bounded before anything is allocated; a malformed envelope is refused alone, not its batch.
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import type { KeyObject } from "node:crypto";
 import { sha256Hex } from "./canonical.ts";
 import { verifySignature, type Signer } from "./keys.ts";

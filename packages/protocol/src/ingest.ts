@@ -1,7 +1,7 @@
 /**
  * Purpose: requests and answers of `/ingest/v1`, the same at a relay and at a server (contract.md "Between nodes").
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { nodeKinds, type NodeKind } from "./credential.ts";
 import { validator } from "./schema.ts";
 import { SignedDocument, TrustRoot } from "./signed.ts";

@@ -3,7 +3,7 @@
  * Invariants: raw evidence is never rewritten; everything derived (normalised titles, codes from titles, licences)
  * can be computed again from it. Every string is bounded, because the sender is not trusted.
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { validator, type Validated } from "./schema.ts";
 
 /** Where a title was found. `registry` = a Windows Uninstall key that is no MSI product, `msi` = one that is. */

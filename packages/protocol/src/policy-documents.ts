@@ -3,7 +3,7 @@
  * documents generated from them - the software dictionary (agents get it) and the licence policy (stays on the server).
  * The language inside `detect` and `rule` belongs to @daicho/policy; here it is text.
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { validator } from "./schema.ts";
 
 export const metrics = ["device", "user", "core", "processor", "site", "free"] as const;

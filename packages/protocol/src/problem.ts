@@ -1,5 +1,5 @@
 /** Purpose: RFC 9457 problem documents; `code` is what callers match on. */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 
 export const Problem = Type.Object(
   {

@@ -3,7 +3,7 @@
  * The payload travels as the exact text that was signed; the signature covers `<type>\n<payload>`, so a document of one
  * type can never pass for another. A reader pins a root (given at enrolment) and never goes back to an older version.
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { createSigner, importPublicKey, keyIdOf, verifySignature, type KeyPair, type Signer } from "./keys.ts";
 import { validator } from "./schema.ts";
 

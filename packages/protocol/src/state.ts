@@ -6,7 +6,7 @@
  * can keep and compare them without unpacking. The state digest covers all four: see design.md "Delivery".
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { sha256 } from "./canonical.ts";
 import { Hardware, InventoryDevice, maxTitles, type Inventory, type Title } from "./inventory.ts";
 import { validator } from "./schema.ts";

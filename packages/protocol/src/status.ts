@@ -2,7 +2,7 @@
  * Purpose: what travels upward besides reports: distribution status and health of the nodes below (domain.md §2), and the
  * corporate licence inventory a company sends to its group (domain.md §3, §7).
  */
-import { Type, type Static } from "@sinclair/typebox";
+import { Type, type Static } from "./type.ts";
 import { nodeKinds, type NodeKind } from "./credential.ts";
 import { validator } from "./schema.ts";
 
