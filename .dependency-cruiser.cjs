@@ -49,7 +49,7 @@ module.exports = {
     {
       name: "no-test-code-in-products",
       severity: "error",
-      from: { pathNot: "\\.test\\.ts$|/testing/|^test/|^scripts/" },
+      from: { pathNot: "\\.test\\.ts$|/testing/|/fixtures/|^packages/testkit/|^test/|^scripts/[^/]+$" },
       to: { path: "\\.test\\.ts$|/testing/|packages/testkit/|node_modules/(vitest|fast-check)/" },
     },
   ],

@@ -29,8 +29,11 @@ export interface TitleIndex {
 }
 
 const mark = "postings";
-/** Entries in the tail (a number each, ~8 bytes) before it is merged. */
-const tailLimit = 2_000_000;
+/**
+ * Entries in the tail (4 bytes each) before it is merged: about 23,000 new devices. A merge rewrites every title it touches, so the
+ * longer the tail, the less a device costs.
+ */
+const tailLimit = 16_000_000;
 const sliceTitles = 100;
 
 export async function createTitleIndex(deps: {
@@ -40,19 +43,18 @@ export async function createTitleIndex(deps: {
   readonly idleMs?: number;
 }): Promise<TitleIndex> {
   const { db, log } = deps;
-  /** title → device ordinals in the order they came; `~device` where the device lost the title. */
-  let tail = new Map<number, number[]>();
+  let tail = new Map<number, TailList>();
   let entries = 0;
   let newest = 0;
   /** The part being merged; still read by queries. */
-  let merging: Map<number, number[]> | undefined;
+  let merging: Map<number, TailList> | undefined;
   let work: Promise<void> | undefined;
   let stopped = false;
 
   const push = (title: number, entry: number): void => {
-    const list = tail.get(title);
-    if (list === undefined) tail.set(title, [entry]);
-    else list.push(entry);
+    let list = tail.get(title);
+    if (list === undefined) tail.set(title, (list = { entries: new Int32Array(4), length: 0 }));
+    append(list, entry);
     entries++;
   };
 
@@ -78,14 +80,19 @@ export async function createTitleIndex(deps: {
     if (tail.size === 0 && merging === undefined) return;
     // A merge that failed is taken up again, with what has come since behind it.
     if (merging === undefined) merging = tail;
-    else for (const [title, list] of tail) merging.set(title, [...(merging.get(title) ?? []), ...list]);
+    else
+      for (const [title, list] of tail) {
+        const earlier = merging.get(title);
+        if (earlier === undefined) merging.set(title, list);
+        else for (const entry of entriesOf(list)) append(earlier, entry);
+      }
     const upTo = newest;
     tail = new Map();
     entries = 0;
     const titles = [...merging.keys()].sort((a, b) => a - b);
     for (let at = 0; at < titles.length; at += sliceTitles) {
       const slice = titles.slice(at, at + sliceTitles);
-      const changes = new Map(slice.map((title) => [title, merging?.get(title) ?? []]));
+      const changes = new Map(slice.map((title) => [title, entriesOf(merging?.get(title))]));
       await db.transaction(async (trx) => {
         const held = await indexStore.containers(trx, slice);
         const writes: { title: number; chunk: number; container: Buffer | undefined }[] = [];
@@ -104,7 +111,7 @@ export async function createTitleIndex(deps: {
   const tailChanges = (title: number): Map<number, boolean> => {
     const changes = new Map<number, boolean>();
     for (const part of [merging, tail])
-      for (const entry of part?.get(title) ?? []) changes.set(entry < 0 ? ~entry : entry, entry >= 0);
+      for (const entry of entriesOf(part?.get(title))) changes.set(entry < 0 ? ~entry : entry, entry >= 0);
     return changes;
   };
 
@@ -189,7 +196,28 @@ export async function createTitleIndex(deps: {
   return index;
 }
 
-function byChunk(list: readonly number[]): Map<number, Map<number, boolean>> {
+/** Device ordinals in the order they came; `~device` where the device lost the title. */
+interface TailList {
+  entries: Int32Array;
+  length: number;
+}
+
+function append(list: TailList, entry: number): void {
+  if (list.length === list.entries.length) {
+    const wider = new Int32Array(list.length * 2);
+    wider.set(list.entries);
+    list.entries = wider;
+  }
+  list.entries[list.length++] = entry;
+}
+
+const noEntries = new Int32Array(0);
+
+function entriesOf(list: TailList | undefined): Int32Array {
+  return list === undefined ? noEntries : list.entries.subarray(0, list.length);
+}
+
+function byChunk(list: Int32Array): Map<number, Map<number, boolean>> {
   const chunks = new Map<number, Map<number, boolean>>();
   for (const entry of list) {
     const device = entry < 0 ? ~entry : entry;
