@@ -4,7 +4,7 @@ import { loadRelayConfig } from "@daicho/relay";
 import type { ServerConfig } from "@daicho/server";
 import { readText } from "../files/read.ts";
 import { checkData } from "./data.ts";
-import { attempt, Finding, type Check } from "./doctor.ts";
+import { attempt, Finding, type Check } from "./check.ts";
 import { checkClock } from "./server.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;

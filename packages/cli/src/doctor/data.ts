@@ -8,7 +8,7 @@ import { isDaichoError, silentLog } from "@daicho/kernel";
 import { verifyDocument, type TrustRoot } from "@daicho/protocol";
 import { openSpool } from "@daicho/spool";
 import { openIdentity } from "@daicho/uplink";
-import { attempt, Finding, type Check } from "./doctor.ts";
+import { attempt, Finding, type Check } from "./check.ts";
 
 export async function* checkData(dir: string): AsyncGenerator<Check> {
   // A relay keeps its identity in a directory of its own.

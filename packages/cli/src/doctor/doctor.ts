@@ -6,17 +6,10 @@ import { usage, type Outcome } from "../command.ts";
 import type { DoctorOptions } from "../commands/doctor.ts";
 import { say, type Io } from "../io.ts";
 import { harmless } from "../output/width.ts";
+import type { Check } from "./check.ts";
 import { checkConfiguration } from "./configuration.ts";
 import { checkData } from "./data.ts";
 import { checkServer } from "./server.ts";
-
-export interface Check {
-  /** What was looked at: configuration, store, signatures, clock, upstream, totals, spool … */
-  readonly check: string;
-  readonly place: string;
-  readonly ok: boolean;
-  readonly says: string;
-}
 
 export async function doctor(options: DoctorOptions, io: Io): Promise<Outcome> {
   const { config, data, server } = options;
@@ -40,16 +33,3 @@ async function* everyCheck(options: DoctorOptions, io: Io): AsyncGenerator<Check
 function lineOf({ check, place, ok, says }: Check): string {
   return harmless(`${ok ? "ok   " : "WRONG"}  ${check.padEnd(13)}  ${place}: ${says}`);
 }
-
-/** The check's answer, or what went wrong with making it. */
-export async function attempt(check: string, place: string, look: () => Promise<string>): Promise<Check> {
-  try {
-    return { check, place, ok: true, says: await look() };
-  } catch (error) {
-    const { oneLine } = await import("@daicho/kernel");
-    return { check, place, ok: false, says: error instanceof Finding ? error.message : oneLine(error) };
-  }
-}
-
-/** Something is wrong, in words for the operator. */
-export class Finding extends Error {}

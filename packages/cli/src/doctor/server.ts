@@ -1,7 +1,7 @@
 /** Purpose: the checks of a node that answers on the network: is it there, does its clock agree, do its totals add up. */
 import { createApiClient, createFetch, reasonOf } from "../client/client.ts";
 import type { ClientOptions } from "../command.ts";
-import { attempt, Finding, type Check } from "./doctor.ts";
+import { attempt, Finding, type Check } from "./check.ts";
 
 /** Credentials are good for ten minutes either way; half of that is near enough to trouble to say so. */
 const clockToleranceMs = 5 * 60_000;
