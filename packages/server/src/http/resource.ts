@@ -3,14 +3,14 @@
  * PUT creates or replaces (an absent optional field is cleared), PATCH changes what is given, POST creates. A POST with an `Idempotency-Key` that
  * is repeated finds its own work done and is answered as the first time; if what is there differs, it is a conflict.
  */
-import { Type, type TObject, type TSchema } from "@sinclair/typebox";
+import { Type, type TSchema } from "@sinclair/typebox";
 import type { FastifyInstance, RouteShorthandOptions } from "fastify";
 import { isDaichoError } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
 import type { WriteMode } from "../rows.ts";
 import type { Authorize } from "./authorize.ts";
 import { ListQuery, listOf, sendList } from "./list.ts";
-import type { Page } from "./page.ts";
+import type { Page } from "../db/page.ts";
 import { inputInvalid } from "./problem.ts";
 import { Key, Text } from "./text.ts";
 
@@ -43,7 +43,7 @@ export function orNull(schema: TSchema): TSchema {
     ...schema,
     type: [schema["type"], "null"],
     ...(Array.isArray(schema["enum"]) && { enum: [...(schema["enum"] as unknown[]), null] }),
-  } as TSchema;
+  };
 }
 
 export function resourceRoutes<Item extends object>(
@@ -149,7 +149,7 @@ export function resourceRoutes<Item extends object>(
       ...schema({
         summary: `Change a ${what}: only the fields given`,
         params,
-        body: Type.Object({ ...mapValues(resource.required, (s) => Type.Optional(s)), ...nullable }, strict) as TObject,
+        body: Type.Object({ ...mapValues(resource.required, (s) => Type.Optional(s)), ...nullable }, strict),
         response: { 200: resource.item },
       }),
     },

@@ -11,7 +11,7 @@ import { inSet } from "../../db/sets.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { decodeCursor, encodeCursor, type ListQuery } from "../../http/list.ts";
-import { page, type Page } from "../../http/page.ts";
+import { page, type Page } from "../../db/page.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { errorOfRow, type WriteMode } from "../../rows.ts";
 import { breathe } from "../../slices.ts";
@@ -130,7 +130,7 @@ export function createDevices(
   };
 
   const below = async (code: string): Promise<readonly number[]> => {
-    const all = await db.kysely.selectFrom("org_departments").select(["ordinal", "code", "parent"]).execute();
+    const all = await store.departmentTree(db.kysely);
     const root = all.find((d) => d.code === code);
     if (root === undefined) throw serverErrors.make("not-found", { what: "department", id: code });
     return subtree(childrenOf(new Map(all.map((d) => [d.ordinal, d.parent]))), root.ordinal);

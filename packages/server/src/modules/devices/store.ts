@@ -109,6 +109,8 @@ export const deviceStore = {
   departmentOrdinal: (db: Db, code: string) =>
     db.selectFrom("org_departments").select("ordinal").where("code", "=", code).executeTakeFirst(),
 
+  departmentTree: (db: Db) => db.selectFrom("org_departments").select(["ordinal", "code", "parent"]).execute(),
+
   departmentOrdinals: (db: Db) => db.selectFrom("org_departments").select(["code", "ordinal"]).execute(),
 
   employeeOrdinals: (db: Db, dialect: DialectName, ids: readonly string[]) =>

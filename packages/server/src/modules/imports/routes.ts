@@ -1,6 +1,6 @@
 /** Purpose: `POST /api/v1/imports/…`: a CSV file as the body. The caller is known before a byte of it is read. */
 import { Type } from "@sinclair/typebox";
-import type { FastifyInstance, onRequestAsyncHookHandler } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { inputInvalid } from "../../http/problem.ts";
@@ -34,7 +34,7 @@ export function importRoutes(
       scope.post<{ Querystring: { dryRun?: boolean; encoding?: string } }>(
         `/api/v1/imports/${kind}`,
         {
-          onRequest: deps.authorize.role("manager") as unknown as onRequestAsyncHookHandler,
+          onRequest: deps.authorize.role("manager"),
           preParsing: unpackGzip,
           bodyLimit: maxFileBytes,
           schema: {

@@ -9,7 +9,7 @@ import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { RolledBack, rowFaults, type RowFault, type WriteResult } from "../../rows.ts";
 import type { DeviceInput, Devices } from "../devices/index.ts";
-import type { EntitlementInput, Entitlements, Rights, RightsInput } from "../licenses/index.ts";
+import type { Entitlements, Rights, RightsInput } from "../licenses/index.ts";
 import type { DepartmentInput, EmployeeInput, Organization } from "../organization/index.ts";
 import { departmentColumns, deviceColumns, employeeColumns, entitlementColumns, rightsColumns } from "./columns.ts";
 import { decodeText, type Encoding } from "./decode.ts";
@@ -72,7 +72,7 @@ export function createImports(deps: {
     },
     entitlements: {
       spec: entitlementColumns,
-      write: (trx, rows, at) => entitlements.write(trx, rows as unknown as EntitlementInput[], { mode, at }),
+      write: (trx, rows, at) => entitlements.write(trx, rows, { mode, at }),
     },
     rights: {
       spec: rightsColumns,

@@ -5,9 +5,9 @@
  * so versions become visible in their order. `touches` counts the changes that said what they changed: a version that rose more often than that
  * tells a reader to fetch everything, so forgetting to say costs time, never truth.
  */
-import { sql } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DialectName } from "../../db/dialect.ts";
+import { versionStore } from "./version-store.ts";
 
 /** Scopes of lic_marks: a department's ordinal (0 = unassigned), or one of these. */
 export const entitlementsScope = -1;
@@ -24,32 +24,17 @@ export interface Touched {
 
 /** Call as the last write of a transaction that changed counts, the department tree or entitlements. */
 export async function touchPositions(db: Database, trx: Trx, at: number, touched: Touched): Promise<void> {
-  const { version } = await trx
-    .updateTable("lic_version")
-    .set((eb) => ({
-      version: eb("version", "+", 1),
-      changed_at: sql<number>`case when changed_at > ${at} then changed_at else ${at} end`,
-    }))
-    .where("id", "=", 1)
-    .returning("version")
-    .executeTakeFirstOrThrow();
+  const version = await versionStore.raise(trx, at);
   const scopes = new Set(touched.departments ?? []);
   if (touched.entitlements === true) scopes.add(entitlementsScope);
   if (touched.everything === true) scopes.add(everythingScope);
-  const statement = {
-    table: "lic_marks",
-    columns: [
-      { name: "scope", type: "integer" },
-      { name: "version", type: "integer" },
-    ],
-    conflict: ["scope"],
-  } as const;
-  await db.bulk.insert(
+  await versionStore.mark(
+    db,
     trx,
-    { ...statement, update: { version: "replace" } },
-    [...scopes].sort((a, b) => a - b).map((scope) => [scope, version]),
+    [...scopes].sort((a, b) => a - b),
+    version,
   );
-  await db.bulk.insert(trx, { ...statement, update: { version: "add" } }, [[touchesScope, 1]]);
+  await versionStore.count(db, trx, touchesScope);
 }
 
 /**
@@ -57,8 +42,5 @@ export async function touchPositions(db: Database, trx: Trx, at: number, touched
  * first step: otherwise its steps and a report's counters would wait for each other. A no-op on SQLite.
  */
 export async function holdCounting(trx: Trx, dialect: DialectName): Promise<void> {
-  if (dialect !== "postgres") return;
-  // A report that counts users takes this lock before it touches a counter: in the other order the two would wait for each other.
-  await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
-  await sql`lock table lic_usage in share row exclusive mode`.execute(trx);
+  if (dialect === "postgres") await versionStore.holdCounters(trx);
 }

@@ -9,7 +9,7 @@ import { inSet } from "../../db/sets.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import type { ListQuery } from "../../http/list.ts";
-import { page, type Page } from "../../http/page.ts";
+import { page, type Page } from "../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../rows.ts";
 import { writeDepartments, type DepartmentInput } from "./departments.ts";
 import { writeEmployees, type EmployeeDevices, type EmployeeInput, type EmployeesWritten } from "./employees.ts";

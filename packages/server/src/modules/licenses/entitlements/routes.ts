@@ -196,5 +196,5 @@ function inputOf(body: Readonly<Record<string, unknown>>): EntitlementInput {
   if (typeof currency === "string" && !currencies.has(currency))
     faults.push({ path: "/currency", message: "is no ISO 4217 currency" });
   if (faults.length > 0) throw inputInvalid(faults);
-  return out as EntitlementInput;
+  return out;
 }

@@ -6,7 +6,7 @@ import { lockLedger } from "../../../db/locks.ts";
 import { serverErrors } from "../../../errors.ts";
 import type { Events } from "../../../events.ts";
 import type { ListQuery } from "../../../http/list.ts";
-import { page, type Page } from "../../../http/page.ts";
+import { page, type Page } from "../../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { touchPositions } from "../version.ts";
 import { entitlementStore as store } from "./store.ts";

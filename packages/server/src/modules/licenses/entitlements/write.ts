@@ -12,7 +12,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses } from "../catalog.ts";
+import { ensureLicenses } from "../catalog-store.ts";
 import { touchPositions } from "../version.ts";
 import { entitlementStore as store, type EntitlementRow } from "./store.ts";
 

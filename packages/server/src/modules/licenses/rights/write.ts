@@ -8,7 +8,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
 import { eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses } from "../catalog.ts";
+import { ensureLicenses } from "../catalog-store.ts";
 import { touchPositions } from "../version.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
 

@@ -4,11 +4,11 @@
  * Failure: an unknown sort field or a cursor of another list is refused, with the fields that can be sorted by.
  */
 import { sql, type RawBuilder, type SelectQueryBuilder, type SqlBool } from "kysely";
-import type { DialectName } from "../db/dialect.ts";
-import { byBytes } from "../db/sets.ts";
-import { decodeCursor, encodeCursor, type ListQuery } from "./list.ts";
-import { cleanText } from "./text.ts";
-import { inputInvalid } from "./problem.ts";
+import type { DialectName } from "./dialect.ts";
+import { byBytes } from "./sets.ts";
+import { decodeCursor, encodeCursor, type ListQuery } from "../http/list.ts";
+import { cleanText } from "../http/text.ts";
+import { inputInvalid } from "../http/problem.ts";
 
 export interface SortColumn {
   /** `table.column`, a text column. */
@@ -34,14 +34,15 @@ export async function page<DB, TB extends keyof DB, O>(
   options: PageOptions,
 ): Promise<Page<O>> {
   const names = Object.keys(options.fields);
-  const wanted = options.query.sort ?? (names[0] as string);
+  const first = names[0] ?? "";
+  const wanted = options.query.sort ?? first;
   const descending = wanted.startsWith("-");
   const name = descending ? wanted.slice(1) : wanted;
   const field = options.fields[name];
   if (field === undefined || !Object.hasOwn(options.fields, name))
     throw inputInvalid([{ path: "querystring/sort", message: `can be one of ${names.join(", ")}` }]);
-  const key = byBytes(options.dialect, (options.fields[names[0] as string] as SortColumn).column);
-  const value = name === names[0] ? key : byBytes(options.dialect, field.column, field.nullable);
+  const key = byBytes(options.dialect, (options.fields[first] as SortColumn).column);
+  const value = name === first ? key : byBytes(options.dialect, field.column, field.nullable);
   const limit = options.query.limit ?? 100;
   const direction = descending ? "desc" : "asc";
 
