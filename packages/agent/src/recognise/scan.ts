@@ -15,7 +15,7 @@ import { basename, resolve } from "node:path";
 import type { Clock } from "@daicho/kernel";
 import { compileDictionary, type Probe, type Recognizer } from "@daicho/policy";
 import {
-  validateInventory,
+  maxCodes,
   type Dictionary,
   type Hardware,
   type Inventory,
@@ -28,9 +28,12 @@ import type { MachineFacts } from "../collectors/hardware/index.ts";
 import { registryOf } from "../collectors/registry/index.ts";
 import { evaluateRegistryProbes, keysOfProbes, type ProbeAnswers } from "../collectors/registry/probes.ts";
 import type { FileProbeQuery } from "../walk/index.ts";
+import { fitCodes, fitHardware } from "./fit.ts";
 import { deviceOf, type MachineIdentity } from "./device.ts";
 import { mergeTitles } from "./titles.ts";
 import { exportedMachine } from "./windows.ts";
+
+const maxScanErrors = 10_000;
 
 export interface ScanOptions {
   /** The directory to scan as if it were `/`. */
@@ -100,27 +103,31 @@ export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<
   const exported = tree !== undefined && (options.registryFiles ?? []).length > 0 ? exportedMachine(tree) : undefined;
   const os = machine?.hardware.os ?? exported?.os;
   const hardware: Hardware = { ...machine?.hardware, ...(os === undefined ? {} : { os }) };
+  const leftOut = (place: string, reason: string): void =>
+    void errors.unshift(scanError("/", "failed", `${place} ${reason}; it was left out`));
+  const fitting = fitHardware(hardware, leftOut);
   const identity: MachineIdentity = {
     hostname: machine?.hostname ?? exported?.identity.hostname,
-    serial: hardware.serial,
-    uuid: hardware.uuid,
+    serial: fitting.serial,
+    uuid: fitting.uuid,
     machineId: machine?.machineId ?? exported?.identity.machineId,
   };
 
+  const codes = recognizer?.recognizeInventory({ titles, hits: answers.hits });
   const inventory: Inventory = {
     daicho: "inventory/v1",
     device: deviceOf({ enrolledId: options.deviceId, identity, standIn: standInName(options), titles }),
-    ...(Object.keys(hardware).length === 0 ? {} : { hardware }),
+    ...(Object.keys(fitting).length === 0 ? {} : { hardware: fitting }),
     software: titles,
-    ...(recognizer === undefined ? {} : { codes: recognizer.recognizeInventory({ titles, hits: answers.hits }) }),
+    ...(codes === undefined ? {} : { codes: fitCodes(codes, maxCodes, leftOut) }),
     scan: {
       startedAt: new Date(startedAt).toISOString(),
-      durationMs: 0,
-      errors: [],
+      durationMs: Math.max(0, parts.clock.now() - startedAt),
+      errors: errors.slice(0, maxScanErrors),
       dictionaryVersion: options.dictionary?.version ?? 0,
     },
   };
-  return { inventory: finish(inventory, errors, parts.clock.now() - startedAt), hits: answers.hits };
+  return { inventory, hits: answers.hits };
 }
 
 /** Just the machine probes, for a dictionary that asks what the last scan did not answer. */
@@ -218,27 +225,4 @@ function standInName(options: ScanOptions): string {
   const place = options.root ?? file;
   const name = place === undefined ? "" : basename(resolve(place)).replace(/\.reg$/i, "");
   return name === "" ? "unknown" : name;
-}
-
-const maxScanErrors = 10_000;
-
-/** Adds what is known at the end. Should a part not satisfy the schema all the same, it goes rather than the inventory. */
-function finish(inventory: Inventory, errors: ScanError[], durationMs: number): Inventory {
-  const withErrors = (whole: Inventory): Inventory => ({
-    ...whole,
-    ...(whole.scan === undefined
-      ? {}
-      : { scan: { ...whole.scan, durationMs, errors: errors.slice(0, maxScanErrors) } }),
-  });
-  let whole = withErrors(inventory);
-  for (const part of ["codes", "hardware"] as const) {
-    const checked = validateInventory(whole);
-    if (checked.ok) return whole;
-    const fault = checked.faults.find(({ path }) => path.startsWith(`/${part}`));
-    if (fault === undefined) continue;
-    errors.unshift(scanError("/", "failed", `the ${part} were left out: ${fault.path} ${fault.message}`));
-    const { [part]: _, ...rest } = whole;
-    whole = withErrors(rest);
-  }
-  return whole;
 }
