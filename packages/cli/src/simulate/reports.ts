@@ -25,7 +25,8 @@ export interface Outgoing {
 }
 
 export interface Reports {
-  full(device: number, texts: "unknown" | "all"): Outgoing;
+  /** `ranks`: the device's titles, where the caller has them already. */
+  full(device: number, texts: "unknown" | "all", ranks?: Uint32Array): Outgoing;
   heartbeat(device: number): Outgoing;
   delta(device: number): Outgoing;
   /** The server holds this now. */
@@ -82,9 +83,8 @@ export function createReports(options: {
   const textsOf = (ranks: readonly number[]): Buffer => packSection(ranks.map((rank) => fleet.textOf(rank)));
 
   return {
-    full(device, which) {
+    full(device, which, ranks = fleet.titlesOf(device, generations[device] ?? 0)) {
       const generation = generations[device] ?? 0;
-      const ranks = fleet.titlesOf(device, generation);
       const state = fleet.stateOf(device, generation, ranks);
       const digest = fleet.digestOf(state);
       const texts = which === "all" ? [...ranks] : known.unknownOf(ranks);
