@@ -9,7 +9,7 @@ import { cliErrors, renderCliReference } from "@daicho/cli";
 import { kernelErrors } from "@daicho/kernel";
 import { policyFaults } from "@daicho/policy";
 import { relayConfigSchema, relayErrors } from "@daicho/relay";
-import { serverConfigSchema, serverErrors } from "@daicho/server";
+import { rowFaults, serverConfigSchema, serverErrors } from "@daicho/server";
 import { spoolErrors } from "@daicho/spool";
 import { uplinkErrors } from "@daicho/uplink";
 
@@ -26,6 +26,7 @@ function errors() {
     "Spool (agent, relay)": spoolErrors.table,
     "Command line": cliErrors.table,
     "Configuration and start": kernelErrors.table,
+    "Rows of imported files": rowFaults,
     "Policy language": policyFaults,
   };
   let text = `# Errors\n\n${generated}Every error has a stable code. Callers match on the code, never on the text. Problem documents (RFC 9457) carry it as \`code\`.\n`;

@@ -112,10 +112,30 @@ export async function createServer(options: {
   metrics.gauge("daicho_dictionary_version", "Version of the dictionary in force", () => policies.current().generation);
   // From a report to a count: titles, the policy's derivation, the licence repository, intake.
   const directory = createDeviceDirectory({ db, clock });
-  const repository = createRepository({ db, devices: directory, clock });
+  const repository = createRepository({
+    db,
+    devices: directory,
+    clock,
+    async deriveAgain(trx, devices) {
+      await headStore.setGeneration(db, trx, devices, 0);
+      // After the commit: until then the devices still carry their old generation for everyone else.
+      clock.after(100, () => void derivation.refresh());
+    },
+  });
   const titles = await createTitles({ db, clock });
   const index = await createTitleIndex({ db, clock, log });
-  const derivation = await createDerivation({ db, clock, log, events, titles, policy: policies.current, repository });
+  const derivation: Derivation = await createDerivation({
+    db,
+    clock,
+    log,
+    events,
+    titles,
+    policy: policies.current,
+    deselected: async () =>
+      new Set((await policies.selection()).available.filter((l) => !l.selected).map((l) => l.code)),
+    devices: directory,
+    repository,
+  });
   const software = createSoftwareView({ db, clock, titles, index, deriver: derivation.current });
   const facts = createDeviceFacts({ db, titles, deriver: derivation.current, repository, software });
   const answered = { stored: 0, duplicate: 0, "need-full": 0, rejected: 0 };
@@ -165,7 +185,12 @@ export async function createServer(options: {
   const entitlements = createEntitlements({ db, clock, events });
   const rights = createRights({ db, clock, events });
   const positions = createPositions({ db, clock });
-  const reconcile = createReconcile({ db, clock, positions, repository });
+  const reconcile = createReconcile({
+    db,
+    clock,
+    positions,
+    repository: { recount: repository.recount, rederive: derivation.rederive },
+  });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
   // While devices are derived again the counts still say what the policy before made of them.
   let counted = 0;

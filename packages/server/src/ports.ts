@@ -35,6 +35,8 @@ export interface DeviceDirectory {
   ): Promise<number>;
   /** The ledger's ids of devices. */
   idsOf(trx: Trx, devices: readonly number[]): Promise<ReadonlyMap<number, string>>;
+  /** Those of the devices that the ledger says are disposed of. */
+  disposedOf(trx: Trx, devices: readonly number[]): Promise<ReadonlySet<number>>;
   /** The machine now calls itself so. */
   renameHosts(
     trx: Trx,

@@ -50,6 +50,10 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
       return new Map(rows.map((row) => [row.ordinal, row.id]));
     },
 
+    async disposedOf(trx, devices) {
+      return new Set((await store.disposed(trx, db.dialect, devices)).map((row) => row.ordinal));
+    },
+
     async renameHosts(trx, names) {
       const sorted = [...names].sort((a, b) => a.device - b.device);
       await store.update(

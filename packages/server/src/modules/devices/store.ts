@@ -40,6 +40,14 @@ export const deviceStore = {
       .where(inSet(dialect, "dev_devices.ordinal", devices))
       .execute(),
 
+  disposed: (db: Db, dialect: DialectName, devices: readonly number[]) =>
+    db
+      .selectFrom("dev_devices")
+      .select("ordinal")
+      .where(inSet(dialect, "dev_devices.ordinal", devices))
+      .where("state", "=", "disposed")
+      .execute(),
+
   /** Locked on PostgreSQL, so that two machines with one serial number do not both take the same device. */
   bySerial(db: Db, dialect: DialectName, serial: string) {
     const query = db.selectFrom("dev_devices").select("ordinal").where("serial", "=", serial).orderBy("ordinal");

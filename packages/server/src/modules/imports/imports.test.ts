@@ -14,7 +14,7 @@ import { createImports, type ImportKind } from "./index.ts";
 function assemble(db: Database) {
   const common = { db, clock: systemClock, events: createEvents(silentLog) };
   const directory = createDeviceDirectory(common);
-  const repository = createRepository({ ...common, devices: directory });
+  const repository = createRepository({ ...common, devices: directory, deriveAgain: () => Promise.resolve() });
   const devices = createDevices({
     ...common,
     facts: {

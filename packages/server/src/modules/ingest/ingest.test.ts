@@ -333,6 +333,50 @@ forEachStore((store) => {
     expect(answer.json()).toMatchObject({ code: "credential-missing" });
   });
 
+  it("a disposed device uses nothing; taken into use again it counts what it has, without a new report", async () => {
+    await open();
+    await publish(policy(1));
+    const device = await made("pc01");
+    device.install([title("Word"), title("Sheet")]);
+    await send(device.report("full"));
+    const state = (value: string) =>
+      server.app.inject({
+        method: "PATCH",
+        url: `/api/v1/devices/${device.id}`,
+        headers: { authorization: `Bearer ${token}` },
+        payload: { state: value },
+      });
+    expect((await state("disposed")).statusCode).toBe(200);
+    expect(await used()).toEqual({});
+    expect((await server.reconcile()).differences).toEqual([]);
+    expect((await state("in-use")).statusCode).toBe(200);
+    await server.derivation.refresh();
+    expect(await used()).toEqual({ "@SUITE": 1 });
+  });
+
+  it("reconcile names the device whose licences do not follow from its facts, and the totals that are off (domain §3)", async () => {
+    await open();
+    await publish(policy(1));
+    const device = await made("pc01");
+    device.install([title("Word"), title("Sheet")]);
+    await send(device.report("full"));
+    expect((await server.reconcile()).differences).toEqual([]);
+    await server.db.kysely.updateTable("lic_usage").set({ used: 5 }).execute();
+    const total = (await server.reconcile()).differences;
+    expect(total.some((d) => d.law === "stored-equals-recomputed" && d.stored === 5 && d.recomputed === 1)).toBe(true);
+    await server.db.kysely
+      .updateTable("lic_repository")
+      .set({ licenses: Buffer.alloc(0) })
+      .execute();
+    expect((await server.reconcile()).differences).toContainEqual({
+      law: "licenses-follow-from-facts",
+      device: device.id,
+      license: "@SUITE",
+      stored: 0,
+      recomputed: 1,
+    });
+  });
+
   it("goes on where it was after a restart", async () => {
     const url = await open();
     await publish(policy(1));

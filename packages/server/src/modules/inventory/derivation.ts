@@ -6,8 +6,8 @@
 import type { Clock, Log } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
-import type { CurrentPolicy, UsageRepository } from "../../ports.ts";
-import type { LicenseInfo } from "./deriver.ts";
+import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
+import type { Repository } from "../licenses/repository/index.ts";
 import { createDeriver, type Deriver } from "./deriver.ts";
 import { deriveLicenses } from "./commit.ts";
 import { headStore, lockHeads } from "./head-store.ts";
@@ -19,6 +19,8 @@ export interface Derivation {
   readonly underWay: boolean;
   /** Takes over the policy in force now and derives all devices again; resolves when all are done. */
   refresh(): Promise<void>;
+  /** Devices whose open interval is not what their facts yield under the policy in force, for reconcile. */
+  rederive(): AsyncGenerator<{ device: string; license: string; stored: number; recomputed: number }>;
   stop(): Promise<void>;
 }
 
@@ -31,9 +33,10 @@ export async function createDerivation(deps: {
   readonly events: Events;
   readonly titles: Titles;
   readonly policy: () => CurrentPolicy;
-  readonly repository: UsageRepository & {
-    syncLicenses(trx: import("../../db/database.ts").Trx, infos: readonly LicenseInfo[]): Promise<void>;
-  };
+  /** Codes the company leaves out of its selection. */
+  readonly deselected: () => Promise<ReadonlySet<string>>;
+  readonly devices: Pick<DeviceDirectory, "idsOf" | "disposedOf">;
+  readonly repository: Pick<Repository, "record" | "syncLicenses" | "openLicenses">;
 }): Promise<Derivation> {
   const { db, titles, events, log, clock } = deps;
   let current = createDeriver({ generation: 0, dictionary: undefined, licensePolicy: undefined });
@@ -55,7 +58,8 @@ export async function createDerivation(deps: {
       await new Promise((resolve) => setImmediate(resolve));
     }
     const infos = next.licenses;
-    await db.transaction((trx) => deps.repository.syncLicenses(trx, infos));
+    const deselected = await deps.deselected();
+    next.setMetrics(await db.transaction((trx) => deps.repository.syncLicenses(trx, infos, deselected)));
     current = next;
     next = undefined;
   };
@@ -117,6 +121,35 @@ export async function createDerivation(deps: {
         });
       return running;
     },
+    async *rederive() {
+      // What is still to be derived is late, not wrong.
+      await running;
+      for (let after = 0; ;) {
+        const deriver = current;
+        const { last, differences } = await db.snapshot(async (trx) => {
+          const states = await headStore.statesAfter(trx, after, sliceDevices);
+          const ids = states.map((state) => state.device);
+          const stored = await deps.repository.openLicenses(trx, ids);
+          const disposed = await deps.devices.disposedOf(trx, ids);
+          const differences = states.flatMap((state) =>
+            compareLicenses(
+              state.device,
+              stored.get(state.device) ?? [],
+              disposed.has(state.device) ? [] : deriveLicenses(deriver, state),
+            ),
+          );
+          const names = await deps.devices.idsOf(trx, [...new Set(differences.map((d) => d.device))]);
+          return {
+            last: ids.at(-1),
+            differences: differences.map((d) => ({ ...d, device: names.get(d.device) ?? String(d.device) })),
+          };
+        });
+        yield* differences;
+        if (last === undefined) return;
+        after = last;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
     async stop() {
       stopped = true;
       off();
@@ -127,4 +160,15 @@ export async function createDerivation(deps: {
   // The policy in force must be known before the first report is derived; the devices can follow while serving.
   await adopt();
   return derivation;
+}
+
+function compareLicenses(
+  device: number,
+  stored: readonly { license: string; count: number }[],
+  derived: readonly { license: string; count: number }[],
+): { device: number; license: string; stored: number; recomputed: number }[] {
+  const counts = new Map(stored.map((s) => [s.license, { stored: s.count, recomputed: 0 }]));
+  for (const { license, count } of derived)
+    counts.set(license, { stored: counts.get(license)?.stored ?? 0, recomputed: count });
+  return [...counts].filter(([, c]) => c.stored !== c.recomputed).map(([license, c]) => ({ device, license, ...c }));
 }

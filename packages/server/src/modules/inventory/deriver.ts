@@ -30,7 +30,8 @@ export interface DerivedLicense {
 export interface LicenseInfo {
   readonly code: string;
   readonly name: string;
-  readonly metric: Metric;
+  /** Absent where the policy leaves it open. */
+  readonly metric?: Metric;
 }
 
 export interface Deriver {
@@ -40,6 +41,8 @@ export interface Deriver {
   /** Every licence this policy can count. */
   readonly licenses: readonly LicenseInfo[];
   learn(titles: readonly KnownTitle[]): void;
+  /** Metrics in force, where the policy left them open. */
+  setMetrics(metrics: ReadonlyMap<string, Metric>): void;
   codes(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[];
   licensesOf(facts: DeviceFactsInput): readonly DerivedLicense[];
 }
@@ -53,7 +56,9 @@ export function createDeriver(policy: {
   const licensePolicy = policy.licensePolicy ?? { daicho: "license-policy/v1", version: 0, rules: [], software: [] };
   const matcher = compileRules(licensePolicy);
   const infos = licenseInfos(matcher, licensePolicy);
-  const metrics = new Map(infos.map((info) => [info.code, info.metric]));
+  let metrics: ReadonlyMap<string, Metric> = new Map(
+    infos.flatMap((i) => (i.metric === undefined ? [] : [[i.code, i.metric]])),
+  );
   /** Title id → the probes it satisfies; most titles satisfy none and have no entry. */
   const probesOf: (readonly number[] | undefined)[] = [];
 
@@ -86,6 +91,7 @@ export function createDeriver(policy: {
         if (probes.length > 0) probesOf[title.id] = probes;
       }
     },
+    setMetrics: (inForce) => void (metrics = inForce),
     codes,
     licensesOf(facts) {
       return matcher.match(codes(facts)).licenses.map(({ license }) => ({
@@ -115,11 +121,14 @@ function licenseInfos(matcher: Matcher, policy: LicensePolicy): readonly License
       ...(known.metric === undefined && rule.metric !== undefined && { metric: rule.metric }),
     });
   }
-  return matcher.licenses.map((code) => ({
-    code,
-    name: named.get(code)?.name ?? software.get(code)?.name ?? code,
-    metric: named.get(code)?.metric ?? (software.get(code)?.metric as Metric | undefined) ?? "device",
-  }));
+  return matcher.licenses.map((code) => {
+    const metric = named.get(code)?.metric ?? (software.get(code)?.metric as Metric | undefined);
+    return {
+      code,
+      name: named.get(code)?.name ?? software.get(code)?.name ?? code,
+      ...(metric !== undefined && { metric }),
+    };
+  });
 }
 
 /** Codes with their evidence, for showing a device: the same facts, told at length. */

@@ -18,7 +18,8 @@ import { repositoryStore, type OpenInterval } from "./store.ts";
 export interface LicenseInfo {
   readonly code: string;
   readonly name: string;
-  readonly metric: Metric;
+  /** As the policy states it; absent = the policy leaves it open, and what was bought decides, else `device`. */
+  readonly metric?: Metric;
 }
 
 export interface UsageRow {
@@ -28,10 +29,21 @@ export interface UsageRow {
 }
 
 export interface Repository extends UsageRepository {
-  /** Names and metrics as the policy has them now; licences it no longer counts become unmanaged. */
-  syncLicenses(trx: Trx, infos: readonly LicenseInfo[]): Promise<void>;
-  /** Counts `used` anew from the open intervals, in slices; nothing is written. */
-  recount(): Promise<{ readonly usage: readonly UsageRow[]; readonly devices: number }>;
+  /**
+   * Names and metrics as the policy has them now. A licence becomes unmanaged when the company leaves it out of its selection, or when no policy
+   * names it any more and nothing of it was bought. Answers each licence's metric in force.
+   */
+  syncLicenses(
+    trx: Trx,
+    infos: readonly LicenseInfo[],
+    deselected: ReadonlySet<string>,
+  ): Promise<ReadonlyMap<string, Metric>>;
+  /** Counts `used` anew from the open intervals, in slices and inside the given snapshot; nothing is written. */
+  recount(trx?: Trx): Promise<{
+    readonly usage: readonly UsageRow[];
+    readonly users: readonly { employee: number; department: number; license: number; devices: number }[];
+    readonly devices: number;
+  }>;
   /** Replaces the stored counters by a recount, inside the transaction. */
   rebuild(trx: Trx): Promise<void>;
   /** What a device uses now. */
@@ -40,18 +52,11 @@ export interface Repository extends UsageRepository {
   ): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
   /** Devices above `after` that use the licence, ascending, at most `limit`. */
   devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
-  /** Open interval of each device, for reconcile. */
-  openIntervals(
-    after: number,
-    limit: number,
-  ): Promise<
-    readonly {
-      device: number;
-      department: number;
-      employee: number | null;
-      licenses: readonly { license: string; count: number }[];
-    }[]
-  >;
+  /** What each of the devices uses, for comparing with what its facts yield. */
+  openLicenses(
+    trx: Trx,
+    devices: readonly number[],
+  ): Promise<ReadonlyMap<number, readonly { license: string; count: number }[]>>;
 }
 
 interface Known {
@@ -63,6 +68,8 @@ export function createRepository(deps: {
   readonly db: Database;
   readonly devices: DeviceDirectory;
   readonly clock: Clock;
+  /** These devices' licences must be derived from their facts anew, once the transaction has committed. */
+  readonly deriveAgain: (trx: Trx, devices: readonly number[]) => Promise<void>;
 }): Repository {
   const { db, devices } = deps;
 
@@ -96,6 +103,8 @@ export function createRepository(deps: {
     const closed: (OpenInterval & { until: number })[] = [];
     const opened: OpenInterval[] = [];
     const gone: number[] = [];
+    /** Counted for nobody until now, or use nothing: their facts must be asked. */
+    const revived: number[] = [];
     for (const device of ids) {
       const held = open.get(device);
       const target = wanted.get(device);
@@ -111,6 +120,7 @@ export function createRepository(deps: {
         held.licenses.equals(licenses) &&
         held.department === assignment.department &&
         held.employee === assignment.employee;
+      if (held === undefined && target === "same" && assignment.counts) revived.push(device);
       if (same || (held === undefined && licenses.length === 0)) continue;
       if (held !== undefined) {
         usage.add(held, -1);
@@ -130,6 +140,7 @@ export function createRepository(deps: {
         opened.push(next);
       }
     }
+    if (revived.length > 0) await deps.deriveAgain(trx, revived);
     if (closed.length + opened.length + gone.length === 0) return { changed: false };
     await repositoryStore.close(db, trx, closed);
     await repositoryStore.openAll(db, trx, opened);
@@ -198,30 +209,52 @@ export function createRepository(deps: {
       return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at);
     },
 
-    async syncLicenses(trx, infos) {
+    async syncLicenses(trx, infos, deselected) {
       const before = new Map((await repositoryStore.licenses(trx)).map((row) => [row.code, row]));
-      await repositoryStore.upsertLicenses(db, trx, infos);
-      const now = new Set(infos.map((info) => info.code));
-      const unmanaged = [...before.values()]
-        .filter((row) => row.managed === 1 && !now.has(row.code))
-        .map((row) => row.ordinal);
-      await repositoryStore.setManaged(trx, unmanaged, 0);
+      const bought = await repositoryStore.bought(trx);
+      const metrics = new Map<string, Metric>();
+      for (const { code, metric } of infos) {
+        const row = before.get(code);
+        metrics.set(code, metric ?? (row !== undefined && bought.has(row.ordinal) ? (row.metric as Metric) : "device"));
+      }
+      const rows = infos.map(({ code, name }) => ({ code, name, metric: metrics.get(code) as Metric }));
+      const changed = rows.filter(({ code, name, metric }) => {
+        const row = before.get(code);
+        return row?.name !== name || row.metric !== metric || row.managed !== 1;
+      });
+      const unmanaged = [...before.values()].filter(
+        (row) => row.managed === 1 && !metrics.has(row.code) && (deselected.has(row.code) || !bought.has(row.ordinal)),
+      );
+      if (changed.length + unmanaged.length === 0) return metrics;
+      await repositoryStore.upsertLicenses(db, trx, changed);
+      await repositoryStore.setManaged(
+        trx,
+        unmanaged.map((row) => row.ordinal),
+        0,
+      );
       // A licence that changes from counting devices to counting people changes every number of it.
-      if (infos.some((info) => (before.get(info.code)?.metric ?? info.metric) !== info.metric)) await rebuild(trx);
+      if (changed.some(({ code, metric }) => (before.get(code)?.metric ?? metric) !== metric)) await rebuild(trx);
+      else await touchPositions(db, trx, deps.clock.now(), { everything: true });
+      return metrics;
     },
 
-    async recount() {
-      const usage = createUsageChange(await metrics(db.kysely));
+    async recount(trx) {
+      const from = trx ?? db.kysely;
+      const usage = createUsageChange(await metrics(from));
       let count = 0;
       for (let after = 0; ;) {
-        const rows = await repositoryStore.openAfter(db.kysely, after, 2000);
+        const rows = await repositoryStore.openAfter(from, after, 2000);
         if (rows.length === 0) break;
         for (const row of rows) usage.add(row, 1);
         count += rows.length;
         after = rows[rows.length - 1]?.device ?? after;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      return { usage: totals(usage), devices: count };
+      return {
+        usage: totals(usage),
+        users: usage.users().map(({ change, ...row }) => ({ ...row, devices: change })),
+        devices: count,
+      };
     },
 
     rebuild,
@@ -250,18 +283,17 @@ export function createRepository(deps: {
       return found.slice(0, limit);
     },
 
-    async openIntervals(after, limit) {
-      const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
-      const rows = await repositoryStore.openAfter(db.kysely, after, limit);
-      return rows.map((row) => ({
-        device: row.device,
-        department: row.department,
-        employee: row.employee,
-        licenses: unpackLicenses(row.licenses).map(([license, count]) => ({
-          license: codes.get(license) ?? String(license),
-          count,
-        })),
-      }));
+    async openLicenses(trx, ids) {
+      const codes = new Map((await repositoryStore.licenses(trx)).map((l) => [l.ordinal, l.code]));
+      return new Map(
+        [...(await repositoryStore.open(trx, ids, undefined))].map(([device, row]) => [
+          device,
+          unpackLicenses(row.licenses).map(([license, count]) => ({
+            license: codes.get(license) ?? String(license),
+            count,
+          })),
+        ]),
+      );
     },
   };
 }

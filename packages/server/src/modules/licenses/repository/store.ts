@@ -23,7 +23,8 @@ const interval = [
 ] as const;
 
 export const repositoryStore = {
-  licenses: (db: Db) => db.selectFrom("lic_licenses").select(["ordinal", "code", "metric", "managed"]).execute(),
+  licenses: (db: Db) =>
+    db.selectFrom("lic_licenses").select(["ordinal", "code", "name", "metric", "managed"]).execute(),
 
   addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
     db.bulk.insert(
@@ -56,6 +57,17 @@ export const repositoryStore = {
       },
       rows.map((row) => [row.code, row.name, row.metric, 1]),
     ),
+
+  /** Licences of which something was bought (and the record not removed). */
+  async bought(db: Db): Promise<ReadonlySet<number>> {
+    const rows = await db
+      .selectFrom("lic_entitlements")
+      .select("license")
+      .distinct()
+      .where("replaced_at", "is", null)
+      .execute();
+    return new Set(rows.map((row) => row.license));
+  },
 
   async setManaged(trx: Trx, licenses: readonly number[], managed: number): Promise<void> {
     if (licenses.length > 0)
