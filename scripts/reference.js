@@ -26,7 +26,7 @@ function errors() {
     "Spool (agent, relay)": spoolErrors.table,
     "Command line": cliErrors.table,
     "Configuration and start": kernelErrors.table,
-    "Rows of imported files": rowFaults,
+    "Rows of imported files": rowFaults.table,
     "Policy language": policyFaults,
   };
   let text = `# Errors\n\n${generated}Every error has a stable code. Callers match on the code, never on the text. Problem documents (RFC 9457) carry it as \`code\`.\n`;
