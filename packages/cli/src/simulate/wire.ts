@@ -36,7 +36,8 @@ export interface Wire {
   close(): Promise<void>;
 }
 
-const backoff = { baseMs: 500, capMs: 60_000 };
+// Shorter than the agent's: here a pause is also a gap in the measurement.
+const backoff = { baseMs: 250, capMs: 10_000 };
 
 export function createWire(options: {
   readonly upstream: string;
