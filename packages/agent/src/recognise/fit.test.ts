@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Hardware, Inventory, RecognizedCode, validator } from "@daicho/protocol";
+import { Hardware, Inventory, validator, type RecognizedCode } from "@daicho/protocol";
 import { fit, fitCodes, fitHardware } from "./fit.ts";
 
 const told: string[] = [];

@@ -25,7 +25,7 @@ interface Schema {
 export type OnMisfit = (path: string, reason: string) => void;
 
 export function fitHardware(hardware: Hardware, onMisfit: OnMisfit): Hardware {
-  return (fit(Hardware, hardware, "/hardware", onMisfit) ?? {}) as Hardware;
+  return (fit(Hardware, hardware, "/hardware", onMisfit) as Hardware | undefined) ?? {};
 }
 
 export function fitCodes(codes: readonly RecognizedCode[], max: number, onMisfit: OnMisfit): RecognizedCode[] {
@@ -49,6 +49,7 @@ export function fit(schema: Schema, value: unknown, path: string, onMisfit: OnMi
       return typeof value === "object" && value !== null && !Array.isArray(value)
         ? fitFields(schema, value as Readonly<Record<string, unknown>>, path, onMisfit)
         : refuse("is no object");
+    case undefined:
     default:
       throw new TypeError(`${path}: the schema type ${String(schema.type)} is not known here`);
   }

@@ -71,7 +71,6 @@ describe("a scan", () => {
     const { inventory, hits } = await scanWith(parts(), {
       root,
       registryFiles: [file],
-      walk: { polite: false },
       dictionary: dictionary(
         {
           code: "@LIBO7",
@@ -116,7 +115,7 @@ describe("a scan", () => {
     put("a/x.bin", "");
     put("b/x.bin", "");
     put("a/skip/y.bin", "");
-    const walk = { polite: false, roots: ["/a"], exclude: ["/a/skip"] };
+    const walk = { roots: ["/a"], exclude: ["/a/skip"] };
     const asked = dictionary(
       { code: "@X", name: "X", detect: "file=x.bin" },
       { code: "@Y", name: "Y", detect: "file=y.bin" },
@@ -280,7 +279,7 @@ describe("the machine probes of a changed dictionary", () => {
     ];
     const { hits, errors } = await rescanProbesWith(
       parts({ collectors: [{ name: "x", collect }], collectHardware: collect }),
-      { root, registryFiles: [fixture("workstation.reg")], walk: { polite: false } },
+      { root, registryFiles: [fixture("workstation.reg")] },
       probes,
     );
     expect(hits.map((h) => h.probe)).toEqual(['file(name = "a.bin")']);

@@ -27,7 +27,7 @@ import { describeFault, scanError } from "../collectors/findings.ts";
 import type { MachineFacts } from "../collectors/hardware/index.ts";
 import { registryOf } from "../collectors/registry/index.ts";
 import { evaluateRegistryProbes, keysOfProbes, type ProbeAnswers } from "../collectors/registry/probes.ts";
-import type { FileProbeQuery } from "../walk/index.ts";
+import { politeShare, type FileProbeQuery } from "../walk/index.ts";
 import { fitCodes, fitHardware } from "./fit.ts";
 import { deviceOf, type MachineIdentity } from "./device.ts";
 import { mergeTitles } from "./titles.ts";
@@ -53,7 +53,7 @@ export interface WalkOptions {
   /** Directories to walk, inside the root; default `/`. */
   readonly roots?: readonly string[];
   readonly exclude?: readonly string[];
-  /** Leave the processor to others half of the time; default yes. */
+  /** Take no more than a twentieth of one core while searching; default no. */
   readonly polite?: boolean;
   readonly crossFileSystems?: boolean;
   /** Budgets; what they leave out is a scan error. */
@@ -208,7 +208,7 @@ function walkQuery({ root, live }: CollectContext, walk: WalkOptions, probes: re
     probes,
     ...(roots === undefined ? {} : { starts: roots }),
     ...(exclude === undefined ? {} : { exclude }),
-    ...(polite === false ? { pace: false } : {}),
+    ...(polite === true ? { share: politeShare } : {}),
     ...(crossFileSystems === undefined ? {} : { crossFileSystems }),
     ...(maxEntries === undefined ? {} : { maxFiles: maxEntries }),
     ...(maxMilliseconds === undefined ? {} : { maxSeconds: maxMilliseconds / 1000 }),

@@ -40,7 +40,12 @@ export const agentConfigSchema = {
           description: "Directories searched for the files that the dictionary asks for.",
         },
         exclude: { type: "array", items: { type: "string" }, default: [], description: "Directories left out." },
-        polite: { type: "boolean", default: true, description: "Leave the processor to others while searching files." },
+        polite: {
+          type: "boolean",
+          default: true,
+          description:
+            "Take at most 5 % of one core while searching files. 400,000 files then take about 15 seconds instead of one.",
+        },
         maxEntries: {
           type: "integer",
           minimum: 1,

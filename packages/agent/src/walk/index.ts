@@ -1,10 +1,10 @@
 /**
  * Purpose: the file walk that a dictionary asks for: which of its `file(…)` probes hold on this machine, and on which file.
- * Invariants: runs in a worker thread unless told otherwise, so the agent goes on answering; polite unless told otherwise (20 ms of work, 20 ms of rest).
- * On failure: never rejects. Where a worker cannot be started (a single executable, sources without a build) the same walk runs in
- * pieces on the event loop.
+ * Invariants: runs in slices of the event loop, so that a signal or a timer is heard in between; a polite walk rests after each slice
+ * so long that it takes no more than its share of one core. No thread of its own: a process that scans does nothing else, and
+ * starting a thread costs it more than a small disk.
+ * On failure: never rejects.
  */
-import { Worker } from "node:worker_threads";
 import type { Probe } from "@daicho/policy";
 import { scanError } from "../collectors/findings.ts";
 import { readFileVersion } from "../collectors/pe/file-version.ts";
@@ -25,28 +25,16 @@ export interface FileProbeQuery {
   readonly crossFileSystems?: boolean;
   readonly maxFiles?: number;
   readonly maxSeconds?: number;
-  /** Milliseconds of work and of rest in turn; `false`: as fast as it goes. */
-  readonly pace?: Pace | false;
-  /** False: on the event loop. A process that only scans saves the time that a thread takes to load its modules. */
-  readonly thread?: boolean;
-  /** Replaces the reader of version resources; then the walk runs on the event loop. */
+  /** Of one core's time, what the walk may take: `politeShare`, or 1 (the default): as fast as it goes. */
+  readonly share?: number;
+  /** Replaces the reader of version resources. */
   readonly fileVersion?: SearchTools["fileVersion"];
   readonly signal?: AbortSignal;
 }
 
-export interface Pace {
-  readonly workMs: number;
-  readonly restMs: number;
-}
-
-export interface WorkerTask {
-  readonly request: SearchRequest;
-  readonly pace: Pace | false;
-}
-
-const politePace: Pace = { workMs: 20, restMs: 20 };
-/** A walk on the event loop leaves room for others even when it is not to be polite. */
-const sharedPace: Pace = { workMs: 20, restMs: 0 };
+/** A search in the background takes a twentieth of one core. */
+export const politeShare = 0.05;
+const sliceMs = 20;
 
 export async function evaluateFileProbes(query: FileProbeQuery): Promise<SearchResult> {
   const request: SearchRequest = {
@@ -59,14 +47,9 @@ export async function evaluateFileProbes(query: FileProbeQuery): Promise<SearchR
     maxFiles: query.maxFiles ?? 10_000_000,
     maxSeconds: query.maxSeconds ?? 3600,
   };
-  const pace = query.pace ?? politePace;
   if (request.probes.length === 0) return nothing([]);
   try {
-    if (query.fileVersion === undefined && query.thread !== false) {
-      const result = await searchInWorker({ request, pace }, query.signal);
-      if (result !== undefined) return result;
-    }
-    return await searchHere(request, pace || sharedPace, query.fileVersion ?? readFileVersion, query.signal);
+    return await searchInSlices(request, query.share ?? 1, query.fileVersion ?? readFileVersion, query.signal);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return nothing([scanError("/", "failed", `the search for files failed: ${reason}`)]);
@@ -77,47 +60,30 @@ function nothing(errors: SearchResult["errors"]): SearchResult {
   return { hits: [], errors, complete: errors.length === 0, files: 0, directories: 0 };
 }
 
-/** `undefined`: no worker to be had. */
-function searchInWorker(task: WorkerTask, signal: AbortSignal | undefined): Promise<SearchResult | undefined> {
-  const here = String(import.meta.url); // undefined inside a single executable
-  const extension = here.slice(here.lastIndexOf("."));
-  if (extension === ".ts") return Promise.resolve(undefined); // Node cannot be relied upon to load TypeScript
-  return new Promise((resolve) => {
-    let worker: Worker;
-    try {
-      worker = new Worker(new URL(`./worker${extension}`, here), { workerData: task });
-    } catch {
-      return resolve(undefined);
-    }
-    const abort = (): void => {
-      void worker.terminate();
-      resolve(nothing([scanError("/", "failed", "the search for files was called off")]));
-    };
-    if (signal?.aborted === true) return abort();
-    signal?.addEventListener("abort", abort, { once: true });
-    worker.once("message", (result: SearchResult) => resolve(result));
-    worker.once("error", () => resolve(undefined));
-    worker.once("exit", () => {
-      signal?.removeEventListener("abort", abort);
-      resolve(undefined);
-    });
-  });
-}
-
-async function searchHere(
+async function searchInSlices(
   request: SearchRequest,
-  pace: Pace,
+  share: number,
   fileVersion: SearchTools["fileVersion"],
   signal: AbortSignal | undefined,
 ): Promise<SearchResult> {
-  const steps = search(request, { fileVersion, now: () => performance.now(), platform: process.platform });
-  let since = performance.now();
+  const now = (): number => performance.now();
+  const calledOff = (): SearchResult => nothing([scanError("/", "failed", "the search for files was called off")]);
+  if (signal?.aborted === true) return calledOff();
+  const steps = search(request, { fileVersion, now, platform: process.platform });
+  let since = now();
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (performance.now() - since < pace.workMs) continue;
-    if (signal?.aborted === true) return nothing([scanError("/", "failed", "the search for files was called off")]);
-    await new Promise<void>((resolve) => (pace.restMs > 0 ? setTimeout(resolve, pace.restMs) : setImmediate(resolve)));
-    since = performance.now();
+    const worked = now() - since;
+    if (worked < sliceMs) continue;
+    if (signal?.aborted === true) return calledOff();
+    const restMs = restAfter(worked, share);
+    await new Promise<void>((resolve) => (restMs > 0 ? setTimeout(resolve, restMs) : setImmediate(resolve)));
+    since = now();
   }
+}
+
+/** How long to rest after so much work to stay within the share; ten seconds at most. */
+export function restAfter(workedMs: number, share: number): number {
+  return Math.min(10_000, Math.ceil(workedMs / share - workedMs));
 }

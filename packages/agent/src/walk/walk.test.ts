@@ -1,13 +1,11 @@
 import { createHash } from "node:crypto";
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
 import { parseCondition, type Probe } from "@daicho/policy";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { makeRoot } from "../collectors/fixtures/root.ts";
-import { evaluateFileProbes, type FileProbeQuery, type WorkerTask } from "./index.ts";
+import { evaluateFileProbes, politeShare, restAfter, type FileProbeQuery } from "./index.ts";
 import { barredMounts } from "./mounts.ts";
 import { search, type SearchRequest, type SearchResult } from "./search.ts";
 
@@ -17,9 +15,8 @@ function probe(text: string): Probe {
   return value.term;
 }
 
-const quick = { live: false, pace: false, thread: false } as const;
 const run = (root: string, probes: string[], more: Partial<FileProbeQuery> = {}) =>
-  evaluateFileProbes({ ...quick, root, probes: probes.map(probe), fileVersion: () => undefined, ...more });
+  evaluateFileProbes({ live: false, root, probes: probes.map(probe), fileVersion: () => undefined, ...more });
 const places = (result: SearchResult) =>
   Object.fromEntries(result.hits.map(({ probe, found }) => [probe, found["path"]]));
 
@@ -204,7 +201,7 @@ describe("the file walk", () => {
     expect(await run("/does/not/exist", ['file(name = "x")'])).toMatchObject({ hits: [], complete: false });
     const aborted = AbortSignal.abort();
     const root = makeRoot({ "a/x": "" });
-    const result = await run(root, ['file(name = "x")'], { signal: aborted, pace: { workMs: 0, restMs: 0 } });
+    const result = await run(root, ['file(name = "x")'], { signal: aborted });
     expect(result).toMatchObject({ complete: false, errors: [{ code: "failed" }] });
   });
 });
@@ -235,8 +232,6 @@ describe("mounts", () => {
       probes: [probe('file(name = "cpuinfo")')],
       root: "/",
       live: true,
-      pace: false,
-      thread: false,
       exclude,
     } as const;
     expect(await evaluateFileProbes(query)).toMatchObject({ hits: [], directories: 1 });
@@ -247,33 +242,11 @@ describe("mounts", () => {
   });
 });
 
-describe("the worker", () => {
-  const folder = mkdtempSync(join(tmpdir(), "daicho-worker-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-  it("gives the same answer as the walk on the event loop", { timeout: 60_000 }, async () => {
-    // Node cannot load TypeScript in a thread on every supported version, so the sources are bundled first.
-    const { build } = await import("rolldown");
-    const file = join(folder, "worker.mjs");
-    await build({
-      input: new URL("./worker.ts", import.meta.url).pathname,
-      platform: "node",
-      resolve: { conditionNames: ["source", "import", "node"] },
-      output: { file, format: "esm", codeSplitting: false },
-      logLevel: "silent",
-    });
-    const root = makeRoot({ "a/x.bin": "123", "b/x.bin": "" });
-    const request: SearchRequest = {
-      ...{ probes: [probe('file(name = "x.bin", size < 10)')], root, live: false, starts: ["/"], exclude: [] },
-      ...{ crossFileSystems: false, maxFiles: 100, maxSeconds: 60 },
-    };
-    const task: WorkerTask = { request, pace: { workMs: 0, restMs: 1 } };
-    const result = await new Promise<SearchResult>((resolve, reject) => {
-      const worker = new Worker(file, { workerData: task });
-      worker.once("message", resolve);
-      worker.once("error", reject);
-    });
-    expect(result).toEqual(await evaluateFileProbes({ ...quick, probes: request.probes, root }));
-    expect(result.hits).toHaveLength(1);
+describe("a polite walk", () => {
+  it("rests so long after each slice that it keeps to its share of a core (quality.md: at most 5 %)", () => {
+    expect(restAfter(20, politeShare)).toBe(380);
+    expect(restAfter(33, politeShare)).toBe(627); // a large directory makes a long slice
+    expect(restAfter(20, 1)).toBe(0);
+    expect(restAfter(60_000, politeShare)).toBe(10_000); // a disk that slept is not slept after
   });
 });
