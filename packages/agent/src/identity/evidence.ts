@@ -4,7 +4,7 @@
  * order in which network cards were found; a machine without any evidence has none rather than a made-up one.
  */
 import { canonicalJson, sha256Hex, type Inventory, type MachineEvidence } from "@daicho/protocol";
-import { isJunkMac, isJunkSerial, isJunkUuid } from "../collectors/hardware/junk.ts";
+import { isJunkSerial, isJunkUuid, isOwnMac } from "../collectors/hardware/junk.ts";
 
 export function machineEvidence(inventory: Inventory): MachineEvidence {
   const { hardware } = inventory;
@@ -12,8 +12,7 @@ export function machineEvidence(inventory: Inventory): MachineEvidence {
   const uuid = kept(hardware?.uuid, isJunkUuid)?.toLowerCase().slice(0, 64);
   const macs = new Set<string>();
   for (const { mac } of hardware?.network ?? []) {
-    const known = kept(mac, isJunkMac)?.toLowerCase();
-    if (known !== undefined && isBurntIn(known)) macs.add(known);
+    if (mac !== undefined && isOwnMac(mac)) macs.add(mac.trim().toLowerCase());
   }
   return {
     ...(inventory.device.hostname !== "" && { hostname: inventory.device.hostname }),
@@ -33,12 +32,4 @@ export function evidenceHash(inventory: Inventory): string | undefined {
 function kept(value: string | undefined, isJunk: (value: string) => boolean): string | undefined {
   const text = value?.trim();
   return text === undefined || isJunk(text) ? undefined : text;
-}
-
-/**
- * Addresses that software makes up (veth pairs, VPNs, private Wi-Fi addresses) set the "locally administered" bit and differ from
- * day to day. QEMU's set it too, and are a virtual machine's own.
- */
-function isBurntIn(mac: string): boolean {
-  return mac.replaceAll(/[^0-9a-f]/g, "").startsWith("525400") || (Number.parseInt(mac.slice(0, 2), 16) & 2) === 0;
 }

@@ -26,7 +26,11 @@ const checkHits = validator(ProbeHits);
 const checkError = validator(ScanError);
 
 export function createScanProcess(options: ScanProcessOptions): ScanPort {
-  const command = options.command ?? [process.execPath, fileURLToPath(new URL("./scan-entry.js", import.meta.url))];
+  const command = options.command ?? [
+    process.execPath,
+    "--max-semi-space-size=2",
+    fileURLToPath(new URL("./scan-entry.js", import.meta.url)),
+  ];
   return async (request, signal) => {
     await mkdir(options.dir, { recursive: true, mode: 0o700 });
     const requestFile = join(options.dir, "scan-request.json");

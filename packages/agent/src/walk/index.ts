@@ -68,7 +68,8 @@ async function searchInSlices(
 ): Promise<SearchResult> {
   const now = (): number => performance.now();
   const calledOff = (): SearchResult => nothing([scanError("/", "failed", "the search for files was called off")]);
-  if (signal?.aborted === true) return calledOff();
+  const isOff = (): boolean => signal?.aborted === true;
+  if (isOff()) return calledOff();
   const steps = search(request, { fileVersion, now, platform: process.platform });
   let since = now();
   for (;;) {
@@ -76,7 +77,7 @@ async function searchInSlices(
     if (step.done === true) return step.value;
     const worked = now() - since;
     if (worked < sliceMs) continue;
-    if (signal?.aborted === true) return calledOff();
+    if (isOff()) return calledOff();
     const restMs = restAfter(worked, share);
     await new Promise<void>((resolve) => (restMs > 0 ? setTimeout(resolve, restMs) : setImmediate(resolve)));
     since = now();

@@ -3,9 +3,11 @@ import { validateInventory, type Hardware } from "@daicho/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { live, makeRoot, offline, put, type Entry } from "../fixtures/root.ts";
-import { collectHardware, isJunkMac, isJunkSerial, isJunkUuid } from "./index.ts";
+import { createFindings } from "../findings.ts";
+import { collectHardware, isJunkMac, isJunkSerial, isJunkUuid, isOwnMac } from "./index.ts";
+import { readIsolated } from "./isolated.ts";
 import { parseOsRelease } from "./os-release.ts";
-import type { SystemInformation } from "./portable.ts";
+import { readPortableHardware, type SystemInformation } from "./portable.ts";
 import { parseUtmp } from "./users.ts";
 
 const fixture = (name: string): unknown =>
@@ -214,8 +216,14 @@ describe("the hardware of Windows and macOS", () => {
     const keys = ["system", "chassis", "cpu", "mem", "diskLayout", "networkInterfaces", "osInfo", "users", "uuid"];
     return Object.fromEntries(keys.map((key) => [key, answer(key)])) as unknown as SystemInformation;
   };
-  const scan = (name: string, platform: NodeJS.Platform, broken?: string) =>
-    collectHardware(live({ platform }), { loadInformation: () => Promise.resolve(recorded(name, broken)) });
+  const scan = (name: string, platform: NodeJS.Platform, broken?: string) => {
+    const readPortable = async () => {
+      const findings = createFindings();
+      const facts = await readPortableHardware(recorded(name, broken), platform, findings);
+      return { facts, errors: findings.result().errors };
+    };
+    return collectHardware(live({ platform }), { readPortable });
+  };
 
   it("is what systeminformation says, without sticks, virtual cards and people from afar", async () => {
     const facts = await scan("windows-desktop", "win32");
@@ -274,6 +282,40 @@ describe("the hardware of Windows and macOS", () => {
     expect(hardware).toMatchObject({ serial: "ABC1234", user: "tanaka" });
     expect(hardware.model).toBeUndefined();
   });
+
+  it("is at least name, processors, memory and system where systeminformation gives nothing", async () => {
+    const readPortable = () => Promise.reject(new Error("EPIPE"));
+    const { hardware, hostname, errors } = await collectHardware(live({ platform: "win32" }), { readPortable });
+    expect(errors).toEqual([
+      {
+        path: "hardware:",
+        code: "command-failed",
+        message: "cannot be asked for (EPIPE); only the basics are known",
+      },
+    ]);
+    expect(hostname).not.toBe("");
+    expect(hardware).toMatchObject({ os: { family: "windows" } });
+    expect(hardware.memory).toBeGreaterThan(0);
+    expect(hardware.cpu?.threads).toBeGreaterThan(0);
+    expect(hardware).not.toHaveProperty("serial");
+    expectSound(hardware);
+  });
+
+  it("costs no more than itself when the thread that asks dies, ends or never answers", async () => {
+    const thread = (code: string): URL => new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+    const pipe = `const { spawn } = await import("node:child_process");
+      const child = spawn("sh", ["-c", "exec 0<&-; echo deaf; exec sleep 5"]);
+      child.stdout.once("data", () => { child.stdin.write("x"); child.unref(); });`;
+    // The very crash that this is for: writing to a child that is gone, with nobody listening for the error.
+    if (process.platform !== "win32") await expect(readIsolated(thread(pipe))).rejects.toThrow("EPIPE");
+    await expect(readIsolated(thread("throw Object.assign(new Error('x'), { code: 'EX' })"))).rejects.toThrow("EX");
+    await expect(readIsolated(thread("process.exit(0)"))).rejects.toThrow("without an answer");
+    await expect(readIsolated(thread("setInterval(() => undefined, 1000)"), 1)).rejects.toThrow("no answer within");
+    const answer = { facts: { hardware: {}, hostname: "x", machineId: undefined }, errors: [] };
+    const answering = `const { parentPort } = await import("node:worker_threads");
+      parentPort.postMessage({ facts: { hardware: {}, hostname: "x", machineId: undefined }, errors: [] });`;
+    await expect(readIsolated(thread(answering))).resolves.toEqual(answer);
+  });
 });
 
 describe("junk", () => {
@@ -323,6 +365,20 @@ describe("junk", () => {
     ];
     expect(junk.filter((mac) => !isJunkMac(mac))).toEqual([]);
     expect(["52:54:00:ab:cd:01", "00:50:56:a1:b2:c3", "8C-16-45-12-34-56"].filter(isJunkMac)).toEqual([]);
+  });
+
+  it("and evidence differ: an address is the machine's own when a factory or a hypervisor gave it to this one card", () => {
+    const own = ["8C-16-45-12-34-56", "00:50:56:a1:b2:c3", "52:54:00:ab:cd:01", "FA:16:3E:01:02:03"];
+    expect(own.filter((mac) => !isOwnMac(mac))).toEqual([]);
+    // QEMU's own default, unless told; a private Wi-Fi address; a veth pair; docker's
+    const notOwn = [
+      "52:54:00:12:34:56",
+      "52:54:00:12:34:57",
+      "da:a1:19:00:00:01",
+      "5e:9d:1c:00:00:01",
+      "02:42:ac:11:00:02",
+    ];
+    expect(notOwn.filter(isOwnMac)).toEqual([]);
   });
 });
 

@@ -1,17 +1,18 @@
 /**
  * Purpose: what machine this is: hardware, system, host name, machine id and user. Linux is read from its files; Windows and macOS are
- * asked through systeminformation; of an offline root only what its files say: system, host name, machine id.
+ * asked through systeminformation, in a thread, and where it fails through Node itself; of an offline root only what its files say: system, host name, machine id.
  * Invariants: junk identities never come out of here (junk.ts). Nothing of the scanning machine gets into an offline root's answer.
  * On failure: never rejects; what could not be read is in `errors`.
  */
 import { networkInterfaces } from "node:os";
 import type { Hardware, ScanError } from "@daicho/protocol";
 import type { CollectContext } from "../collector.ts";
-import { createFindings, type Findings } from "../findings.ts";
+import { createFindings, type FaultCode, type Findings } from "../findings.ts";
 import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
+import { readBasics } from "./basics.ts";
+import { readIsolated, type IsolatedAnswer } from "./isolated.ts";
 import { readLinuxHardware, type Addresses } from "./linux.ts";
 import { readOs } from "./os-release.ts";
-import { readPortableHardware, type SystemInformation } from "./portable.ts";
 
 export interface MachineFacts {
   readonly hardware: Hardware;
@@ -23,27 +24,39 @@ export interface MachineFacts {
 
 export interface HardwareParts {
   readonly addresses?: () => Addresses;
-  readonly loadInformation?: () => Promise<SystemInformation>;
+  /** Default: systeminformation in a thread of its own. */
+  readonly readPortable?: () => Promise<IsolatedAnswer>;
 }
 
 export async function collectHardware(context: CollectContext, parts: HardwareParts = {}): Promise<MachineFacts> {
   const { live, platform } = context;
   const files = rootedFiles(context.root, live);
   const findings = createFindings();
-  if (live && platform !== "linux") {
-    const load = parts.loadInformation ?? loadSystemInformation;
-    try {
-      const { hardware, hostname, machineId } = await readPortableHardware(await load(), platform, findings);
-      return facts(hardware, hostname, machineId, findings);
-    } catch (error) {
-      findings.error("hardware:", "failed", error instanceof Error ? error.message : String(error));
-      return facts({}, undefined, undefined, findings);
-    }
-  }
+  if (live && platform !== "linux") return collectPortable(platform, findings, parts);
   const addresses = parts.addresses ?? liveAddresses;
   const hardware = live ? readLinuxHardware(files, addresses(), findings) : ofOffline(files, findings);
   const hostname = live ? line("/proc/sys/kernel/hostname", files, findings) : undefined;
   return facts(hardware, hostname ?? line("/etc/hostname", files, findings), readMachineId(files, findings), findings);
+}
+
+/** Whatever becomes of the library, the machine has a name, processors and memory. */
+async function collectPortable(
+  platform: NodeJS.Platform,
+  findings: Findings,
+  parts: HardwareParts,
+): Promise<MachineFacts> {
+  const basics = readBasics(platform);
+  try {
+    const { facts: told, errors } = await (parts.readPortable ?? readIsolated)();
+    for (const { path, code, message } of errors) findings.error(path, code as FaultCode, message);
+    const { hardware, hostname, machineId } = told;
+    return facts({ ...basics.hardware, ...hardware }, hostname ?? basics.hostname, machineId, findings);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    findings.error("hardware:", "command-failed", `cannot be asked for (${reason}); only the basics are known`);
+    const network = basics.network.length === 0 ? {} : { network: basics.network };
+    return facts({ ...basics.hardware, ...network }, basics.hostname, undefined, findings);
+  }
 }
 
 function facts(
@@ -94,9 +107,4 @@ function liveAddresses(): Addresses {
     if (own.length > 0) found.set(name, own.sort());
   }
   return found;
-}
-
-async function loadSystemInformation(): Promise<SystemInformation> {
-  const library = await import("systeminformation");
-  return library.default;
 }

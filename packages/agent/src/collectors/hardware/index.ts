@@ -1,2 +1,2 @@
 export { collectHardware, type HardwareParts, type MachineFacts } from "./hardware.ts";
-export { isJunkMac, isJunkSerial, isJunkUuid } from "./junk.ts";
+export { isJunkMac, isJunkSerial, isJunkUuid, isOwnMac } from "./junk.ts";

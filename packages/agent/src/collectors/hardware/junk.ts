@@ -1,6 +1,6 @@
 /**
  * Purpose: values that firmware and drivers give to thousands of machines alike. They identify nobody, so they are no evidence:
- * not of a serial number, not of a UUID, not of a network card.
+ * not of a serial number, not of a UUID, not of a network card. The one list of them: collectors and identity/ ask here.
  * Invariants: pure; only what is known to be junk is junk - an odd value of a real machine stays.
  */
 
@@ -138,6 +138,24 @@ export function isJunkMac(mac: string): boolean {
   if (hex.length !== 12 || isAllEqual(hex) || junkMacs.has(hex)) return true;
   if ((Number.parseInt(hex.slice(0, 2), 16) & 1) === 1) return true; // a group address belongs to no card
   return junkMacPrefixes.some((prefix) => hex.startsWith(prefix));
+}
+
+/** Hypervisors that draw an address for each card they make, and mark it as not from a factory: QEMU and libvirt, OpenStack. */
+const hypervisorPrefixes = ["525400", "fa163e"];
+/** What QEMU gives to every machine that was started without asking for an address. */
+const qemuDefaults = "5254001234";
+
+/**
+ * May the address tell this machine from others? Not when software makes it up from day to day (private Wi-Fi addresses, VPNs, veth
+ * pairs): such addresses set the "locally administered" bit. Hypervisors set it too, but theirs last as long as the virtual machine,
+ * and a copied virtual machine gets another.
+ */
+export function isOwnMac(mac: string): boolean {
+  const hex = mac.toLowerCase().replace(/[^0-9a-f]/g, "");
+  if (isJunkMac(mac) || hex.startsWith(qemuDefaults)) return false;
+  return (
+    (Number.parseInt(hex.slice(0, 2), 16) & 2) === 0 || hypervisorPrefixes.some((prefix) => hex.startsWith(prefix))
+  );
 }
 
 function bare(text: string): string {
