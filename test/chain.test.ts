@@ -11,7 +11,14 @@ import { join } from "node:path";
 import Sqlite from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { packBatch, protocolHeader, reportsContentType, type Title } from "@daicho/protocol";
-import { alterDictionary, alterHeader, alteringReports, flipBody } from "./harness/between.ts";
+import {
+  alterDictionary,
+  alterHeader,
+  alteringReports,
+  createBetween,
+  flipBody,
+  type Between,
+} from "./harness/between.ts";
 import { expectReconciled, licensesAt, softwareAt, usedAt, usedAtGroup } from "./harness/checks.ts";
 import { linesOf, type FleetDevice } from "./harness/fleet.ts";
 import { countOf, licensesOf, policy, someTitles, title } from "./harness/made-up.ts";
@@ -37,6 +44,8 @@ const chance = createChance(20_261_121);
 let products = 12;
 let chain: Chain;
 let resident: Node;
+/** Between r3 and the made-up agents. */
+let door: Between;
 let madeUp: { readonly process: NodeProcess; readonly agents: readonly MadeUpAgent[] };
 
 const withLogs = async (work: () => Promise<void>): Promise<void> => {
@@ -87,7 +96,8 @@ beforeAll(async () => {
     const device = await chain.addDevice(at, `pc${index}`);
     device.change(someTitles(chance));
   }
-  madeUp = await chain.site.agents({ names: ["nb1", "nb2", "nb3"], upstream: r3.url, company: chain.acme });
+  door = await createBetween(r3.url);
+  madeUp = await chain.site.agents({ names: ["nb1", "nb2", "nb3"], upstream: door.url, company: chain.acme });
   for (const agent of madeUp.agents) writeInventory(agent, someTitles(chance));
   resident = await chain.site.agent({ name: "resident", upstream: r3.url, company: chain.acme });
 }, 180_000);
@@ -96,8 +106,12 @@ afterEach(() => {
   const { between } = chain;
   between.away = false;
   between.alterAnswer = between.alterRequest = between.swallow = undefined;
+  door.alterAnswer = undefined;
 });
-afterAll(() => chain?.close(), 60_000);
+afterAll(async () => {
+  await door?.close();
+  await chain?.close();
+}, 60_000);
 
 describe("the chain of group, company, three relays and agents", { sequential: true, timeout: 150_000 }, () => {
   it(
@@ -215,6 +229,27 @@ describe("the chain of group, company, three relays and agents", { sequential: t
       await expectWhole();
     }));
 
+  it("lets no agent use an altered dictionary, and shows it as failed for as long as it lasts", () =>
+    withLogs(async () => {
+      const { group } = chain;
+      door.alterAnswer = alterDictionary;
+      products = 18;
+      await group.api.send("PUT", "/api/v1/policies/enterprise", policy(4, products), "application/yaml");
+      const failed = async (): Promise<readonly (string | undefined)[]> =>
+        (await distributionAt("acme")).filter(({ kind }) => kind === "agent").map(({ reason }) => reason?.code);
+      await untilEqual(
+        "each agent to name it",
+        madeUp.agents.map(() => "document-altered"),
+        failed,
+      );
+      // The counts do not depend on the agents here: titles suffice.
+      await expectWhole();
+      door.alterAnswer = undefined;
+      await madeUp.process.kill();
+      await madeUp.process.start();
+      await untilEqual("no agent to be shown as failed", [], failed);
+    }));
+
   it("refuses a report whose content was altered on its way, at the next node, by name", () =>
     withLogs(async () => {
       const { acme, between, relays } = chain;
@@ -229,8 +264,8 @@ describe("the chain of group, company, three relays and agents", { sequential: t
       expect(device.stored).toBe(0);
       expect(r1.process.logged("reports-rejected", "signature-invalid", device.id)).toBeGreaterThan(0);
       between.alterRequest = undefined;
-      device.heartbeat();
-      await untilHeld(acme, device.id, [title(1), title(3)]);
+      await heartbeatsUntilHeld(device);
+      expect(await softwareAt(acme, device.id)).toEqual(linesOf([title(1), title(3)]));
     }));
 
   it("refuses at the server a report that a relay altered, and the next heartbeat repairs what was lost", () =>
@@ -270,27 +305,30 @@ describe("the chain of group, company, three relays and agents", { sequential: t
       await expectWhole();
     }));
 
-  it("heals when the disk of a relay is destroyed after it acknowledged", () =>
+  it("heals within a heartbeat when the disk of a relay is destroyed after it acknowledged", () =>
     withLogs(async () => {
       const { acme, between, fleet, relays } = chain;
       const [, r2, r3] = relays;
       const device = fleet[5] as FleetDevice;
       await untilStored(fleet);
+      // Requests do not get through; the channel, open already, does.
       between.away = true;
       device.change([title(10), title(11), title(12)]);
-      for (const [index, agent] of madeUp.agents.entries()) writeInventory(agent, [title(20 + index)]);
+      for (const [index, agent] of madeUp.agents.entries()) writeInventory(agent, [title(15 + index)]);
+      const agents = madeUp.agents.map((agent) => idOf(agent) ?? "");
+      await until("the agents to have scanned and been told `stored`", async () => {
+        if (madeUp.agents.every((agent) => String(linesOf(factsOf(agent))) === String(linesOf(titlesOf(agent)))))
+          return (await spoolOf(r2)) > 3 && (await spoolOf(r3)) === 0;
+        await acme.api.send("POST", "/api/v1/nodes/scan-now", { devices: agents });
+        return false;
+      });
       await untilStored([device]);
-      await until(
-        "the second relay to hold it, the third not any more",
-        async () => (await spoolOf(r2)) > 0 && (await spoolOf(r3)) === 0,
-      );
       await r2.process.kill();
       rmSync(r2.data, { recursive: true });
       between.away = false;
       await r2.process.start();
-      expect(await spoolOf(r2)).toBe(0);
       await heartbeatsUntilHeld(device);
-      for (const agent of madeUp.agents) await untilScanned(acme, idOf(agent) ?? "", () => titlesOf(agent));
+      // Nobody asks the agents for anything: their own heartbeats must do.
       await expectWhole();
     }));
 

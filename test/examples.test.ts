@@ -358,7 +358,7 @@ const headers = {
 type Row = Readonly<Record<string, string>>;
 
 function rows(name: keyof typeof headers): readonly Row[] {
-  return parse(read(`company/${name}.csv`), { columns: true }) as Row[];
+  return parse<Row>(read(`company/${name}.csv`), { columns: true });
 }
 
 const column = (name: keyof typeof headers, field: string): readonly string[] =>

@@ -8,7 +8,8 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { Type, type Static } from "./type.ts";
 import { sha256 } from "./canonical.ts";
-import { Hardware, InventoryDevice, maxTitles, type Inventory, type Title } from "./inventory.ts";
+import type { InventoryDevice } from "./inventory.ts";
+import { Hardware, maxTitles, type Inventory, type Title } from "./inventory.ts";
 import { validator } from "./schema.ts";
 import { hashTitle, titleHashBytes, titleText, type TitleText } from "./title-identity.ts";
 

@@ -25,7 +25,6 @@ import {
   unpackSections,
   verifyDocument,
   verifyEnvelope,
-  type Title,
 } from "./index.ts";
 
 const title = fc.record(
@@ -46,8 +45,8 @@ describe("device state", () => {
   it("does not depend on the order in which titles were found", () => {
     fc.assert(
       fc.property(fc.array(title, { maxLength: 40 }), (titles) => {
-        const there = stateDigest(packState(titles as Title[], [], machine).state);
-        const back = stateDigest(packState([...titles].reverse() as Title[], [], machine).state);
+        const there = stateDigest(packState(titles, [], machine).state);
+        const back = stateDigest(packState([...titles].reverse(), [], machine).state);
         expect(back).toBe(there);
       }),
     );
@@ -56,7 +55,7 @@ describe("device state", () => {
   it("keeps every copy of every title with its facts", () => {
     fc.assert(
       fc.property(fc.array(title, { maxLength: 40 }), (titles) => {
-        const { state, texts } = packState(titles as Title[], [], machine);
+        const { state, texts } = packState(titles, [], machine);
         const details = unpackDetails(state.details, state.titles.length / 8);
         expect(isPackedHashes(state.titles)).toBe(true);
         expect(details.reduce((sum, copies) => sum + copies.length, 0)).toBe(titles.length);

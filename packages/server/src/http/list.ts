@@ -15,7 +15,6 @@ export const ListQuery = Type.Object({
 export type ListQuery = Static<typeof ListQuery>;
 
 // The element type is inferred from the schema given.
-// eslint-disable-next-line @typescript-eslint/explicit-function-return-type
 export const listOf = <T extends TSchema>(item: T) =>
   Type.Object({ items: Type.Array(item), nextCursor: Type.Optional(Type.String()) }, { additionalProperties: true });
 

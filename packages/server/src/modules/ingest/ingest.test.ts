@@ -245,7 +245,7 @@ forEachStore((store) => {
           const reports = steps.map(([i, installed, kind]) => {
             const device = devices[i] as TestDevice;
             device.install(installed.map((name) => title(name, "1", name === "database" ? "dpkg" : "registry")));
-            return device.report(device.seq === 0 ? "full" : (kind as "full" | "delta"));
+            return device.report(device.seq === 0 ? "full" : kind);
           });
           await send(...reports);
           const recount = await server.repository.recount();

@@ -94,7 +94,7 @@ export const licenseMigrations: readonly Migration[] = [
         .execute();
       await db
         .insertInto("lic_version" as never)
-        .values({ id: 1, version: 0, changed_at: 0 } as never)
+        .values({ id: 1, version: 0, changed_at: 0 })
         .execute();
     },
   },
