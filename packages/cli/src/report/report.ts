@@ -15,6 +15,8 @@ interface Report {
   readonly path: string;
   /** Items per page; absent where the API answers the whole at once, all of it true for the same moment. */
   readonly pageSize?: number;
+  /** The API can be asked for a few fields only; a table shows no more than its columns. */
+  readonly selectable?: true;
   readonly columns: readonly (Column & { readonly field: string })[];
 }
 
@@ -52,6 +54,7 @@ const reports: Readonly<Record<string, Report>> = {
   devices: {
     path: "/api/v1/devices",
     pageSize: 1000,
+    selectable: true,
     columns: [
       text("id"),
       text("hostname"),
@@ -76,10 +79,13 @@ export async function printReport(kind: string, options: ReportOptions, io: Io):
   if (kind === "reconcile") return printReconcile(client, format, io);
   const report = reports[kind];
   if (report === undefined) return usage("report", `there is no report ${kind}`);
-  const pages = client.pages(report.path, { limit: report.pageSize, ...query });
+  const fields = format === "table" && report.selectable === true ? columnsOf(report) : undefined;
+  const pages = client.pages(report.path, { limit: report.pageSize, fields, ...query });
   await printers[format](pages, report, io);
   return 0;
 }
+
+const columnsOf = (report: Report): string => report.columns.map(({ field }) => field).join(",");
 
 async function queryOf(kind: string, where: readonly string[]): Promise<Query> {
   const query: Record<string, string> = {};
