@@ -162,8 +162,3 @@ export function unescape(text: string): string {
     },
   );
 }
-
-export type XmlReader = typeof parseXml;
-
-/** For callers that were written when the reader had to be loaded. */
-export const loadXmlReader = (): Promise<XmlReader> => Promise.resolve(parseXml);

@@ -77,6 +77,29 @@ describe('what is reported (design.md "Delivery")', () => {
     }
   });
 
+  it("a heartbeat that is rejected, whatever the code, is followed by a full that heals it", async () => {
+    for (const code of [
+      "report-malformed",
+      "signature-invalid",
+      "envelope-malformed",
+      "a-code-of-a-newer-server",
+      undefined,
+    ]) {
+      const world = await createWorld();
+      await world.scan(facts("a", "b"));
+      await world.drain("ok", true);
+      await world.heartbeat();
+      const { accept } = world.server;
+      const kinds: string[] = [];
+      world.server.accept = (bytes) => {
+        kinds.push(...open([bytes]).map((report) => report.kind));
+        return kinds.length > 1 ? accept(bytes) : { status: "rejected", ...(code !== undefined && { code }) };
+      };
+      await world.drain("ok", true);
+      expect(kinds).toEqual(["heartbeat", "full"]);
+    }
+  });
+
   it("no heartbeat is added while something waits that says as much", async () => {
     const world = await createWorld();
     await world.scan(facts("a"));

@@ -52,6 +52,13 @@ describe("application bundles", () => {
     );
   });
 
+  it("are also found among the input methods, the machine's and each user's", async () => {
+    const places = ["Library/Input Methods/ATOK33.app", "Users/hanako/Library/Input Methods/SogouInput.app"];
+    for (const place of [...places, "Library/Fonts/X.app"])
+      put(`${place}/Contents/Info.plist`, plist({ CFBundleVersion: "1" }));
+    expect((await collect()).titles.map((t) => t.path)).toEqual(places.map((place) => `/${place}`));
+  });
+
   // Facts: names and versions as macOS reports them (glpi-agent's system_profiler sample 1).
   it("say name, version and identifier as their Info.plist does, in any script", async () => {
     put(

@@ -1,5 +1,6 @@
 /**
- * Purpose: macOS application bundles (`*.app`) below /Applications, /System/Applications and every user's Applications.
+ * Purpose: macOS application bundles (`*.app`) below /Applications, /System/Applications and every user's Applications; input methods
+ * (ATOK, 搜狗) are bundles too, below /Library/Input Methods and every user's own.
  * Invariants: a bundle is not entered - helpers inside it are no titles; folders are, to depth 3. A bundle whose Info.plist cannot be
  * understood is an error and no title: its folder's name alone does not say what is installed.
  * Left absent on purpose: publisher (a bundle identifier's prefix is a domain, the copyright line free text: neither names a publisher
@@ -23,9 +24,12 @@ export const appBundle: Collector = {
     const files = rootedFiles(context.root, context.live);
     const findings = createFindings();
     const users = findings.attempt("/Users", () => files.list("/Users")) ?? [];
-    const folders = users.filter((entry) => entry.isDirectory()).map((entry) => `/Users/${entry.name}/Applications`);
-    for (const folder of ["/Applications", "/System/Applications", ...folders])
-      collectFolder(files, findings, folder, 1);
+    const homes = users.filter((entry) => entry.isDirectory()).map((entry) => `/Users/${entry.name}`);
+    const folders = [
+      ...["/Applications", "/System/Applications", "/Library/Input Methods"],
+      ...homes.flatMap((home) => [`${home}/Applications`, `${home}/Library/Input Methods`]),
+    ];
+    for (const folder of folders) collectFolder(files, findings, folder, 1);
     return findings.result();
   },
 };
