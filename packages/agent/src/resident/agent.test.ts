@@ -276,6 +276,26 @@ describe("the resident", () => {
     }, soon);
   });
 
+  it("says that a refused dictionary is over also when it was started again in between", async () => {
+    const s = await setting();
+    s.company.publish(5, [definition("a")]);
+    const pc = machine("vim");
+    const agent = await running(s, pc);
+    const body = s.company.signed(6, [definition("a")]).replace("a.exe", "b.exe");
+    s.company.dictionary = { body, etag: '"altered"', version: 6 };
+    await vi.waitFor(() => {
+      s.clock.advance(600_000);
+      expect(s.company.statuses.at(-1)).toMatchObject({ state: "failed" });
+    }, soon);
+    await agent.stop();
+    s.company.publish(6, [definition("a")]);
+    await running(s, pc);
+    await vi.waitFor(() => {
+      s.clock.advance(600_000);
+      expect(s.company.statuses.at(-1)).toMatchObject({ state: "complete", dictionary: 6 });
+    }, soon);
+  });
+
   it("answers need-full with a full report", async () => {
     const s = await setting();
     const agent = await running(s, machine("vim"));

@@ -287,6 +287,7 @@ export function createAgent(options: AgentOptions): Agent {
       upstream: membership.uplink?.upstream,
       connected: channel?.connected ?? false,
       dictionary: membership.dictionary.version,
+      dictionaryFailed: dictionary.failureTold,
       titles: facts?.inventory.software.length,
       lastScanAt: facts?.scannedAt,
       nextScanAt: timeOf(scanAlarm.at),
@@ -313,6 +314,7 @@ export function createAgent(options: AgentOptions): Agent {
     const before = await readStatus(dir);
     lastStoredAt = before?.lastStoredAt;
     identityReplacedAt = before?.identityReplacedAt;
+    dictionary.failureTold = before?.dictionaryFailed ?? false;
     return opened;
   }
 

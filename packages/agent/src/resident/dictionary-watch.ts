@@ -7,6 +7,8 @@ import { refusalWords } from "./dictionary.ts";
 import type { Troubles } from "./troubles.ts";
 
 export interface DictionaryWatch {
+  /** The nodes above believe it failed. Kept over a restart: else nobody would ever tell them that it is over. */
+  failureTold: boolean;
   /** True = the one held is newer than the one the facts were gathered with. */
   refresh(core: Pick<Core, "membership" | "surveyor">): Promise<boolean>;
 }
@@ -18,25 +20,25 @@ export function createDictionaryWatch(options: {
   readonly stopped: AbortSignal;
 }): DictionaryWatch {
   const { troubles, clock, log, stopped } = options;
-  let told = false;
-
   async function tell(
     { membership, surveyor }: Pick<Core, "membership" | "surveyor">,
     state: "failed" | "complete",
     reason?: { code: string; message: string },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const { identity, uplink, dictionary } = membership;
     const name = surveyor.facts?.inventory.device.hostname ?? "";
     const company = identity.enrollment?.root.company ?? "";
     const at = new Date(clock.now()).toISOString();
     const place = { id: identity.id, kind: "agent" as const, name, company };
-    await uplink?.postStatus(
+    const told = await uplink?.postStatus(
       [{ ...place, dictionary: dictionary.version, state, at, ...(reason && { reason }) }],
       stopped,
     );
+    return told?.kind === "ok";
   }
 
-  return {
+  const watch: DictionaryWatch = {
+    failureTold: false,
     async refresh(core) {
       const { uplink, dictionary } = core.membership;
       const answered = core.surveyor.facts?.probesVersion ?? 0;
@@ -45,16 +47,16 @@ export function createDictionaryWatch(options: {
       if (got.kind === "later") troubles.note("dictionary", got.code);
       else if (got.kind === "refused") {
         log.error("dictionary-refused", { code: got.refusal });
+        watch.failureTold = true;
         troubles.note("dictionary", got.refusal);
         await tell(core, "failed", { code: got.refusal, message: refusalWords[got.refusal] });
-        told = true;
       } else {
         troubles.clear("dictionary");
         if (got.kind === "new") log.info("dictionary-taken", { version: got.version });
-        if (told) await tell(core, "complete");
-        told = false;
+        if (watch.failureTold && (await tell(core, "complete"))) watch.failureTold = false;
       }
       return dictionary.version > answered;
     },
   };
+  return watch;
 }

@@ -18,6 +18,8 @@ export interface AgentStatus {
   readonly connected: boolean;
   /** Dictionary version held; 0 = none. */
   readonly dictionary: number;
+  /** The nodes above were told that the dictionary served is refused, and not yet that this is over. */
+  readonly dictionaryFailed: boolean;
   readonly titles: number | undefined;
   readonly lastScanAt: string | undefined;
   readonly nextScanAt: string | undefined;
