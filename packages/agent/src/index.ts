@@ -17,13 +17,12 @@ export const rescanProbes: typeof import("./recognise/index.ts").rescanProbes = 
 /** The agent that stays, or that does one round (`runOnce`). */
 export function createAgent(options: AgentOptions): Agent {
   let agent: Agent | undefined;
-  const load = async (): Promise<Agent> => {
-    const resident = await import("./resident/agent.ts");
-    return (agent ??= resident.createAgent(options));
-  };
+  let loading: Promise<Agent> | undefined;
+  const load = (): Promise<Agent> =>
+    (loading ??= import("./resident/agent.ts").then((resident) => (agent = resident.createAgent(options))));
   return {
     start: async () => (await load()).start(),
-    stop: async () => agent?.stop(),
+    stop: async () => (await loading)?.stop(),
     runOnce: async (round) => (await load()).runOnce(round),
     status: () => agent?.status(),
   };
