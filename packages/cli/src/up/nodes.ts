@@ -78,7 +78,12 @@ export async function startAgent(dir: UpDirectory, relayUrl: string, company: Ru
   const enrollmentToken = await enrollmentTokenFor(dir, "agent/enrollment-token", company.server);
   const config = loadAgentConfig({
     env,
-    flags: { upstream: [relayUrl], enrollmentToken, data: join(dir.path, "agent"), scan: { splay: "1m", polite: false } },
+    flags: {
+      upstream: [relayUrl],
+      enrollmentToken,
+      data: join(dir.path, "agent"),
+      scan: { splay: "1m", polite: false },
+    },
   });
   const agent = createAgent({ config, clock: systemClock, log: log.child({ role: "agent" }) });
   await agent.start();
