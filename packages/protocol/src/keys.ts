@@ -5,9 +5,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from "node:crypto";
 import { sha256Hex } from "./canonical.ts";
 
-const spkiPrefix = Buffer.from("302a300506032b6570032100", "hex");
-const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
-
 export interface KeyPair {
   /** base64url of the 32 raw bytes. */
   readonly publicKey: string;
@@ -34,10 +31,10 @@ export function keyIdOf(publicKey: string): string {
 }
 
 export function createSigner(pair: KeyPair): Signer {
+  // As JWK: reading the same key as DER takes OpenSSL several times as long, and a server does it at every enrolment.
   const key = createPrivateKey({
-    key: Buffer.concat([pkcs8Prefix, Buffer.from(pair.privateKey, "base64url")]),
-    format: "der",
-    type: "pkcs8",
+    key: { kty: "OKP", crv: "Ed25519", x: pair.publicKey, d: pair.privateKey },
+    format: "jwk",
   });
   return {
     publicKey: pair.publicKey,
@@ -51,7 +48,7 @@ export function importPublicKey(publicKey: string): KeyObject | undefined {
   const raw = Buffer.from(publicKey, "base64url");
   if (raw.length !== 32) return undefined;
   try {
-    return createPublicKey({ key: Buffer.concat([spkiPrefix, raw]), format: "der", type: "spki" });
+    return createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x: raw.toString("base64url") }, format: "jwk" });
   } catch {
     return undefined;
   }

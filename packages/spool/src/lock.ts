@@ -4,9 +4,9 @@
  * number reused by another process after a reboot or in a container is then recognised as another process.
  * Failure: a holder that was killed leaves its file behind; the next one sees that it is dead and takes over.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { link, open, readFile, rename, unlink } from "node:fs/promises";
+import { link, open, readFile, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { spoolErrors } from "./errors.ts";
 
@@ -30,7 +30,7 @@ export async function lockDirectory(dir: string): Promise<{ release(): Promise<v
     if (found === undefined) continue; // Released just now.
     const holder = parseHolder(found);
     if (holder !== undefined && isAlive(holder)) throw spoolErrors.make("spool-locked", { dir, pid: holder.pid });
-    await takeAway(path, found);
+    if (await takeOver(path, found, text)) return { release: () => release(path, text) };
   }
   throw spoolErrors.make("spool-locked", { dir, pid: "unknown" });
 }
@@ -60,17 +60,28 @@ async function createWhole(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Removes a dead holder's file; when another process was quicker and this is its live lock, gives it back. */
-async function takeAway(path: string, dead: string): Promise<void> {
-  const aside = `${path}.dead.${process.pid}.${randomBytes(4).toString("hex")}`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
+/**
+ * Replaces a dead holder's lock by ours. Only who holds the guard of that very lock may remove it, and removes it only if it is still there: of many
+ * who found the holder dead, none can take away the lock of the one who was quickest. A guard whose maker died is not removed but outnumbered, so
+ * that no two can take the same one.
+ */
+async function takeOver(path: string, dead: string, text: string): Promise<boolean> {
+  const name = `${path}.over.${createHash("sha256").update(dead).digest("hex").slice(0, 16)}`;
+  for (let n = 0; n < 1000; n++) {
+    if (!(await createWhole(`${name}.${n}`, text))) {
+      const other = parseHolder(await readFile(`${name}.${n}`, "utf8").catch(() => ""));
+      if (other === undefined || isAlive(other)) return false;
+      continue;
+    }
+    try {
+      if ((await readFile(path, "utf8").catch(() => undefined)) !== dead) return false;
+      await unlink(path);
+      return await createWhole(path, text);
+    } finally {
+      for (let i = n; i >= 0; i--) await unlink(`${name}.${i}`).catch(() => undefined);
+    }
   }
-  const moved = await readFile(aside, "utf8").catch(() => dead);
-  if (moved !== dead) await link(aside, path).catch(() => undefined);
-  await unlink(aside).catch(() => undefined);
+  return false;
 }
 
 async function release(path: string, text: string): Promise<void> {
