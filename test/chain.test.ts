@@ -103,6 +103,7 @@ beforeAll(async () => {
 }, 180_000);
 
 afterEach(() => {
+  if (chain === undefined || door === undefined) return;
   const { between } = chain;
   between.away = false;
   between.alterAnswer = between.alterRequest = between.swallow = undefined;

@@ -50,6 +50,10 @@ export interface Site {
   }): Promise<Node>;
   /** Agents whose scans find what is in their files, all in one process. */
   agents(options: {
+    /** Of the process; "agents" unless several are needed. */
+    readonly process?: string;
+    /** How far the machine's clock is ahead. */
+    readonly clockAheadMs?: number;
     readonly names: readonly string[];
     readonly upstream: string;
     readonly company: ServerNode;
@@ -141,21 +145,21 @@ export function createSite(): Site {
       await made.process.start();
       return { ...made, data: config.data };
     },
-    async agents({ names, upstream, company, heartbeat = "2s" }) {
-      const enrollmentTokenFile = await tokenFile("agents", company);
+    async agents({ process: called = "agents", names, upstream, company, heartbeat = "2s", clockAheadMs = 0 }) {
+      const enrollmentTokenFile = await tokenFile(called, company);
       const agents = names.map((name): MadeUpAgent => ({
-        ...{ name, data: join(dir, "agents", name), inventoryFile: join(dir, "agents", `${name}.json`) },
+        ...{ name, data: join(dir, called, name), inventoryFile: join(dir, called, `${name}.json`) },
       }));
       const configFile = write(
-        "agents/agents.json",
+        `${called}/agents.json`,
         JSON.stringify(
           agents.map(({ data, inventoryFile }) => ({
-            ...{ upstream: [upstream], enrollmentTokenFile, data, heartbeat, inventoryFile },
+            ...{ upstream: [upstream], enrollmentTokenFile, data, heartbeat, inventoryFile, clockAheadMs },
           })),
         ),
       );
       const made = createProcess({
-        ...{ name: "agents", script: madeUpAgents, args: [configFile], logFile: join(dir, "agents.log") },
+        ...{ name: called, script: madeUpAgents, args: [configFile], logFile: join(dir, `${called}.log`) },
         isReady: () => Promise.resolve(agents.every(({ data }) => existsSync(join(data, "status.json")))),
       });
       processes.push(made);
