@@ -1,10 +1,11 @@
 /**
  * Purpose: what `daicho agent status` shows: the resident writes it (`status.json`), anyone reads it, running or not.
  */
+import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "@daicho/kernel";
-import { writeFileAtomic } from "@daicho/uplink";
+import { openIdentity, writeFileAtomic } from "@daicho/uplink";
 import { agentErrors } from "../errors.ts";
 
 export interface AgentStatus {
@@ -80,10 +81,37 @@ export function createStatusWriter(options: {
 
 /** @throws agent-data-missing */
 export async function agentStatus(dir: string): Promise<AgentStatus> {
-  const status = await readStatus(dir);
+  const status = (await readStatus(dir)) ?? (await neverRun(dir));
   if (status === undefined) throw agentErrors.make("agent-data-missing", { dir });
   // Left by a process that was killed.
   return status.running && !isAlive(status.pid) ? { ...status, running: false, connected: false } : status;
+}
+
+/** An agent that was enrolled by hand and has not run yet. */
+async function neverRun(dir: string): Promise<AgentStatus | undefined> {
+  if (!existsSync(join(dir, "identity.json"))) return undefined;
+  const { id, enrollment } = await openIdentity({ dir });
+  return {
+    device: id,
+    hostname: undefined,
+    enrolled: enrollment !== undefined,
+    company: enrollment?.root.company,
+    upstream: undefined,
+    connected: false,
+    dictionary: 0,
+    dictionaryFailed: false,
+    titles: undefined,
+    lastScanAt: undefined,
+    nextScanAt: undefined,
+    nextContactAt: undefined,
+    lastStoredAt: undefined,
+    spool: { records: 0, bytes: 0, oldestAt: undefined },
+    lastError: undefined,
+    identityReplacedAt: undefined,
+    pid: 0,
+    running: false,
+    at: statSync(join(dir, "identity.json")).mtime.toISOString(),
+  };
 }
 
 export async function readStatus(dir: string): Promise<AgentStatus | undefined> {
