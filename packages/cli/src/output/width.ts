@@ -90,5 +90,7 @@ export function clip(text: string, width: number): string {
 
 /** Without control characters and without what turns the direction of writing. */
 export function harmless(text: string): string {
-  return plain.test(text) ? text : text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
+  return plain.test(text)
+    ? text
+    : text.replace(/\s*\n\s*/g, " ").replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
