@@ -7,6 +7,7 @@ import { Type } from "@sinclair/typebox";
 import { hashTitle, titleFromText, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
+import { breathe } from "../../slices.ts";
 import { createTitleTable, type TitleTable } from "./title-table.ts";
 import { titleStore } from "./title-store.ts";
 
@@ -44,6 +45,9 @@ export interface Titles {
   each(sliceSize: number): AsyncGenerator<readonly KnownTitle[]>;
 }
 
+/** Titles learnt in one go: a few milliseconds. */
+const learnSlice = 500;
+
 export async function createTitles(deps: { readonly db: Database; readonly clock: Clock }): Promise<Titles> {
   const { db, clock } = deps;
   const table = createTitleTable();
@@ -66,14 +70,14 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
     },
     async learn(texts) {
       const fresh = new Map<string, { hash: Buffer; text: TitleText }>();
-      for (const text of texts) {
+      for (const [i, text] of texts.entries()) {
         const hash = hashTitle(text);
-        if (table.find(hash, 0) === 0) fresh.set(hash.toString("hex"), { hash: Buffer.from(hash), text });
+        if (table.find(hash, 0) === 0) fresh.set(hash.toString("latin1"), { hash, text });
+        if (i % learnSlice === learnSlice - 1) await breathe();
       }
-      if (fresh.size === 0) return;
       const list = [...fresh.values()];
-      for (let at = 0; at < list.length; at += 2000) {
-        const slice = list.slice(at, at + 2000);
+      for (let at = 0; at < list.length; at += learnSlice) {
+        const slice = list.slice(at, at + learnSlice);
         const rows = await db.transaction(async (trx) => {
           await titleStore.insert(db, trx, slice, clock.now());
           return titleStore.byHashes(
@@ -82,6 +86,7 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
           );
         });
         take(rows);
+        await breathe();
       }
     },
     unknown(packed) {
