@@ -8,9 +8,8 @@
  */
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import Sqlite from "better-sqlite3";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { packBatch, protocolHeader, reportsContentType, type Title } from "@daicho/protocol";
+import type { Title } from "@daicho/protocol";
 import {
   alterDictionary,
   alterHeader,
@@ -30,6 +29,7 @@ import {
   createChain,
   factsOf,
   idOf,
+  spoolOf,
   titlesOf,
   untilHeld,
   untilScanned,
@@ -355,87 +355,7 @@ describe("the chain of group, company, three relays and agents", { sequential: t
       await until("it to be empty", async () => (await spoolOf(r2)) === 0);
       await expectWhole();
     }));
-
-  it("keeps what arrives while the company's server is away, refuses with Retry-After what it has no room for, and drains", () =>
-    withLogs(async () => {
-      const { acme, fleet, site } = chain;
-      const small = await site.relay({
-        ...{ name: "small", upstream: acme.url, company: acme, limits: { spoolBytes: 1_000_000 } },
-      });
-      const device = await chain.addDevice(small.url, "verbose");
-      await acme.process.kill();
-      for (let round = 0; round < 20; round++) for (const one of fleet.slice(0, 6)) one.change(someTitles(chance));
-      const noise = (round: number): { name: string; version: string; source: string }[] =>
-        Array.from({ length: 700 }, () => ({
-          ...{ name: Array.from({ length: 12 }, () => chance.whole(1e9).toString(36)).join(""), source: "dpkg" },
-          version: String(round),
-        }));
-      const sent: ReturnType<typeof noise>[] = [];
-      let waiting: Buffer = Buffer.alloc(0);
-      const refused = await until("the relay to be full", async () => {
-        sent.push(noise(sent.length));
-        const answer = await sendByHand(small, device, (waiting = device.prepare(sent.at(-1) ?? [])));
-        return answer.status === 200 ? undefined : answer;
-      });
-      expect(refused.status).toBe(503);
-      expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
-      expect(await refused.json()).toMatchObject({ code: "spool-full" });
-      expect(await spoolOf(small)).toBe(sent.length - 1);
-
-      await acme.process.start();
-      await until("the small relay to drain", async () => (await spoolOf(small)) === 0);
-      await until("the relay to take reports again", async () => {
-        return (await sendByHand(small, device, waiting)).status === 200;
-      });
-      const last = sent.at(-1) ?? [];
-      await untilHeld(acme, device.id, last);
-      await small.process.stop();
-      await device.stop();
-      chain.fleet.splice(chain.fleet.indexOf(device), 1);
-      await expectReconciled(acme);
-      await untilStored(fleet);
-      for (const one of fleet) await untilHeld(acme, one.id, one.titles);
-    }));
-
-  it("refuses a protocol version that nobody can serve, and serves one minor version older or newer", () =>
-    withLogs(async () => {
-      const { acme, fleet, relays } = chain;
-      const device = fleet[0] as FleetDevice;
-      for (const node of [acme, ...relays])
-        for (const [version, status] of [
-          ["99.0", 426],
-          ["1.9", 426],
-          ["nonsense", 426],
-          ["1.1", 200],
-        ] as const) {
-          const answer = await sendByHand(node, device, device.seal("heartbeat"), { [protocolHeader]: version });
-          expect([node.process.name, version, answer.status]).toEqual([node.process.name, version, status]);
-          if (status === 426) expect(await answer.json()).toMatchObject({ code: "version-unsupported" });
-        }
-    }));
-
-  it("notices a stored total that is wrong: `report reconcile` names it and exits 1", () =>
-    withLogs(async () => {
-      const { acme } = chain;
-      const db = new Sqlite(join(acme.data, "daicho.db"));
-      db.prepare("update lic_usage set used = used + 1 where used = (select max(used) from lic_usage)").run();
-      const { code, stdout } = await acme.run("report", "reconcile");
-      expect({ code, stdout }).toMatchObject({ code: 1, stdout: expect.stringContaining("stored-equals-recomputed") });
-      db.prepare("update lic_usage set used = used - 1 where used = (select max(used) from lic_usage)").run();
-      db.close();
-    }));
 });
-
-function sendByHand(node: Node, device: FleetDevice, envelope: Buffer, headers = {}): Promise<Response> {
-  return fetch(`${node.url}/ingest/v1/reports`, {
-    method: "POST",
-    headers: {
-      ...{ authorization: device.uplink.authorization(), "content-type": reportsContentType },
-      ...headers,
-    },
-    body: new Uint8Array(packBatch([envelope])),
-  });
-}
 
 /** As an agent does whose node above says `need-full` at one of its heartbeats. */
 async function heartbeatsUntilHeld(device: FleetDevice): Promise<void> {
@@ -449,9 +369,4 @@ async function heartbeatsUntilHeld(device: FleetDevice): Promise<void> {
     },
     { everyMs: 500 },
   );
-}
-
-async function spoolOf(relay: Node): Promise<number> {
-  const text = await (await fetch(`${relay.url}/metrics`)).text();
-  return Number(/^daicho_relay_spool_records (\d+)$/m.exec(text)?.[1]);
 }

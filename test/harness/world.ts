@@ -140,3 +140,9 @@ export async function untilScanned(
     { seconds, everyMs: 200 },
   );
 }
+
+/** Reports that wait in a relay. */
+export async function spoolOf(relay: Node): Promise<number> {
+  const text = await (await fetch(`${relay.url}/metrics`)).text();
+  return Number(/^daicho_relay_spool_records (\d+)$/m.exec(text)?.[1]);
+}
