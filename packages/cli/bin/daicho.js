@@ -3,6 +3,8 @@
 import { existsSync } from "node:fs";
 
 if (existsSync(new URL("../dist/main.js", import.meta.url))) {
+  const { beFrugal } = await import("../dist/agent/frugal.js");
+  beFrugal(process.argv.slice(2));
   const { main } = await import("../dist/main.js");
   await main();
 } else {

@@ -15,12 +15,6 @@ export function agentCommand(context: Context): Command {
     .addCommand(statusCommand(context));
 }
 
-/** Before the rest of the command is loaded. */
-async function beFrugal(): Promise<void> {
-  const frugal = await import("../agent/frugal.ts");
-  frugal.beFrugal();
-}
-
 function scanCommand(context: Context): Command {
   return withExamples(new Command("scan"), [
     ["daicho agent scan --out this-machine.json", "one scan of this machine into a file"],
@@ -40,8 +34,6 @@ function scanCommand(context: Context): Command {
     .option("--out <file>", "write the inventory here instead of standard output")
     .option("--json", "print JSON (there is no other form)")
     .action(async (options: { root?: string; registry: readonly string[]; dictionary?: string; out?: string }) => {
-      // Searching files is work for an optimizing engine; reading lists of packages is not.
-      if (options.dictionary === undefined) await beFrugal();
       const { scanOnce } = await import("../agent/scan.ts");
       context.outcome = await scanOnce(options, context.io);
     });
@@ -73,7 +65,6 @@ function runCommand(context: Context): Command {
     .description("Run the resident agent")
     .requiredOption("--config <file>", "configuration (YAML)")
     .action(async (options: { config: string }) => {
-      await beFrugal();
       const { runAgent } = await import("../nodes/agent.ts");
       context.outcome = await runAgent(options.config, context.io);
     });
