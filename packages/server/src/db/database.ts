@@ -5,7 +5,6 @@
  */
 import { mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import BetterSqlite3 from "better-sqlite3";
 import { Kysely, PostgresDialect, SqliteDialect, sql, type Transaction } from "kysely";
 import pg from "pg";
 import { isDaichoError, type Clock, type Log } from "@daicho/kernel";
@@ -13,6 +12,7 @@ import { serverErrors } from "../errors.ts";
 import { postgresBulk, sqliteBulk, type Bulk, type DialectName } from "./dialect.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
+import { Sqlite, type SqliteDatabase } from "./sqlite.ts";
 
 export type Trx = Transaction<Schema>;
 
@@ -64,10 +64,10 @@ type Opened = Pick<Database, "kysely" | "dialect" | "bulk" | "snapshot" | "close
 
 function openSqlite(url: string): Opened {
   const file = url.slice("sqlite:".length);
-  let database: BetterSqlite3.Database;
+  let database: SqliteDatabase;
   try {
     if (file !== ":memory:") mkdirSync(dirname(resolve(file)), { recursive: true });
-    database = new BetterSqlite3(file);
+    database = new Sqlite(file);
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
     database.pragma("foreign_keys = ON");
@@ -100,7 +100,7 @@ function sqliteReaders(file: string): { use: Opened["snapshot"]; close(): Promis
       const reader =
         idle.pop() ??
         new Kysely<Schema>({
-          dialect: new SqliteDialect({ database: new BetterSqlite3(file, { readonly: true, fileMustExist: true }) }),
+          dialect: new SqliteDialect({ database: new Sqlite(file, { readonly: true, fileMustExist: true }) }),
         });
       try {
         return await reader.transaction().execute(work);

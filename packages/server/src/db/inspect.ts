@@ -2,7 +2,6 @@
  * Purpose: looks at a store beside a running server, or without one (`daicho doctor`).
  * Invariants: writes nothing, not even a migration; a store that cannot be read is an answer, not an exception.
  */
-import BetterSqlite3 from "better-sqlite3";
 import { Kysely, PostgresDialect, SqliteDialect, sql } from "kysely";
 import pg from "pg";
 import { rootOf, verifyDocument, type DocumentRefusal } from "@daicho/protocol";
@@ -11,6 +10,7 @@ import { accessStore } from "../modules/access/store.ts";
 import { policyStore } from "../modules/policies/store.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
+import { Sqlite } from "./sqlite.ts";
 
 export interface StoreReport {
   readonly dialect: "sqlite" | "postgres";
@@ -48,7 +48,7 @@ export async function inspectStore(config: Pick<ServerConfig, "database" | "name
 }
 
 function readSqlite(url: string): Kysely<Schema> {
-  const database = new BetterSqlite3(url.slice("sqlite:".length), { readonly: true, fileMustExist: true });
+  const database = new Sqlite(url.slice("sqlite:".length), { readonly: true, fileMustExist: true });
   return new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
 }
 
