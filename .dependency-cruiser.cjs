@@ -42,10 +42,19 @@ module.exports = {
     {
       name: "kysely-in-stores-only",
       severity: "error",
-      from: { path: pkg("server"), pathNot: "store[^/]*\\.ts$|/stores?/|/db/|/tables\\.ts$|-tables\\.ts$|migrations\\.ts$|/testing/|\\.test\\.ts$|repository\\.ts$" },
+      from: {
+        path: pkg("server"),
+        pathNot:
+          "store[^/]*\\.ts$|/stores?/|/db/|/tables\\.ts$|-tables\\.ts$|migrations\\.ts$|/testing/|\\.test\\.ts$|repository\\.ts$",
+      },
       to: { path: "node_modules/kysely" },
     },
-    { name: "no-cycles", severity: "error", from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } } },
+    {
+      name: "no-cycles",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
     {
       name: "no-test-code-in-products",
       severity: "error",
@@ -58,6 +67,10 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsConfig: { fileName: "tsconfig.tests.json" },
     exclude: { path: "^packages/[^/]+/dist/|/fixtures/" },
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"], extensions: [".ts", ".js", ".json"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default"],
+      extensions: [".ts", ".js", ".json"],
+    },
   },
 };
