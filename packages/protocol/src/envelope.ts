@@ -10,7 +10,7 @@
 import { Type, type Static } from "./type.ts";
 import type { KeyObject } from "node:crypto";
 import { sha256Hex } from "./canonical.ts";
-import { verifySignature, type Signer } from "./keys.ts";
+import { verifySignature, verifySignatureAside, type Signer } from "./keys.ts";
 import { validator } from "./schema.ts";
 import { maxSectionBytes } from "./state.ts";
 
@@ -168,6 +168,11 @@ export function openEnvelope(
 
 export function verifyEnvelope(envelope: Envelope, key: KeyObject): boolean {
   return verifySignature(key, Buffer.concat([signaturePrefix, envelope.headerBytes]), envelope.signature);
+}
+
+/** The same on another thread. */
+export function verifyEnvelopeAside(envelope: Envelope, key: KeyObject): Promise<boolean> {
+  return verifySignatureAside(key, Buffer.concat([signaturePrefix, envelope.headerBytes]), envelope.signature);
 }
 
 export function packBatch(envelopes: readonly Uint8Array[]): Buffer {

@@ -68,6 +68,8 @@ function openSqlite(url: string): Opened {
   try {
     if (file !== ":memory:") mkdirSync(dirname(resolve(file)), { recursive: true });
     database = new Sqlite(file);
+    // Takes effect on a new file only. A device's state is about 1.4 KB: two would fill a page of 4 KB and leave a third of it empty.
+    database.pragma("page_size = 8192");
     database.pragma("journal_mode = WAL");
     database.pragma("synchronous = FULL");
     database.pragma("foreign_keys = ON");

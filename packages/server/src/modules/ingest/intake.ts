@@ -59,6 +59,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   const senders = new Map<string, Sender>();
   const queue: Job[] = [];
   let running: Promise<void> | undefined;
+  /** Envelopes being checked, not yet in the queue. */
+  let arriving = 0;
 
   const load = async (ids: readonly string[]): Promise<void> => {
     const unknown = [...new Set(ids)].filter((id) => !senders.has(id));
@@ -214,26 +216,27 @@ export function createIntake(deps: IntakeDeps): Intake {
     },
     forget: (identity) => void senders.delete(identity),
     async submit(envelopes) {
-      if (queue.length + envelopes.length > limits.queue + limits.group)
+      if (queue.length + arriving + envelopes.length > limits.queue + limits.group)
         throw serverErrors.make("overloaded", {}, { retryAfter: 1 + Math.random() * 4 });
-      const opened = envelopes.map(openReport);
-      await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
-      const answers: Promise<ReportResult>[] = [];
-      let worked = 0;
-      for (const one of opened) {
-        if (!one.ok) {
-          answers.push(Promise.resolve(one.result));
-          continue;
-        }
-        const read = readReport(one.envelope, senders.get(one.envelope.header.device), deps.titles);
-        if (!read.ok) {
-          log.warn("report-rejected", { identity: one.envelope.header.device, code: read.result.code });
-          answers.push(Promise.resolve(read.result));
-          continue;
-        }
-        answers.push(new Promise((resolve, reject) => queue.push({ report: read.report, resolve, reject })));
-        if (++worked % 32 === 0) await new Promise((resolve) => setImmediate(resolve));
+      arriving += envelopes.length;
+      let reads;
+      try {
+        const opened = envelopes.map(openReport);
+        await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
+        // Signatures are checked on other threads; the batch goes on in its own order.
+        reads = await Promise.all(
+          opened.map((o) => (o.ok ? readReport(o.envelope, senders.get(o.envelope.header.device), deps.titles) : o)),
+        );
+      } finally {
+        arriving -= envelopes.length;
       }
+      const answers = reads.map((read, i) => {
+        if (!read.ok) {
+          log.warn("report-rejected", { code: read.result.code, place: i });
+          return Promise.resolve(read.result);
+        }
+        return new Promise<ReportResult>((resolve, reject) => queue.push({ report: read.report, resolve, reject }));
+      });
       // What else has arrived by now shares the first commit.
       running ??= new Promise((resolve) => setImmediate(resolve)).then(run);
       return Promise.all(answers);

@@ -11,7 +11,7 @@ import {
   unpackProbes,
   unpackSection,
   unpackSections,
-  verifyEnvelope,
+  verifyEnvelopeAside,
   type Envelope,
   type Machine,
   type ProbeHit,
@@ -58,13 +58,15 @@ export function openReport(
 }
 
 /** Checks signature and content. Never throws, whatever the bytes are. */
-export function readReport(
+export async function readReport(
   envelope: Envelope,
   sender: Sender | undefined,
   titles: Pick<Titles, "readTexts">,
-): { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult } {
+): Promise<
+  { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult }
+> {
   if (sender === undefined) return fail("device-unknown", "no device with this id is enrolled here");
-  if (!verifyEnvelope(envelope, sender.key))
+  if (!(await verifyEnvelopeAside(envelope, sender.key)))
     return fail("signature-invalid", "the report was altered or signed by another key");
   const { header } = envelope;
   const madeAt = Date.parse(header.at);
