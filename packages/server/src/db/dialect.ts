@@ -32,6 +32,10 @@ export interface BulkColumn {
   readonly type: "integer" | "text" | "blob";
 }
 
+export const integer = (name: string): BulkColumn => ({ name, type: "integer" });
+export const text = (name: string): BulkColumn => ({ name, type: "text" });
+export const blob = (name: string): BulkColumn => ({ name, type: "blob" });
+
 /**
  * One statement for many rows. `insert` columns are matched by position with each row; with `conflict` an existing row (by
  * those key columns) is changed as `update` says: `replace` sets the new value, `add` adds it.

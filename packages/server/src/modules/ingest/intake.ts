@@ -225,7 +225,9 @@ export function createIntake(deps: IntakeDeps): Intake {
         await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
         // Signatures are checked on other threads; the batch goes on in its own order.
         reads = await Promise.all(
-          opened.map((o) => (o.ok ? readReport(o.envelope, senders.get(o.envelope.header.device), deps.titles) : o)),
+          opened.map(async (o) =>
+            o.ok ? readReport(o.envelope, senders.get(o.envelope.header.device), deps.titles) : o,
+          ),
         );
       } finally {
         arriving -= envelopes.length;

@@ -1,16 +1,13 @@
 /** Purpose: where each device's reporting stands, and its state, as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
+import { blob, integer, text } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
 
 type Db = Kysely<Schema> | Trx;
 export type HeadRow = Schema["inv_heads"];
 export type StateRow = Schema["inv_states"];
 export type IdentityRow = Schema["inv_identities"];
-
-const integer = (name: string) => ({ name, type: "integer" }) as const;
-const text = (name: string) => ({ name, type: "text" }) as const;
-const blob = (name: string) => ({ name, type: "blob" }) as const;
 
 /** Locks the devices' heads (ascending), so that what is derived from them moves in one hand at a time. A no-op on SQLite. */
 export async function lockHeads(db: Database, trx: Trx, devices: readonly number[]): Promise<void> {

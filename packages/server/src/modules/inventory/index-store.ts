@@ -1,5 +1,6 @@
 /** Purpose: postings, marks and the change log as rows. */
 import type { Kysely } from "kysely";
+import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
 
@@ -27,11 +28,7 @@ export const indexStore = {
       trx,
       {
         table: "inv_postings",
-        columns: [
-          { name: "title", type: "integer" },
-          { name: "chunk", type: "integer" },
-          { name: "container", type: "blob" },
-        ],
+        columns: [integer("title"), integer("chunk"), blob("container")],
         conflict: ["title", "chunk"],
         update: { container: "replace" },
       },
@@ -54,10 +51,7 @@ export const indexStore = {
       trx,
       {
         table: "inv_marks",
-        columns: [
-          { name: "name", type: "text" },
-          { name: "change", type: "integer" },
-        ],
+        columns: [text("name"), integer("change")],
         conflict: ["name"],
         update: { change: "replace" },
       },

@@ -1,6 +1,7 @@
 /** Purpose: inv_titles as rows. */
 import { sql, type Kysely } from "kysely";
 import { titleFromText, type TitleText } from "@daicho/protocol";
+import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
 import type { KnownTitle } from "./titles.ts";
@@ -9,14 +10,14 @@ type Db = Kysely<Schema> | Trx;
 type Row = Omit<Schema["inv_titles"], "id"> & { id: number };
 
 const columns = [
-  { name: "hash", type: "blob" },
-  { name: "source", type: "text" },
-  { name: "name", type: "text" },
-  { name: "version", type: "text" },
-  { name: "publisher", type: "text" },
-  { name: "arch", type: "text" },
-  { name: "identifier", type: "text" },
-  { name: "first_seen_at", type: "integer" },
+  blob("hash"),
+  text("source"),
+  text("name"),
+  text("version"),
+  text("publisher"),
+  text("arch"),
+  text("identifier"),
+  integer("first_seen_at"),
 ] as const;
 
 function known(row: Row): KnownTitle & { hash: Buffer } {

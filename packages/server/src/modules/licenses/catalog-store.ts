@@ -3,6 +3,7 @@
  * here, named by its code until a policy names it.
  */
 import type { Metric } from "@daicho/protocol";
+import { text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import { inSet } from "../../db/sets.ts";
 import { slicesOf } from "../../slices.ts";
@@ -21,11 +22,7 @@ export async function ensureLicenses(
       trx,
       {
         table: "lic_licenses",
-        columns: [
-          { name: "code", type: "text" },
-          { name: "name", type: "text" },
-          { name: "metric", type: "text" },
-        ],
+        columns: [text("code"), text("name"), text("metric")],
         conflict: ["code"],
       },
       slice.map(([code, metric]) => [code, code, metric]),

@@ -1,13 +1,11 @@
 /** Purpose: the position version and its marks as rows; one query per method. */
 import { sql } from "kysely";
+import { integer } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 
 const marks = {
   table: "lic_marks",
-  columns: [
-    { name: "scope", type: "integer" },
-    { name: "version", type: "integer" },
-  ],
+  columns: [integer("scope"), integer("version")],
   conflict: ["scope"],
 } as const;
 

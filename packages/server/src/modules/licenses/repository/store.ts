@@ -1,7 +1,7 @@
 /** Purpose: the licence repository and its counters as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
-import { type DialectName } from "../../../db/dialect.ts";
+import { blob, integer, text, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 
 type Db = Kysely<Schema> | Trx;
@@ -15,11 +15,11 @@ export interface OpenInterval {
 }
 
 const interval = [
-  { name: "device", type: "integer" },
-  { name: "since", type: "integer" },
-  { name: "employee", type: "integer" },
-  { name: "department", type: "integer" },
-  { name: "licenses", type: "blob" },
+  integer("device"),
+  integer("since"),
+  integer("employee"),
+  integer("department"),
+  blob("licenses"),
 ] as const;
 
 export const repositoryStore = {
@@ -31,11 +31,7 @@ export const repositoryStore = {
       trx,
       {
         table: "lic_licenses",
-        columns: [
-          { name: "code", type: "text" },
-          { name: "name", type: "text" },
-          { name: "metric", type: "text" },
-        ],
+        columns: [text("code"), text("name"), text("metric")],
         conflict: ["code"],
       },
       rows.map((row) => [row.code, row.name, row.metric]),
@@ -46,12 +42,7 @@ export const repositoryStore = {
       trx,
       {
         table: "lic_licenses",
-        columns: [
-          { name: "code", type: "text" },
-          { name: "name", type: "text" },
-          { name: "metric", type: "text" },
-          { name: "managed", type: "integer" },
-        ],
+        columns: [text("code"), text("name"), text("metric"), integer("managed")],
         conflict: ["code"],
         update: { name: "replace", metric: "replace", managed: "replace" },
       },
@@ -88,7 +79,7 @@ export const repositoryStore = {
   close: (db: Database, trx: Trx, rows: readonly (OpenInterval & { until: number })[]) =>
     db.bulk.insert(
       trx,
-      { table: "lic_history", columns: [...interval, { name: "until", type: "integer" }] },
+      { table: "lic_history", columns: [...interval, integer("until")] },
       rows.map((row) => [row.device, row.since, row.employee, row.department, row.licenses, row.until]),
     ),
 
@@ -113,11 +104,7 @@ export const repositoryStore = {
       trx,
       {
         table: "lic_usage",
-        columns: [
-          { name: "department", type: "integer" },
-          { name: "license", type: "integer" },
-          { name: "used", type: "integer" },
-        ],
+        columns: [integer("department"), integer("license"), integer("used")],
         conflict: ["department", "license"],
         update: { used: "add" },
       },
@@ -156,12 +143,7 @@ export const repositoryStore = {
       trx,
       {
         table: "lic_user_usage",
-        columns: [
-          { name: "employee", type: "integer" },
-          { name: "department", type: "integer" },
-          { name: "license", type: "integer" },
-          { name: "devices", type: "integer" },
-        ],
+        columns: [integer("employee"), integer("department"), integer("license"), integer("devices")],
         conflict: ["employee", "department", "license"],
         update: { devices: "add" },
       },
