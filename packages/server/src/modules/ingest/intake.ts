@@ -219,9 +219,9 @@ export function createIntake(deps: IntakeDeps): Intake {
       if (queue.length + arriving + envelopes.length > limits.queue + limits.group)
         throw serverErrors.make("overloaded", {}, { retryAfter: 1 + Math.random() * 4 });
       arriving += envelopes.length;
+      const opened = envelopes.map(openReport);
       let reads;
       try {
-        const opened = envelopes.map(openReport);
         await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
         // Signatures are checked on other threads; the batch goes on in its own order.
         reads = await Promise.all(
@@ -234,7 +234,11 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
       const answers = reads.map((read, i) => {
         if (!read.ok) {
-          log.warn("report-rejected", { code: read.result.code, place: i });
+          const one = opened[i];
+          log.warn("report-rejected", {
+            identity: one?.ok === true ? one.envelope.header.device : undefined,
+            code: read.result.code,
+          });
           return Promise.resolve(read.result);
         }
         return new Promise<ReportResult>((resolve, reject) => queue.push({ report: read.report, resolve, reject }));
