@@ -4,7 +4,7 @@
  * type can never pass for another. A reader pins a root (given at enrolment) and never goes back to an older version.
  */
 import { Type, type Static } from "./type.ts";
-import { createSigner, importPublicKey, keyIdOf, verifySignature, type KeyPair, type Signer } from "./keys.ts";
+import { importPublicKey, keyIdOf, verifySignature, type KeyPair, type Signer } from "./keys.ts";
 import { validator } from "./schema.ts";
 
 export const SignedDocument = Type.Object(
@@ -76,5 +76,3 @@ export function verifyDocument(
 export function rootOf(company: string, pair: Pick<KeyPair, "publicKey">): TrustRoot {
   return { company, keys: [{ id: keyIdOf(pair.publicKey), publicKey: pair.publicKey }] };
 }
-
-export { createSigner };

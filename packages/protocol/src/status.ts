@@ -55,7 +55,7 @@ export const validateStatusReport = validator(StatusReport);
 const Count = Type.Integer();
 export const Unmanaged = Type.Object({ preinstalled: Count, individual: Count, other: Count });
 
-/** One licence of one company: domain.md §3. `held` is null where the metric is unlimited (site, free). */
+/** One licence of one company: domain.md §3. */
 export const Position = Type.Object({
   license: Type.String({ maxLength: 64 }),
   name: Type.String({ maxLength: 256 }),

@@ -3,7 +3,7 @@
  * Conventions on both: times are integers (milliseconds, UTC), booleans integers 0/1, JSON text, blobs bytes.
  */
 import type BetterSqlite3 from "better-sqlite3";
-import { sql, type ColumnDataType, type ColumnDefinitionBuilder, type Kysely, type Transaction } from "kysely";
+import { sql, type ColumnDataType, type ColumnDefinitionBuilder, type Transaction } from "kysely";
 
 export type DialectName = "sqlite" | "postgres";
 
@@ -129,10 +129,3 @@ function onConflict(
   );
   return ` on conflict (${conflict.join(", ")}) do update set ${set.join(", ")}`;
 }
-
-/** ` for update` on PostgreSQL; SQLite has one writer anyway. */
-export function lockRows(dialect: DialectName): ReturnType<typeof sql> {
-  return dialect === "postgres" ? sql` for update` : sql``;
-}
-
-export type AnyKysely = Kysely<never>;

@@ -7,6 +7,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import type { AssertedCode, Deriver, DerivedLicense } from "./deriver.ts";
 import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
+import { indexStore } from "./index-store.ts";
 import { packChange, unpackSorted } from "./pack.ts";
 
 export interface StateChange {
@@ -85,7 +86,7 @@ export async function writeDeviceChanges(
           last.map(({ state, ids }) => ({ device: state.device, licenses: deriveLicenses(deriver, state, ids) })),
           now,
         );
-  const change = log.length > 0 ? await headStore.lastChange(trx) : 0;
+  const change = log.length > 0 ? await indexStore.lastChange(trx) : 0;
   return { notes: notes.map((note) => ({ ...note, change })), countsChanged: changed };
 }
 

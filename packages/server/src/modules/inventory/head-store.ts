@@ -138,14 +138,6 @@ export const headStore = {
       rows.map((r) => [r.device, r.at, r.change]),
     ),
 
-  async lastChange(db: Db): Promise<number> {
-    const row = await db
-      .selectFrom("inv_changes")
-      .select((eb) => eb.fn.max("id").as("id"))
-      .executeTakeFirst();
-    return row?.id ?? 0;
-  },
-
   identities: (db: Db, ids: readonly string[]) =>
     ids.length === 0
       ? Promise.resolve([])

@@ -4,6 +4,7 @@ import { manualClock, silentLog } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore, type StateRow } from "./head-store.ts";
+import { indexStore } from "./index-store.ts";
 import { changeContainer, containerSize, members } from "./ordinals.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";
@@ -84,7 +85,7 @@ forEachStore((store) => {
         await headStore.insertChanges(db, trx, [
           { device, at: step, change: packChange(held === undefined ? "first" : { added, removed }) },
         ]);
-        return headStore.lastChange(trx);
+        return indexStore.lastChange(trx);
       });
       index.note(id, device, added, removed);
       const event = random(10);

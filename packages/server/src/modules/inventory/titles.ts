@@ -4,7 +4,7 @@
  * learning them in a transaction of their own, before the report that brought them, is harmless when that report then fails.
  */
 import { Type } from "@sinclair/typebox";
-import { hashTitle, titleFromText, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
+import { hashTitle, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { breathe } from "../../slices.ts";
@@ -118,5 +118,3 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
   }
   return titles;
 }
-
-export { titleFromText };
