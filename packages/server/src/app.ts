@@ -22,7 +22,9 @@ import { pageRoute } from "./modules/page/index.ts";
 import {
   createDeviceDirectory,
   createDevices,
+  createMerges,
   deviceRoutes,
+  mergeRoutes,
   type DeviceFacts,
   type Devices,
 } from "./modules/devices/index.ts";
@@ -37,6 +39,7 @@ import {
 import {
   createDerivation,
   createDeviceFacts,
+  createReportExchange,
   createSoftwareView,
   createTitleIndex,
   createTitles,
@@ -172,12 +175,29 @@ export async function createServer(options: {
     onChange: () => events.emit("positions-changed", {}),
   });
 
+  const reportExchange = createReportExchange({
+    db,
+    devices: directory,
+    repository,
+    deriver: derivation.current,
+    index,
+    forget: intake.forget,
+  });
+
   // The ledger: who there is, what they have, what was bought, who may use it - and the one module that says over or under.
   const devices = createDevices({
     db,
     clock,
     events,
     facts,
+    usage: repository,
+    lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+  });
+  const merges = createMerges({
+    db,
+    clock,
+    events,
+    reports: reportExchange,
     usage: repository,
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
@@ -276,6 +296,7 @@ export async function createServer(options: {
   accessRoutes(app, { access, authorize, departmentExists: organization.departmentExists });
   organizationRoutes(app, { organization, authorize });
   deviceRoutes(app, { devices, authorize });
+  mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
   rightsRoutes(app, { rights, authorize });
   positionRoutes(app, { positions, reconcile, authorize });

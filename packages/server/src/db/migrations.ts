@@ -5,6 +5,7 @@
 import type { Kysely } from "kysely";
 import type { DialectName } from "./dialect.ts";
 import { accessMigrations } from "../modules/access/migrations.ts";
+import { mergeMigrations } from "../modules/devices/merges/migrations.ts";
 import { deviceMigrations } from "../modules/devices/migrations.ts";
 import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
@@ -24,6 +25,7 @@ export const migrations: readonly Migration[] = [
   ...accessMigrations,
   ...organizationMigrations,
   ...deviceMigrations,
+  ...mergeMigrations,
   ...licenseMigrations,
   ...licenseLedgerMigrations,
   ...inventoryMigrations,

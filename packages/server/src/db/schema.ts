@@ -1,5 +1,6 @@
 /** Purpose: the whole schema as Kysely sees it. Each module declares its own tables and is the only one to write them. */
 import type { AccessTables } from "../modules/access/tables.ts";
+import type { MergeTables } from "../modules/devices/merges/tables.ts";
 import type { DeviceTables } from "../modules/devices/tables.ts";
 import type { GroupTables } from "../modules/group/tables.ts";
 import type { InventoryTables } from "../modules/inventory/tables.ts";
@@ -19,6 +20,7 @@ export interface Schema
     AccessTables,
     OrganizationTables,
     DeviceTables,
+    MergeTables,
     LicenseTables,
     LicenseLedgerTables,
     InventoryTables,

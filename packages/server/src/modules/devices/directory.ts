@@ -6,6 +6,7 @@
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { Assignment, DeviceDirectory } from "../../ports.ts";
+import { mergeStore } from "./merges/store.ts";
 import { deviceStore as store, settable } from "./store.ts";
 
 export function createDeviceDirectory(deps: { readonly db: Database; readonly clock: Clock }): DeviceDirectory {
@@ -17,7 +18,11 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
       return new Map(
         rows.map((row): [number, Assignment] => [
           row.ordinal,
-          { employee: row.employee, department: row.department, counts: row.state !== "disposed" },
+          {
+            employee: row.employee,
+            department: row.department,
+            counts: row.state !== "disposed" && row.merged_into === null,
+          },
         ]),
       );
     },
@@ -25,9 +30,12 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
     async adopt(trx, machine) {
       const known = await store.findId(trx, machine.id);
       if (known !== undefined) return known.ordinal;
+      let twin: number | undefined;
       if (machine.serial !== undefined)
-        for (const { ordinal } of await store.bySerial(trx, db.dialect, machine.serial))
+        for (const { ordinal } of await store.bySerial(trx, db.dialect, machine.serial)) {
           if (!(await machine.taken(ordinal))) return ordinal;
+          twin ??= ordinal;
+        }
       const department =
         machine.department === undefined ? undefined : await store.departmentOrdinal(trx, machine.department);
       const made = await store.insertOne(trx, {
@@ -40,7 +48,16 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
         state: "in-use",
         origin: machine.origin,
         created_at: clock.now(),
+        merged_into: null,
       });
+      // A re-imaged machine, or two with one serial number: people decide.
+      if (made !== undefined && twin !== undefined)
+        await mergeStore.insertOffer(trx, {
+          device: made,
+          candidate: twin,
+          serial: machine.serial ?? "",
+          at: clock.now(),
+        });
       // Another transaction made it between our look and our insert.
       return made ?? ((await store.findId(trx, machine.id)) as { ordinal: number }).ordinal;
     },

@@ -116,7 +116,7 @@ export function createDevices(
   };
 
   const filtered = async (query: DeviceFilter) => {
-    let select = store.list(db.kysely);
+    let select = store.list(db.kysely).where("v.merged_into", "is", null);
     if (query.hostname !== undefined) select = select.where("v.hostname", "=", query.hostname);
     if (query.serial !== undefined) select = select.where("v.serial", "=", query.serial);
     if (query.state !== undefined) select = select.where("v.state", "=", query.state);

@@ -10,7 +10,9 @@ type Db = Kysely<Schema> | Trx;
 const integer = (name: string) => ({ name, type: "integer" }) as const;
 const text = (name: string) => ({ name, type: "text" }) as const;
 
-export type DeviceRow = Omit<Schema["dev_devices"], "ordinal" | "created_at" | "origin"> & { readonly ordinal: number };
+export type DeviceRow = Omit<Schema["dev_devices"], "ordinal" | "created_at" | "origin" | "merged_into"> & {
+  readonly ordinal: number;
+};
 
 /** Columns that a write can set, by field of the API. */
 export const settable = {
@@ -45,12 +47,17 @@ export const deviceStore = {
       .selectFrom("dev_devices")
       .select("ordinal")
       .where(inSet(dialect, "dev_devices.ordinal", devices))
-      .where("state", "=", "disposed")
+      .where((eb) => eb.or([eb("state", "=", "disposed"), eb("merged_into", "is not", null)]))
       .execute(),
 
   /** Locked on PostgreSQL, so that two machines with one serial number do not both take the same device. */
   bySerial(db: Db, dialect: DialectName, serial: string) {
-    const query = db.selectFrom("dev_devices").select("ordinal").where("serial", "=", serial).orderBy("ordinal");
+    const query = db
+      .selectFrom("dev_devices")
+      .select("ordinal")
+      .where("serial", "=", serial)
+      .where("merged_into", "is", null)
+      .orderBy("ordinal");
     return (dialect === "postgres" ? query.forUpdate() : query).execute();
   },
 
@@ -109,6 +116,7 @@ export const deviceStore = {
         "v.ordinal",
         "v.employee",
         "v.state",
+        "v.merged_into",
         sql<number>`coalesce(e.department, v.department, 0)`.as("department"),
       ])
       .where(inSet(dialect, "v.ordinal", devices))

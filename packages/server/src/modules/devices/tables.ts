@@ -20,5 +20,7 @@ export interface DeviceTables {
     /** csv | enrollment | import | api: how it came into the ledger. */
     origin: string;
     created_at: number;
+    /** The device it turned out to be the same machine as (merges/): it counts for nobody and is shown no more. */
+    merged_into: number | null;
   };
 }

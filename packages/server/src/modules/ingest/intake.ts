@@ -126,6 +126,12 @@ export function createIntake(deps: IntakeDeps): Intake {
         results.push(rejected("device-unknown", "the identity was removed"));
         continue;
       }
+      if (identity.device !== sender.device) {
+        // Merged with another device a moment ago, perhaps by another server.
+        senders.delete(sender.id);
+        results.push({ status: "need-full", code: "device-moved" });
+        continue;
+      }
       const earlier = changed.get(sender.device);
       const head = earlier?.head ?? heads.get(sender.device);
       const refusal = await admit(trx, report, head, identity, now);

@@ -146,6 +146,20 @@ export const headStore = {
   identityOfDevice: (db: Db, device: number) =>
     db.selectFrom("inv_identities").selectAll().where("device", "=", device).executeTakeFirst(),
 
+  identitiesAt: (db: Db, device: number) =>
+    db.selectFrom("inv_identities").select(["id", "device"]).where("device", "=", device).execute(),
+
+  /** Their reports go to these devices from now on. */
+  async attach(trx: Trx, identities: readonly { readonly id: string; readonly device: number }[]): Promise<void> {
+    for (const { id, device } of identities)
+      await trx.updateTable("inv_identities").set({ device }).where("id", "=", id).execute();
+  },
+
+  async removeReports(trx: Trx, devices: readonly number[]): Promise<void> {
+    await trx.deleteFrom("inv_heads").where("device", "in", devices).execute();
+    await trx.deleteFrom("inv_states").where("device", "in", devices).execute();
+  },
+
   insertIdentity: (db: Db, row: IdentityRow) => db.insertInto("inv_identities").values(row).execute(),
 
   setFirstEvidence: (db: Db, id: string, evidence: string) =>

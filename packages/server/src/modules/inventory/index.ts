@@ -5,3 +5,4 @@ export { createTitleIndex, type TitleIndex } from "./title-index.ts";
 export { createTitles, type Titles } from "./titles.ts";
 export { createSoftwareView, type SoftwareView } from "./software.ts";
 export { softwareRoutes } from "./routes.ts";
+export { createReportExchange, type ReportExchange } from "./exchange.ts";
