@@ -1,3 +1,4 @@
+export { contractPrices, type ContractPrice } from "./contract-prices.ts";
 export * from "./entitlements/index.ts";
 export * from "./positions/index.ts";
 export * from "./rights/index.ts";

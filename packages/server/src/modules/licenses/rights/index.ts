@@ -1,3 +1,4 @@
 export { createRights, type DepartmentRights, type Rights } from "./service.ts";
 export { maxRights, rightsRoutes } from "./routes.ts";
 export type { RightsInput } from "./write.ts";
+export { adjustRights, type RightsChange } from "./adjust.ts";

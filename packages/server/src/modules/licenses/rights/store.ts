@@ -21,6 +21,22 @@ export const rightsStore = {
       .where(inSet(dialect, "lic_rights.department", departments))
       .execute(),
 
+  /** The rows of some pairs of department and licence. */
+  async ofPairs(
+    db: Db,
+    dialect: DialectName,
+    pairs: readonly { readonly department: number; readonly license: number }[],
+  ): Promise<RightsRow[]> {
+    const wanted = new Set(pairs.map((p) => `${p.department}:${p.license}`));
+    const rows = await db
+      .selectFrom("lic_rights")
+      .selectAll()
+      .where(inSet(dialect, "lic_rights.department", [...new Set(pairs.map((p) => p.department))]))
+      .where(inSet(dialect, "lic_rights.license", [...new Set(pairs.map((p) => p.license))]))
+      .execute();
+    return rows.filter((row) => wanted.has(`${row.department}:${row.license}`));
+  },
+
   find: (db: Db, department: string, license: string) =>
     db
       .selectFrom("lic_rights as r")
@@ -49,6 +65,18 @@ export const rightsStore = {
         columns: [...key, integer("rights"), integer("required")],
         conflict: ["department", "license"],
         update: { rights: "replace", required: "replace" },
+      },
+      rows,
+    ),
+
+  upsertNumbers: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_rights",
+        columns: [...key, integer("rights"), integer("requested")],
+        conflict: ["department", "license"],
+        update: { rights: "replace", requested: "replace" },
       },
       rows,
     ),
