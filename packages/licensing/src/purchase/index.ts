@@ -1,0 +1,3 @@
+export * from "./plan.ts";
+export * from "./pool.ts";
+export { shareOut, type Weight } from "./share.ts";
