@@ -51,8 +51,17 @@ export interface Cube {
   readonly unsaid: number;
 }
 
-/** Answers with the cube of the moment. */
-export function createCube(deps: { readonly db: Database }): () => Promise<Cube> {
+export interface Cubes {
+  /** The cube of the moment. */
+  current(): Promise<Cube>;
+  /**
+   * The cube as this transaction sees it, its own writes included; for whoever decides and writes by what it reads. Not kept: what the transaction
+   * wrote may be taken back.
+   */
+  within(trx: Trx): Promise<Cube>;
+}
+
+export function createCube(deps: { readonly db: Database }): Cubes {
   const { db } = deps;
   let held: Cube | undefined;
   // One statement is a moment of its own on PostgreSQL; on SQLite the writer's connection may be busy, a reader's is not.
@@ -60,12 +69,15 @@ export function createCube(deps: { readonly db: Database }): () => Promise<Cube>
     (await (db.dialect === "postgres" ? store.version(db.kysely) : db.snapshot((trx) => store.version(trx)))).version;
   // Fetching goes one after the other: the first fetches, those that waited find it done.
   let turn: Promise<unknown> = Promise.resolve();
-  return async () => {
-    const version = await versionNow();
-    if (held?.version === version) return held;
-    const next = turn.then(async () => (held = await db.snapshot((trx) => refresh(db, trx, held))));
-    turn = next.catch(() => undefined);
-    return next;
+  return {
+    async current() {
+      const version = await versionNow();
+      if (held?.version === version) return held;
+      const next = turn.then(async () => (held = await db.snapshot((trx) => refresh(db, trx, held))));
+      turn = next.catch(() => undefined);
+      return next;
+    },
+    within: (trx) => refresh(db, trx, held),
   };
 }
 

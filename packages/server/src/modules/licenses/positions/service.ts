@@ -24,7 +24,7 @@ import {
 } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
 import type { Position } from "@daicho/protocol";
-import type { Database } from "../../../db/database.ts";
+import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
 import { positionStore } from "./store.ts";
@@ -73,11 +73,13 @@ export interface Positions {
   corporate(): Promise<Stamp & { readonly devices: number; readonly positions: Position[] }>;
   /** For reconcile. */
   cube(): Promise<Cube>;
+  /** The numbers as the transaction sees them: for the purchase run, which decides by them. */
+  cubeWithin(trx: Trx): Promise<Cube>;
 }
 
 export function createPositions(deps: { readonly db: Database; readonly clock: Clock }): Positions {
   const { clock } = deps;
-  const cube = createCube(deps);
+  const { current: cube, within } = createCube(deps);
   const stamped = async (): Promise<{ cube: Cube; now: number; stamp: Stamp }> => {
     const current = await cube();
     const now = clock.now();
@@ -86,6 +88,7 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
 
   return {
     cube,
+    cubeWithin: within,
 
     async company() {
       const { cube: current, now, stamp } = await stamped();
