@@ -1,4 +1,5 @@
 export * from "./alarm.ts";
+export * from "./application.ts";
 export * from "./causes.ts";
 export * from "./counts.ts";
 export * from "./entitlement.ts";
