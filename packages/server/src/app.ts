@@ -45,6 +45,7 @@ import {
   createTitles,
   headStore,
   lockHeads,
+  revivedGeneration,
   softwareRoutes,
   type Derivation,
   type SoftwareView,
@@ -120,7 +121,7 @@ export async function createServer(options: {
     devices: directory,
     clock,
     async deriveAgain(trx, devices) {
-      await headStore.setGeneration(db, trx, devices, 0);
+      await headStore.setGeneration(db, trx, devices, revivedGeneration);
       // After the commit: until then the devices still carry their old generation for everyone else.
       clock.after(100, () => void derivation.refresh());
     },
@@ -293,7 +294,12 @@ export async function createServer(options: {
   app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
   app.get("/healthz", { schema: { hide: true } }, () => ({ status: "alive" }));
 
-  accessRoutes(app, { access, authorize, departmentExists: organization.departmentExists });
+  accessRoutes(app, {
+    access,
+    authorize,
+    departmentExists: organization.departmentExists,
+    employeeExists: async (id) => (await organization.employee(id)) !== undefined,
+  });
   organizationRoutes(app, { organization, authorize });
   deviceRoutes(app, { devices, authorize });
   mergeRoutes(app, { merges, authorize });

@@ -2,11 +2,13 @@
  * Purpose: what one context asks of another. A context implements its own port in its folder; app.ts hands the ports out.
  * Everything that happens inside a transaction gets the transaction passed in.
  */
+import type { Cause } from "@daicho/licensing";
 import type { Dictionary, LicensePolicy, SignedDocument } from "@daicho/protocol";
 import type { Trx } from "./db/database.ts";
 
 /** Who a device counts for: its user's department, else its managing department, else 0 = unassigned (domain.md §5.3). */
 export interface Assignment {
+  /** 0 = on the hand-over list: nobody uses it, so licences counted by user count nothing on it. */
   readonly employee: number | null;
   readonly department: number;
   /** false for a disposed device: its inventory is kept, but it uses nothing. */
@@ -48,7 +50,8 @@ export interface DeviceDirectory {
 export interface UsageRepository {
   /**
    * Sets what devices use as of `at`: closes and opens intervals and moves `used`, for changed devices only.
-   * Call with the devices' heads locked. Devices that are not assigned count as unassigned.
+   * Call with the devices' heads locked. Devices that are not assigned count as unassigned. `cause` is kept with the intervals: it is what
+   * differences between two dates are explained by.
    */
   record(
     trx: Trx,
@@ -57,9 +60,11 @@ export interface UsageRepository {
       readonly licenses: readonly { readonly license: string; readonly count: number }[];
     }[],
     at: number,
+    /** `report` unless said otherwise. */
+    cause?: Cause,
   ): Promise<{ readonly changed: boolean }>;
-  /** The devices' user, department or state changed: moves their open intervals and `used` with them. */
-  reassign(trx: Trx, devices: readonly number[], at: number): Promise<{ readonly changed: boolean }>;
+  /** The devices' user, department or state changed: moves their open intervals and `used` with them. `cause`: `reassigned` unless said otherwise. */
+  reassign(trx: Trx, devices: readonly number[], at: number, cause?: Cause): Promise<{ readonly changed: boolean }>;
 }
 
 /** Implemented by modules/policies. */

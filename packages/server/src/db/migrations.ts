@@ -11,6 +11,7 @@ import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
 import { licenseLedgerMigrations } from "../modules/licenses/ledger-migrations.ts";
 import { licenseMigrations } from "../modules/licenses/migrations.ts";
+import { licenseTimeMigrations } from "../modules/licenses/time-migrations.ts";
 import { nodeMigrations } from "../modules/nodes/migrations.ts";
 import { organizationMigrations } from "../modules/organization/migrations.ts";
 import { policyMigrations } from "../modules/policies/migrations.ts";
@@ -28,6 +29,7 @@ export const migrations: readonly Migration[] = [
   ...mergeMigrations,
   ...licenseMigrations,
   ...licenseLedgerMigrations,
+  ...licenseTimeMigrations,
   ...inventoryMigrations,
   ...policyMigrations,
   ...nodeMigrations,

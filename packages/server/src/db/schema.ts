@@ -6,6 +6,7 @@ import type { GroupTables } from "../modules/group/tables.ts";
 import type { InventoryTables } from "../modules/inventory/tables.ts";
 import type { LicenseLedgerTables } from "../modules/licenses/ledger-tables.ts";
 import type { LicenseTables } from "../modules/licenses/tables.ts";
+import type { LicenseTimeTables } from "../modules/licenses/time-tables.ts";
 import type { NodeTables } from "../modules/nodes/tables.ts";
 import type { OrganizationTables } from "../modules/organization/tables.ts";
 import type { PolicyTables } from "../modules/policies/tables.ts";
@@ -23,6 +24,7 @@ export interface Schema
     MergeTables,
     LicenseTables,
     LicenseLedgerTables,
+    LicenseTimeTables,
     InventoryTables,
     PolicyTables,
     NodeTables,

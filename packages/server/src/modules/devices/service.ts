@@ -223,7 +223,7 @@ export function createDevices(
       return devices;
     },
 
-    moved: (trx, devices, at) => moveUsed(db, deps, trx, devices, at),
+    moved: (trx, devices, at, cause = "moved") => moveUsed(db, deps, trx, devices, at, cause),
   };
 }
 

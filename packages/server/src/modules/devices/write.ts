@@ -4,6 +4,7 @@
  * given are written, so a machine that renames itself at the same moment loses nothing.
  * Lock order: the ledger, heads (ascending), device rows (ascending), counting.
  */
+import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import type { UsageRepository } from "../../ports.ts";
@@ -153,10 +154,11 @@ export async function moveUsed(
   trx: Trx,
   devices: readonly number[],
   at: number,
+  cause: Cause = "reassigned",
 ): Promise<void> {
   const size = 1000;
   if (devices.length > size) await holdCounting(trx, db.dialect);
-  for await (const slice of slicesOf(devices, size)) await counting.usage.reassign(trx, slice, at);
+  for await (const slice of slicesOf(devices, size)) await counting.usage.reassign(trx, slice, at, cause);
 }
 
 async function employeeOrdinals(db: Database, trx: Trx, rows: readonly DeviceInput[]): Promise<Map<string, number>> {

@@ -136,7 +136,7 @@ export function createInventoryImport(deps: {
           });
           results.push({ status: "stored", ordinal: device });
         }
-        const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changes.values()], now);
+        const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changes.values()], now, "import");
         const names = await deps.devices.idsOf(trx, [
           ...new Set(results.flatMap((r) => (r.ordinal === undefined ? [] : [r.ordinal]))),
         ]);

@@ -3,6 +3,7 @@
  * licence repository and counters together, so that none is ever true without the others (design.md "Delivery").
  */
 import { unpackMachine, unpackProbes } from "@daicho/protocol";
+import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import type { AssertedCode, Deriver, DerivedLicense } from "./deriver.ts";
@@ -48,6 +49,7 @@ export async function writeDeviceChanges(
   },
   changes: readonly DeviceChange[],
   now: number,
+  cause: Cause = "report",
 ): Promise<Committed> {
   const { db, deriver } = deps;
   const log: { device: number; at: number; change: Buffer }[] = [];
@@ -85,6 +87,7 @@ export async function writeDeviceChanges(
           trx,
           last.map(({ state, ids }) => ({ device: state.device, licenses: deriveLicenses(deriver, state, ids) })),
           now,
+          cause,
         );
   const change = log.length > 0 ? await indexStore.lastChange(trx) : 0;
   return { notes: notes.map((note) => ({ ...note, change })), countsChanged: changed };

@@ -26,6 +26,9 @@ export interface Derivation {
 
 const sliceDevices = 250;
 
+/** Mark of a device whose licences must be derived again although the policy is the same. */
+export const revivedGeneration = -1;
+
 export async function createDerivation(deps: {
   readonly db: Database;
   readonly clock: Clock;
@@ -68,20 +71,24 @@ export async function createDerivation(deps: {
     const deriver = current;
     let count = 0;
     for (let after = 0; !stopped && deriver === current;) {
-      const stale = (await headStore.stale(db.kysely, deriver.generation, after, sliceDevices)).map(
-        (row) => row.device,
-      );
-      if (stale.length === 0) break;
+      const rows = await headStore.stale(db.kysely, deriver.generation, after, sliceDevices);
+      if (rows.length === 0) break;
+      const stale = rows.map((row) => row.device);
+      const revived = new Set(rows.flatMap((row) => (row.generation === revivedGeneration ? [row.device] : [])));
       const { changed } = await db.transaction(async (trx) => {
         await lockHeads(db, trx, stale);
         const states = await headStore.states(trx, stale);
-        const changes = [...states.values()].map((state) => ({
-          device: state.device,
-          licenses: deriveLicenses(deriver, state),
-        }));
-        const result = await deps.repository.record(trx, changes, clock.now());
+        const at = clock.now();
+        let changed = false;
+        // A device that came back into use is derived again for that reason, all others because the policy changed.
+        for (const cause of ["reassigned", "policy"] as const) {
+          const changes = [...states.values()]
+            .filter((state) => revived.has(state.device) === (cause === "reassigned"))
+            .map((state) => ({ device: state.device, licenses: deriveLicenses(deriver, state) }));
+          if (changes.length > 0) changed = (await deps.repository.record(trx, changes, at, cause)).changed || changed;
+        }
         await headStore.setGeneration(db, trx, stale, deriver.generation);
-        return result;
+        return { changed };
       });
       if (changed) events.emit("positions-changed", {});
       count += stale.length;

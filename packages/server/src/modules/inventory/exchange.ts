@@ -67,6 +67,7 @@ export function createReportExchange(deps: {
         trx,
         [a, b].map((device) => ({ device, licenses: licensesAt.get(device) ?? [] })),
         at,
+        "merged",
       );
       const change = await indexStore.lastChange(trx);
       return () => {

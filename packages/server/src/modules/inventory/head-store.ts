@@ -43,7 +43,7 @@ export const headStore = {
   stale: (db: Db, generation: number, after: number, limit: number) =>
     db
       .selectFrom("inv_heads")
-      .select("device")
+      .select(["device", "generation"])
       .where("generation", "<>", generation)
       .where("device", ">", after)
       .orderBy("device")

@@ -1,4 +1,4 @@
-export { createDerivation, type Derivation } from "./derivation.ts";
+export { createDerivation, revivedGeneration, type Derivation } from "./derivation.ts";
 export { createDeviceFacts } from "./facts.ts";
 export { headStore, lockHeads } from "./head-store.ts";
 export { createTitleIndex, type TitleIndex } from "./title-index.ts";

@@ -2,4 +2,4 @@ export { contractPrices, type ContractPrice } from "./contract-prices.ts";
 export * from "./entitlements/index.ts";
 export * from "./positions/index.ts";
 export * from "./rights/index.ts";
-export { holdCounting, touchPositions, type Touched } from "./version.ts";
+export { holdCounting, recordingTime, touchPositions, type Touched } from "./version.ts";

@@ -8,11 +8,14 @@ export interface LicenseTables {
   lic_repository: {
     device: number;
     since: number;
+    /** 0 = the device waits on the hand-over list: nobody uses it, so licences counted by user count nothing on it. */
     employee: number | null;
     /** 0 = unassigned. */
     department: number;
     /** Packed (licence ordinal, count) pairs, sorted: `repository/pack.ts`. */
     licenses: Buffer;
+    /** Why it was opened: causes.ts of packages/licensing. */
+    cause: number;
   };
   /** The same, closed intervals. */
   lic_history: {
@@ -22,6 +25,9 @@ export interface LicenseTables {
     employee: number | null;
     department: number;
     licenses: Buffer;
+    cause: number;
+    /** Why it was closed. */
+    closed: number;
   };
   /** used per department (0 = unassigned) and licence; equals what the repository adds up to. */
   lic_usage: { department: number; license: number; used: number };
@@ -49,7 +55,7 @@ export interface LicenseTables {
   };
   /** rights, required and requested per department and licence, now. */
   lic_rights: { department: number; license: number; rights: number; required: number; requested: number };
-  /** Each change of a lic_rights row: the values that were true until `until`. */
+  /** Each change of a lic_rights row, its making among them: the values that were true until `until`. */
   lic_rights_history: {
     id: Generated<number>;
     department: number;
@@ -58,6 +64,8 @@ export interface LicenseTables {
     required: number;
     requested: number;
     until: number;
+    /** Why they changed then. */
+    cause: number;
   };
   /** One row (id 1): the position version, a number that rises with every change of a count. */
   lic_version: { id: number; version: number; changed_at: number };

@@ -24,6 +24,9 @@ export const versionStore = {
         .executeTakeFirstOrThrow()
     ).version,
 
+  changedAt: (trx: Trx) =>
+    trx.selectFrom("lic_version").select("changed_at").where("id", "=", 1).executeTakeFirstOrThrow(),
+
   mark: (db: Database, trx: Trx, scopes: readonly number[], version: number) =>
     db.bulk.insert(
       trx,

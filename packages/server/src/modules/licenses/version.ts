@@ -22,6 +22,14 @@ export interface Touched {
   readonly everything?: boolean;
 }
 
+/**
+ * The time under which a change is recorded: never before one that is recorded already, also when the clock was set back. Call with the rows to be
+ * changed locked; otherwise two intervals of one device could overlap, and a past position count it twice.
+ */
+export async function recordingTime(trx: Trx, at: number): Promise<number> {
+  return Math.max(at, (await versionStore.changedAt(trx)).changed_at);
+}
+
 /** Call as the last write of a transaction that changed counts, the department tree or entitlements. */
 export async function touchPositions(db: Database, trx: Trx, at: number, touched: Touched): Promise<void> {
   const version = await versionStore.raise(trx, at);

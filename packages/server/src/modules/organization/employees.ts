@@ -3,6 +3,7 @@
  * Invariants: when an employee's department changes, what is in use on that person's devices moves with the employee in the same transaction. An
  * unknown department is a fault; an unknown manager is a warning, because managers may come from a later file.
  */
+import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
@@ -24,8 +25,8 @@ export interface EmployeeInput {
 export interface EmployeeDevices {
   /** Before the employees change: nothing is counted for their devices by anyone else until the transaction ends. */
   hold(trx: Trx, employees: readonly number[]): Promise<readonly number[]>;
-  /** After they changed: moves used of the devices that `hold` answered. */
-  moved(trx: Trx, devices: readonly number[], at: number): Promise<void>;
+  /** After they changed: moves used of the devices that `hold` answered. `cause`: `moved` unless said otherwise. */
+  moved(trx: Trx, devices: readonly number[], at: number, cause?: Cause): Promise<void>;
 }
 
 interface Wanted {

@@ -116,7 +116,7 @@ export function createMerges(
         await store.setMergedInto(trx, gone.ordinal, kept.ordinal);
         const after = exchanged
           ? await reports.exchange(trx, kept.ordinal, gone.ordinal, at)
-          : await moveUsed(db, deps, trx, [gone.ordinal], at);
+          : await moveUsed(db, deps, trx, [gone.ordinal], at, "merged");
         const made = newId(at);
         await store.insert(trx, { id: made, kept: kept.ordinal, gone: gone.ordinal, exchanged: Number(exchanged), at });
         return { id: made, done: after };
@@ -140,7 +140,7 @@ export function createMerges(
         await store.setMergedInto(trx, row.gone, null);
         await store.setUndone(trx, id, at);
         if (row.exchanged === 1) return reports.exchange(trx, row.kept, row.gone, at);
-        return moveUsed(db, deps, trx, [row.gone], at);
+        return moveUsed(db, deps, trx, [row.gone], at, "merged");
       });
       done?.();
       return told(id);

@@ -1,19 +1,20 @@
 /**
  * Purpose: the licence repository (domain.md §4, §5): what every device uses, since when and for whom, and `used` per department and licence.
  * Kept as intervals, one per device for its whole set of licences: lic_repository holds the open ones, lic_history the closed ones, so any past
- * day's position can be counted. `used` is moved in the same transaction, by the difference.
+ * day's position can be counted. `used` is moved in the same transaction, by the difference. Each interval remembers why it was opened and closed.
  * Invariants: Σ departments' used = company used, because both are sums over the same rows (department 0 = unassigned); lic_usage equals what
- * `recount` makes of the repository; a device that does not count (disposed) has no open interval.
+ * `recount` makes of the repository; a device that does not count (disposed) has no open interval; intervals of one device never overlap, whatever the clock does.
  * Lock order: devices' heads (by the caller, ascending), then repository rows, then counters in key order.
  */
 import { sql } from "kysely";
 import type { Clock } from "@daicho/kernel";
+import { causeCodes, type Cause } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
-import { touchPositions } from "../version.ts";
+import { recordingTime, touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses, type LicenseCount } from "./pack.ts";
-import { repositoryStore, type OpenInterval } from "./store.ts";
+import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
 
 export interface LicenseInfo {
   readonly code: string;
@@ -94,13 +95,15 @@ export function createRepository(deps: {
     trx: Trx,
     wanted: ReadonlyMap<number, readonly LicenseCount[] | "same">,
     metricOf: ReadonlyMap<number, string>,
-    at: number,
+    asked: number,
+    cause: Cause,
   ): Promise<{ changed: boolean }> => {
     const ids = [...wanted.keys()].sort((a, b) => a - b);
     const open = await repositoryStore.open(trx, ids, db.dialect);
     const assignments = await devices.assignments(trx, ids);
+    const at = await recordingTime(trx, asked);
     const usage = createUsageChange(metricOf);
-    const closed: (OpenInterval & { until: number })[] = [];
+    const closed: ClosedInterval[] = [];
     const opened: OpenInterval[] = [];
     const gone: number[] = [];
     /** Counted for nobody until now, or use nothing: their facts must be asked. */
@@ -122,10 +125,11 @@ export function createRepository(deps: {
         held.employee === assignment.employee;
       if (held === undefined && target === "same" && assignment.counts) revived.push(device);
       if (same || (held === undefined && licenses.length === 0)) continue;
+      const why = causeCodes[cause === "reassigned" && !assignment.counts ? "disposed" : cause];
       if (held !== undefined) {
         usage.add(held, -1);
         // An interval that would have no length never was.
-        if (held.since < at) closed.push({ ...held, until: at });
+        if (held.since < at) closed.push({ ...held, until: at, closed: why });
       }
       if (licenses.length === 0) gone.push(device);
       else {
@@ -135,6 +139,7 @@ export function createRepository(deps: {
           employee: assignment.employee,
           department: assignment.department,
           licenses,
+          cause: why,
         };
         usage.add(next, 1);
         opened.push(next);
@@ -146,7 +151,7 @@ export function createRepository(deps: {
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
     const departments = await writeUsage(trx, usage);
-    await touchPositions(db, trx, deps.clock.now(), { departments });
+    await touchPositions(db, trx, at, { departments });
     return { changed: true };
   };
 
@@ -192,7 +197,7 @@ export function createRepository(deps: {
   };
 
   return {
-    async record(trx, changes, at) {
+    async record(trx, changes, at, cause = "report") {
       const codes = new Set(changes.flatMap((c) => c.licenses.map((l) => l.license)));
       const licenses = await known(trx, codes);
       const metricOf = new Map([...licenses.values()].map((l) => [l.ordinal, l.metric]));
@@ -202,11 +207,11 @@ export function createRepository(deps: {
           c.licenses.map((l): LicenseCount => [(licenses.get(l.license) as Known).ordinal, l.count]),
         ]),
       );
-      return apply(trx, wanted, metricOf, at);
+      return apply(trx, wanted, metricOf, at, cause);
     },
 
-    async reassign(trx, ids, at) {
-      return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at);
+    async reassign(trx, ids, at, cause = "reassigned") {
+      return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at, cause);
     },
 
     async syncLicenses(trx, infos, deselected) {
@@ -226,6 +231,9 @@ export function createRepository(deps: {
         (row) => row.managed === 1 && !metrics.has(row.code) && (deselected.has(row.code) || !bought.has(row.ordinal)),
       );
       if (changed.length + unmanaged.length === 0) return metrics;
+      const at = await recordingTime(trx, deps.clock.now());
+      const former = [...changed.flatMap(({ code }) => before.get(code) ?? []), ...unmanaged];
+      await repositoryStore.keepLicenses(db, trx, former, at);
       await repositoryStore.upsertLicenses(db, trx, changed);
       await repositoryStore.setManaged(
         trx,
@@ -234,7 +242,7 @@ export function createRepository(deps: {
       );
       // A licence that changes from counting devices to counting people changes every number of it.
       if (changed.some(({ code, metric }) => (before.get(code)?.metric ?? metric) !== metric)) await rebuild(trx);
-      else await touchPositions(db, trx, deps.clock.now(), { everything: true });
+      else await touchPositions(db, trx, at, { everything: true });
       return metrics;
     },
 
@@ -314,7 +322,7 @@ interface UsageChange {
 
 /**
  * Adds up what intervals count for. A user-metric licence counts 1 per employee on however many devices; a device without a user
- * counts as one user of its own (nobody's use is dropped).
+ * counts as one user of its own (nobody's use is dropped); on a device that waits to be handed over (employee 0) nobody uses it.
  */
 function createUsageChange(metricOf: ReadonlyMap<number, string>): UsageChange {
   const byDepartment = new Map<string, number>();
@@ -322,8 +330,9 @@ function createUsageChange(metricOf: ReadonlyMap<number, string>): UsageChange {
   return {
     add({ employee, department, licenses }, sign) {
       for (const [license, count] of unpackLicenses(licenses)) {
-        if (employee !== null && metricOf.get(license) === "user")
-          bump(byUser, userKey(employee, department, license), sign);
+        const byUsers = metricOf.get(license) === "user";
+        if (byUsers && employee === 0) continue;
+        if (byUsers && employee !== null) bump(byUser, userKey(employee, department, license), sign);
         else bump(byDepartment, `${department}:${license}`, sign * count);
       }
     },

@@ -12,6 +12,11 @@ export interface OpenInterval {
   readonly employee: number | null;
   readonly department: number;
   readonly licenses: Buffer;
+  readonly cause: number;
+}
+export interface ClosedInterval extends OpenInterval {
+  readonly until: number;
+  readonly closed: number;
 }
 
 const interval = [
@@ -20,7 +25,10 @@ const interval = [
   integer("employee"),
   integer("department"),
   blob("licenses"),
+  integer("cause"),
 ] as const;
+const cells = (row: OpenInterval) =>
+  [row.device, row.since, row.employee, row.department, row.licenses, row.cause] as const;
 
 export const repositoryStore = {
   licenses: (db: Db) =>
@@ -47,6 +55,21 @@ export const repositoryStore = {
         update: { name: "replace", metric: "replace", managed: "replace" },
       },
       rows.map((row) => [row.code, row.name, row.metric, 1]),
+    ),
+
+  keepLicenses: (
+    db: Database,
+    trx: Trx,
+    rows: readonly { ordinal: number; name: string; metric: string; managed: number }[],
+    until: number,
+  ) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_license_history",
+        columns: [integer("license"), text("name"), text("metric"), integer("managed"), integer("until")],
+      },
+      rows.map((row) => [row.ordinal, row.name, row.metric, row.managed, until]),
     ),
 
   /** Licences of which something was bought (and the record not removed). */
@@ -76,11 +99,11 @@ export const repositoryStore = {
   openAfter: (db: Db, device: number, limit: number) =>
     db.selectFrom("lic_repository").selectAll().where("device", ">", device).orderBy("device").limit(limit).execute(),
 
-  close: (db: Database, trx: Trx, rows: readonly (OpenInterval & { until: number })[]) =>
+  close: (db: Database, trx: Trx, rows: readonly ClosedInterval[]) =>
     db.bulk.insert(
       trx,
-      { table: "lic_history", columns: [...interval, integer("until")] },
-      rows.map((row) => [row.device, row.since, row.employee, row.department, row.licenses, row.until]),
+      { table: "lic_history", columns: [...interval, integer("until"), integer("closed")] },
+      rows.map((row) => [...cells(row), row.until, row.closed]),
     ),
 
   openAll: (db: Database, trx: Trx, rows: readonly OpenInterval[]) =>
@@ -90,9 +113,15 @@ export const repositoryStore = {
         table: "lic_repository",
         columns: interval,
         conflict: ["device"],
-        update: { since: "replace", employee: "replace", department: "replace", licenses: "replace" },
+        update: {
+          since: "replace",
+          employee: "replace",
+          department: "replace",
+          licenses: "replace",
+          cause: "replace",
+        },
       },
-      rows.map((row) => [row.device, row.since, row.employee, row.department, row.licenses]),
+      rows.map(cells),
     ),
 
   async remove(trx: Trx, devices: readonly number[]): Promise<void> {
