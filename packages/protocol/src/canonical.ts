@@ -18,14 +18,17 @@ export function canonicalJson(value: unknown): string {
 }
 
 // One call instead of three objects (Node 20.12): a third of the time for a title's line.
-const oneShot = (crypto as { hash?: (algorithm: string, data: string | Uint8Array, encoding: "buffer") => Buffer })
-  .hash;
+const oneShot = (
+  crypto as {
+    hash?: ((algorithm: string, data: string | Uint8Array, encoding: "buffer") => Buffer) &
+      ((algorithm: string, data: string | Uint8Array) => string);
+  }
+).hash;
 
 export const sha256: (data: string | Uint8Array) => Buffer =
   oneShot === undefined
     ? (data) => crypto.createHash("sha256").update(data).digest()
     : (data) => oneShot("sha256", data, "buffer");
 
-export function sha256Hex(data: string | Uint8Array): string {
-  return sha256(data).toString("hex");
-}
+export const sha256Hex: (data: string | Uint8Array) => string =
+  oneShot === undefined ? (data) => sha256(data).toString("hex") : (data) => oneShot("sha256", data);

@@ -7,7 +7,7 @@
  */
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { Type, type Static } from "./type.ts";
-import { sha256 } from "./canonical.ts";
+import { sha256, sha256Hex } from "./canonical.ts";
 import type { InventoryDevice } from "./inventory.ts";
 import { Hardware, maxTitles, type Inventory, type Title } from "./inventory.ts";
 import { validator } from "./schema.ts";
@@ -140,6 +140,21 @@ export function titlesSum(titles: Uint8Array): Buffer {
   return out;
 }
 
+/** The sum after `removed` went and `added` came (packed hashes; the caller knows that they were there and were not). */
+export function changedSum(sum: Buffer, added: Uint8Array, removed: Uint8Array): Buffer {
+  const plus = titlesSum(added);
+  const minus = titlesSum(removed);
+  const out = Buffer.allocUnsafe(20);
+  out.writeUInt32BE(sum.readUInt32BE(0) + plus.readUInt32BE(0) - minus.readUInt32BE(0), 0);
+  const low = sum.readUInt32BE(8) + plus.readUInt32BE(8) - minus.readUInt32BE(8);
+  const carry = Math.floor(low / 0x1_0000_0000);
+  out.writeUInt32BE((sum.readUInt32BE(4) + plus.readUInt32BE(4) - minus.readUInt32BE(4) + carry) >>> 0, 4);
+  out.writeUInt32BE(low >>> 0, 8);
+  for (const at of [12, 16])
+    out.writeUInt32BE((sum.readUInt32BE(at) ^ plus.readUInt32BE(at) ^ minus.readUInt32BE(at)) >>> 0, at);
+  return out;
+}
+
 /** SHA-256 over the titles' sum and the digests of the other three sections, hex. */
 export function stateDigest(state: DeviceState): string {
   return digestSections(titlesSum(state.titles), state);
@@ -147,16 +162,18 @@ export function stateDigest(state: DeviceState): string {
 
 /** The same for a holder who keeps titles in another order and has their sum. */
 export function digestSections(sum: Buffer, state: Pick<DeviceState, "details" | "probes" | "machine">): string {
-  return sha256(
-    Buffer.concat([
-      Buffer.from("daicho-state/1\n"),
-      sum,
-      sha256(state.details),
-      sha256(state.probes),
-      sha256(state.machine),
-    ]),
-  ).toString("hex");
+  return digestHashes(sum, {
+    details: sha256(state.details),
+    probes: sha256(state.probes),
+    machine: sha256(state.machine),
+  });
 }
+
+/** The same for a holder who has the sections' SHA-256 only. */
+export function digestHashes(sum: Buffer, hashes: Pick<DeviceState, "details" | "probes" | "machine">): string {
+  return sha256Hex(Buffer.concat([statePrefix, sum, hashes.details, hashes.probes, hashes.machine]));
+}
+const statePrefix = Buffer.from("daicho-state/1\n");
 
 export interface PackedState {
   readonly state: DeviceState;

@@ -10,7 +10,8 @@
 import {
   hashTitle,
   packSection,
-  stateDigest,
+  sha256,
+  titlesSum,
   titleHashBytes,
   type DeviceState,
   type MachineEvidence,
@@ -38,7 +39,14 @@ export interface Fleet {
   ranksOf(packed: Uint8Array): readonly number[];
   /** `ranks`: its titles, where the caller has them already. */
   stateOf(device: number, generation: number, ranks?: Uint32Array): DeviceState;
-  digestOf(state: DeviceState): string;
+  /** Of its titles; what it has at the next generation follows from `changeTo`. */
+  sumOf(device: number, generation: number): Buffer;
+  /** The details as they are sent, and the SHA-256 of the sections that many devices share. */
+  sectionsOf(
+    device: number,
+    generation: number,
+  ): { readonly detailsBytes: Buffer; readonly details: Buffer; readonly probes: Buffer };
+  machineHash(device: number): Buffer;
   hostname(device: number): string;
   evidence(device: number): MachineEvidence;
 }
@@ -127,16 +135,17 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
   }
 
   // One per profile, wave and generation: on real machines, too, install dates lie on a few days that whole groups share.
-  const details = new Map<string, Buffer>();
-  function detailsOf(device: number, generation: number, count: number): Buffer {
+  const details = new Map<string, { readonly bytes: Buffer; readonly hash: Buffer }>();
+  function detailsOf(device: number, generation: number): { readonly bytes: Buffer; readonly hash: Buffer } {
     const kind = kindOf(device);
     const key = `${kind}.${generation}`;
-    let bytes = details.get(key);
-    if (bytes === undefined) {
+    let made = details.get(key);
+    if (made === undefined) {
       if (details.size > 4_096) details.clear();
-      details.set(key, (bytes = makeDetails(kind, generation, count)));
+      const bytes = makeDetails(kind, generation, titlesOf(device, generation).length);
+      details.set(key, (made = { bytes, hash: sha256(bytes) }));
     }
-    return bytes;
+    return made;
   }
   function makeDetails(kind: number, generation: number, count: number): Buffer {
     const at = Array.from({ length: count }, (_, i) => {
@@ -182,6 +191,7 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
     });
   }
   const probes = packSection([]);
+  const probesHash = sha256(probes);
 
   return {
     distinct,
@@ -202,10 +212,15 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
       return ranks;
     },
     stateOf(device, generation, ranks = titlesOf(device, generation)) {
-      const details = detailsOf(device, generation, ranks.length);
+      const details = detailsOf(device, generation).bytes;
       return { titles: pack(ranks), details, probes, machine: machine(device) };
     },
-    digestOf: stateDigest,
+    sumOf: (device, generation) => titlesSum(pack(titlesOf(device, generation))),
+    sectionsOf(device, generation) {
+      const { bytes, hash } = detailsOf(device, generation);
+      return { detailsBytes: bytes, details: hash, probes: probesHash };
+    },
+    machineHash: (device) => sha256(machine(device)),
     hostname,
     evidence,
   };

@@ -31,6 +31,8 @@ export interface PhaseResult {
   readonly needFull: number;
   /** Devices whose report was not stored in the end. */
   readonly lost: number;
+  /** Time of day, milliseconds: for whoever measures the server meanwhile. */
+  readonly startedAt: number;
   readonly seconds: number;
   /** Reports stored per second. */
   readonly perSecond: number;
@@ -163,6 +165,7 @@ export async function runPhase(options: {
     }
   }
 
+  const startedAt = Date.now();
   const since = performance.now();
   const cpuBefore = process.cpuUsage();
   await Promise.all(Array.from({ length: options.concurrency }, (_, worker) => work(worker)));
@@ -178,6 +181,7 @@ export async function runPhase(options: {
     deferred: trouble.busy,
     needFull: count.needFull,
     lost: options.devices - settled,
+    startedAt,
     seconds: round(seconds),
     perSecond: round(settled / seconds),
     ...latencies.percentiles(),

@@ -1,12 +1,15 @@
 /**
- * Purpose: what a device would report now, sealed: full, delta or heartbeat; and what is remembered of each device - 37 bytes:
- * generation, digest, whether the server is known to hold it.
+ * Purpose: what a device would report now, sealed: full, delta or heartbeat; and what is remembered of each device - 120 bytes:
+ * generation, digest, the sum of its titles and the digest of its machine section, from which the next digest follows.
  */
 import {
+  canonicalJson,
+  changedSum,
+  digestHashes,
   packSection,
   sealEnvelope,
-  sha256Hex,
-  canonicalJson,
+  sha256,
+  stateDigest,
   type ReportHeader,
   type Sections,
 } from "@daicho/protocol";
@@ -19,6 +22,8 @@ export interface Outgoing {
   readonly kind: ReportHeader["kind"];
   readonly generation: number;
   readonly digest: Buffer;
+  /** Of its titles; absent where they are as before. */
+  readonly sum?: Buffer;
   readonly envelope: Buffer;
   /** Ranks whose texts go along. */
   readonly texts: readonly number[];
@@ -48,23 +53,36 @@ export function createReports(options: {
   const { fleet, identities, known } = options;
   const generations = new Uint16Array(options.devices);
   const digests = Buffer.alloc(options.devices * 32);
-  const hasDigest = new Uint8Array(options.devices);
+  const sums = Buffer.alloc(options.devices * 20);
+  const machines = Buffer.alloc(options.devices * 32);
+  const evidences = Buffer.alloc(options.devices * 16);
+  /** For which devices these are filled in. */
+  const recalled = new Uint8Array(options.devices);
   const raised = new Map<number, number>();
   let seq = 0;
 
-  function digestOf(device: number): Buffer {
-    const at = device * 32;
-    if (hasDigest[device] !== 1) {
-      const state = fleet.stateOf(device, generations[device] ?? 0);
-      digests.write(fleet.digestOf(state), at, "hex");
-      hasDigest[device] = 1;
-    }
-    return digests.subarray(at, at + 32);
+  /** Worked out from the seed once for each device, then carried on from report to report. */
+  function recall(device: number): void {
+    if (recalled[device] === 1) return;
+    const generation = generations[device] ?? 0;
+    const { details, probes } = fleet.sectionsOf(device, generation);
+    const machine = fleet.machineHash(device);
+    const sum = fleet.sumOf(device, generation);
+    sum.copy(sums, device * 20);
+    machine.copy(machines, device * 32);
+    const { serial, uuid, macs } = fleet.evidence(device);
+    sha256(canonicalJson({ serial, uuid, macs })).copy(evidences, device * 16, 0, 16);
+    digests.write(digestHashes(sum, { details, probes, machine }), device * 32, "hex");
+    recalled[device] = 1;
   }
+  const digestOf = (device: number): Buffer => {
+    recall(device);
+    return digests.subarray(device * 32, device * 32 + 32);
+  };
 
   function seal(device: number, head: Pick<ReportHeader, "kind" | "state" | "base">, sections: Sections): Buffer {
     const signer = identities.signer(device);
-    const { serial, uuid, macs } = fleet.evidence(device);
+    recall(device);
     const at = new Date(options.now()).toISOString();
     const header = {
       device: signer.keyId,
@@ -75,7 +93,7 @@ export function createReports(options: {
       dictionary: 0,
       at,
       scannedAt: at,
-      evidence: sha256Hex(canonicalJson({ serial, uuid, macs })).slice(0, 32),
+      evidence: evidences.toString("hex", device * 16, device * 16 + 16),
     };
     return sealEnvelope(header, sections, signer);
   }
@@ -86,9 +104,9 @@ export function createReports(options: {
     full(device, which, ranks = fleet.titlesOf(device, generations[device] ?? 0)) {
       const generation = generations[device] ?? 0;
       const state = fleet.stateOf(device, generation, ranks);
-      const digest = fleet.digestOf(state);
       const texts = which === "all" ? [...ranks] : known.unknownOf(ranks);
       const sections: Sections = { ...state, ...(texts.length > 0 && { texts: textsOf(texts) }) };
+      const digest = stateDigest(state);
       const envelope = seal(device, { kind: "full", state: digest }, sections);
       return { device, kind: "full", generation, digest: Buffer.from(digest, "hex"), envelope, texts };
     },
@@ -101,22 +119,22 @@ export function createReports(options: {
       const base = digestOf(device).toString("hex");
       const generation = ((generations[device] ?? 0) + 1) & 0xffff;
       const { added, removed } = fleet.changeTo(device, generation);
-      const state = fleet.stateOf(device, generation);
-      const digest = fleet.digestOf(state);
-      const texts = known.unknownOf(added);
-      const sections: Sections = {
-        titlesAdded: fleet.pack(added),
-        titlesRemoved: fleet.pack(removed),
-        texts: textsOf(texts.length > 0 ? texts : [...added]),
-        details: state.details,
-      };
+      const [titlesAdded, titlesRemoved] = [fleet.pack(added), fleet.pack(removed)];
+      const sum = changedSum(sums.subarray(device * 20, device * 20 + 20), titlesAdded, titlesRemoved);
+      const { detailsBytes, details, probes } = fleet.sectionsOf(device, generation);
+      const machine = machines.subarray(device * 32, device * 32 + 32);
+      const digest = digestHashes(sum, { details, probes, machine });
+      const sections: Sections = { titlesAdded, titlesRemoved, texts: textsOf([...added]), details: detailsBytes };
       const envelope = seal(device, { kind: "delta", base, state: digest }, sections);
-      return { device, kind: "delta", generation, digest: Buffer.from(digest, "hex"), envelope, texts: [...added] };
+      return {
+        ...{ device, kind: "delta", generation, digest: Buffer.from(digest, "hex"), sum, envelope },
+        texts: [...added],
+      };
     },
-    settled({ device, generation, digest, texts }) {
+    settled({ device, generation, digest, sum, texts }) {
       generations[device] = generation;
       digest.copy(digests, device * 32);
-      hasDigest[device] = 1;
+      sum?.copy(sums, device * 20);
       known.learn(texts);
     },
     generationOf: (device) => generations[device] ?? 0,
