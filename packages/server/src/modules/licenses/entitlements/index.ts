@@ -2,3 +2,4 @@ export { currencies, maxAmount, maxQuantity } from "./fields.ts";
 export { createEntitlements, type Entitlement, type Entitlements } from "./service.ts";
 export { entitlementRoutes } from "./routes.ts";
 export type { EntitlementInput } from "./write.ts";
+export { withdrawEntitlements } from "./withdraw.ts";

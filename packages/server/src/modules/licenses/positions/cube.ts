@@ -35,6 +35,20 @@ export interface CubeRows {
   readonly numbers: Float64Array;
 }
 
+/** Calls `work` for each licence of a department, with the licence's place in the cube's list. */
+export function eachCounts(
+  { license, numbers }: CubeRows,
+  work: (place: number, counts: { used: number; rights: number; required: number; requested: number }) => void,
+): void {
+  for (let i = 0, from = 0; i < license.length; i++, from += 4)
+    work(license[i] as number, {
+      used: numbers[from] as number,
+      rights: numbers[from + 1] as number,
+      required: numbers[from + 2] as number,
+      requested: numbers[from + 3] as number,
+    });
+}
+
 export interface Cube {
   readonly version: number;
   /** By ordinal, ascending: a licence keeps its place as long as the list only grows. */
