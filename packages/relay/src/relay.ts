@@ -13,7 +13,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { isDaichoError, readTls, systemClock, wait, type Clock, type Log } from "@daicho/kernel";
-import type { DownMessage, NodeStatus } from "@daicho/protocol";
+import { openEnvelope, type DownMessage, type NodeStatus } from "@daicho/protocol";
 import { openSpool } from "@daicho/spool";
 import {
   createChannel,
@@ -33,6 +33,7 @@ import { createDownward } from "./channel/downward.ts";
 import type { RelayConfig } from "./config.ts";
 import { createBandwidth } from "./forward/bandwidth.ts";
 import { createForwarder } from "./forward/forwarder.ts";
+import { openSetAside } from "./forward/set-aside.ts";
 import { createAdmission } from "./http/admission.ts";
 import { createHttp } from "./http/app.ts";
 import { createAuthenticate } from "./http/authenticate.ts";
@@ -64,6 +65,7 @@ export interface Relay {
 }
 
 const maxVerdicts = 100_000;
+const maxSetAside = 1_000;
 
 export function createRelay(options: RelayOptions): Relay {
   const { config, log, clock = systemClock } = options;
@@ -188,7 +190,18 @@ export function createRelay(options: RelayOptions): Relay {
     const board = createStatusBoard({ own, uplink, clock, log });
     const downward = createDownward({ hub, verdicts, titles, dictionary, clock, sayPresence });
 
+    const setAside = await openSetAside({
+      ...{ dir: join(config.data, "set-aside"), limit: maxSetAside, clock, log },
+      async offer(data) {
+        const sent = await uplink.sendReports([data], stopping.signal);
+        const result = sent.kind === "ok" ? sent.value.results[0] : undefined;
+        const opened = openEnvelope(data);
+        if (result !== undefined && opened.ok) downward.verdict(opened.envelope.header, result);
+        return result !== undefined;
+      },
+    });
     const forwarder = createForwarder({
+      setAside: setAside.keep,
       ...{ spool, uplink, bandwidth, clock, log },
       forwarded: metrics.counter(
         "daicho_relay_forwarded_total",
@@ -198,7 +211,9 @@ export function createRelay(options: RelayOptions): Relay {
       onVerdict: downward.verdict,
       onDictionary: (version) => dictionary.hint(version),
     });
+    undo.push(() => setAside.stop());
     undo.push(() => forwarder.stop());
+    metrics.gauge("daicho_relay_set_aside", "Reports the node above refuses, laid aside.", () => setAside.count);
 
     const channel = createChannel({
       ...{ uplink, clock, log, random, onMessage: downward.message },
@@ -228,7 +243,13 @@ export function createRelay(options: RelayOptions): Relay {
         (refusal && {
           code: refusal.code,
           message: `the node above refuses what is forwarded: ${refusal.title}`.slice(0, 512),
-        });
+        }) ??
+        (setAside.count === 0
+          ? undefined
+          : {
+              code: "reports-set-aside",
+              message: `the node above refuses ${setAside.count} reports; see data/set-aside`,
+            });
       return {
         ...{ id: identity.id, kind: "relay", name: config.name, company: root?.company ?? "" },
         ...(options.program !== undefined && { program: options.program }),

@@ -1,9 +1,10 @@
 /**
  * Purpose: drains the spool towards the node above, in the order of arrival - so oldest first for every device - in bounded batches.
  * Invariants: one batch under way at a time (order); the spool is acknowledged only after the node above has answered for
- * every envelope of the batch; nothing is ever skipped. A batch answered twice is answered `duplicate` and that is as good.
+ * every envelope of the batch, or after it was laid aside durably (set-aside.ts); nothing is ever dropped. A batch answered twice is answered `duplicate` and that is as good.
  * Failure: the node above is gone → waits as the uplink says, for days if need be. It refuses a batch as a whole → smaller
- * batches, in case one envelope is at fault; if even that one is refused, it stays at the head, reported in status.
+ * batches, in case one envelope is at fault; if that one is refused again and again, it is laid aside; if there is no room, it stays at the head,
+ * reported in status.
  */
 import { wait, type Clock, type Log } from "@daicho/kernel";
 import { openEnvelope, type Problem, type ReportHeader, type ReportResult } from "@daicho/protocol";
@@ -24,6 +25,8 @@ export interface ForwarderOptions {
   readonly onVerdict: (header: ReportHeader, result: ReportResult) => void;
   /** The dictionary version the node above says it holds. */
   readonly onDictionary: (version: number) => void;
+  /** Lays an envelope aside that the node above refuses although it is alone; false = there is no room. */
+  readonly setAside: (record: SpoolRecord) => Promise<boolean>;
 }
 
 export interface Forwarder {
@@ -36,6 +39,8 @@ export interface Forwarder {
 const maxRecords = 500;
 const maxBytes = 4 * 1024 * 1024;
 const troubleWaitMs = 30_000;
+/** So often is an envelope offered alone before it is laid aside: longer than it takes to restart a node above. */
+const offersAlone = 5;
 
 /** Starts at once. */
 export function createForwarder(options: ForwarderOptions): Forwarder {
@@ -47,6 +52,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   let woken = false;
   let records = maxRecords;
   let refusal: Problem | undefined;
+  let refusedAlone = 0;
 
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -77,6 +83,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     }
     if (sent.kind === "refused") return refused(batch, sent.problem);
     refusal = undefined;
+    refusedAlone = 0;
     records = Math.min(maxRecords, records * 2);
     const { results, dictionary } = sent.value;
     for (const [index, result] of results.entries()) {
@@ -104,8 +111,14 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     refusal = problem;
     log.error("forward-refused", { code: problem.code, status: problem.status, envelopes: batch.length });
     const aboutContent = problem.status === 400 || problem.status === 413 || problem.status === 422;
+    const alone = aboutContent && batch.length === 1 ? batch[0] : undefined;
+    refusedAlone = alone === undefined ? 0 : refusedAlone + 1;
     if (aboutContent && batch.length > 1) records = Math.max(1, Math.floor(batch.length / 2));
-    else await wait(clock, troubleWaitMs, stopping.signal);
+    else if (alone !== undefined && refusedAlone >= offersAlone && (await options.setAside(alone))) {
+      await spool.ack(alone.position);
+      refusedAlone = 0;
+      refusal = undefined;
+    } else await wait(clock, troubleWaitMs, stopping.signal);
   }
 
   async function sleepUntilWoken(): Promise<void> {
