@@ -6,12 +6,12 @@ import type { FastifyRequest, preHandlerAsyncHookHandler } from "fastify";
 import { createCredentialVerifier, type Certificate, type NodeKind } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
-import { apiRoles, type AccessService, type ApiRole } from "../modules/access/index.ts";
+import { apiRoles, type AccessService, type ApiRole, type Caller } from "../modules/access/index.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Set by `role()`: the token's id and role. */
-    caller?: { readonly tokenId: string; readonly role: ApiRole };
+    /** Set by `role()`: the token's id, role and employee. */
+    caller?: Caller;
     /** Set by `node()`: the certificate of the calling node. */
     node?: Certificate;
   }

@@ -29,6 +29,14 @@ forEachStore((store) => {
     expect(await access.authenticate(second.token)).toBeUndefined();
   });
 
+  it("a token bound to an employee says whom it acts for", async () => {
+    const db = await store.open();
+    const access = await createAccessService({ db, clock: systemClock, company: "acme" });
+    const { id, token } = await access.createApiToken({ name: "x", role: "employee", employee: "E1" });
+    expect(await access.authenticate(token)).toEqual({ tokenId: id, role: "employee", employee: "E1" });
+    expect((await access.listApiTokens()).map((t) => t.employee)).toEqual(["E1"]);
+  });
+
   it("the root key is made once and stays", async () => {
     const db = await store.open();
     const first = await createAccessService({ db, clock: systemClock, company: "acme" });

@@ -1,2 +1,2 @@
-export { createAccessService, apiRoles, type AccessService, type ApiRole } from "./service.ts";
+export { createAccessService, apiRoles, type AccessService, type ApiRole, type Caller } from "./service.ts";
 export { accessRoutes } from "./routes.ts";

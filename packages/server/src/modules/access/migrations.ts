@@ -36,4 +36,10 @@ export const accessMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611220601-access-token-employee",
+    async up(db) {
+      await db.schema.alterTable("access_api_tokens").addColumn("employee", "text").execute();
+    },
+  },
 ];

@@ -6,6 +6,8 @@ import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { listOf, sendList } from "../../http/list.ts";
+import { inputInvalid } from "../../http/problem.ts";
+import { Key, limits } from "../../http/text.ts";
 import { apiRoles, type AccessService, type ApiRole } from "./service.ts";
 
 const Time = Type.String({ description: "RFC 3339, UTC" });
@@ -22,6 +24,7 @@ const ApiToken = Type.Object({
   id: Type.String(),
   name: Type.String(),
   role: Type.String(),
+  employee: Type.Optional(Type.String()),
   createdAt: Time,
   expiresAt: Type.Optional(Time),
   revokedAt: Type.Optional(Time),
@@ -41,6 +44,7 @@ export function accessRoutes(
     readonly access: AccessService;
     readonly authorize: Authorize;
     readonly departmentExists: (code: string) => Promise<boolean>;
+    readonly employeeExists: (id: string) => Promise<boolean>;
   },
 ): void {
   const { access, authorize } = deps;
@@ -113,7 +117,7 @@ export function accessRoutes(
     },
   );
 
-  app.post<{ Body: { name: string; role: ApiRole; expiresAt?: string } }>(
+  app.post<{ Body: { name: string; role: ApiRole; expiresAt?: string; employee?: string } }>(
     "/api/v1/tokens",
     {
       ...admin,
@@ -125,6 +129,9 @@ export function accessRoutes(
             name: Type.String({ minLength: 1, maxLength: 128 }),
             role: Type.Unsafe<ApiRole>({ type: "string", enum: [...apiRoles] }),
             expiresAt: Type.Optional(Type.String({ format: "date-time" })),
+            employee: Type.Optional(
+              Key(limits.id, "Employee id: whom the token acts for; needed with the role `employee`"),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -132,11 +139,16 @@ export function accessRoutes(
       },
     },
     async (request, reply) => {
-      const { name, role, expiresAt } = request.body;
+      const { name, role, expiresAt, employee } = request.body;
+      if (employee === undefined && role === "employee")
+        throw inputInvalid([{ path: "/employee", message: "is needed with the role employee" }]);
+      if (employee !== undefined && !(await deps.employeeExists(employee)))
+        throw serverErrors.make("not-found", { what: "employee", id: employee });
       const made = await access.createApiToken({
         name,
         role,
         ...(expiresAt !== undefined && { expiresAt: Date.parse(expiresAt) }),
+        ...(employee !== undefined && { employee }),
       });
       return reply.code(201).send(made);
     },
@@ -155,6 +167,7 @@ export function accessRoutes(
           id: r.id,
           name: r.name,
           role: r.role,
+          ...(r.employee !== null && { employee: r.employee }),
           ...times({ created_at: r.createdAt, expires_at: r.expiresAt, revoked_at: r.revokedAt }),
         })),
       });

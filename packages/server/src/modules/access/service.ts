@@ -21,9 +21,20 @@ import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import { accessStore, type EnrollmentTokenRow } from "./store.ts";
 
-/** Mightiest first: admin does everything; manager everything but tokens and policies; auditor reads. */
-export const apiRoles = ["admin", "manager", "auditor"] as const;
+/**
+ * Mightiest first: admin does everything; manager everything but tokens and policies; auditor reads; employee sees and does what concerns the
+ * employee the token is bound to, in applications and nowhere else.
+ */
+export const apiRoles = ["admin", "manager", "auditor", "employee"] as const;
 export type ApiRole = (typeof apiRoles)[number];
+
+/** Who calls with an API token. */
+export interface Caller {
+  readonly tokenId: string;
+  readonly role: ApiRole;
+  /** Employee id: the person the token acts for. */
+  readonly employee?: string;
+}
 
 export interface AccessService {
   root(): TrustRoot;
@@ -32,9 +43,10 @@ export interface AccessService {
     readonly name: string;
     readonly role: ApiRole;
     readonly expiresAt?: number;
+    readonly employee?: string;
   }): Promise<{ id: string; token: string }>;
-  /** The token's id and role, or undefined. Answers are cached for a few seconds. */
-  authenticate(token: string): Promise<{ readonly tokenId: string; readonly role: ApiRole } | undefined>;
+  /** The token's caller, or undefined. Answers are cached for a few seconds. */
+  authenticate(token: string): Promise<Caller | undefined>;
   listApiTokens(): Promise<
     readonly {
       id: string;
@@ -43,6 +55,7 @@ export interface AccessService {
       createdAt: number;
       expiresAt: number | null;
       revokedAt: number | null;
+      employee: string | null;
     }[]
   >;
   revokeApiToken(id: string): Promise<boolean>;
@@ -74,7 +87,7 @@ export async function createAccessService(deps: {
   const pair = await rootKey(db, clock);
   const signer = createSigner(pair);
   const root = rootOf(deps.company, pair);
-  const recent = new Map<string, { caller: { tokenId: string; role: ApiRole } | undefined; until: number }>();
+  const recent = new Map<string, { caller: Caller | undefined; until: number }>();
 
   const findEnrollmentToken = async (trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined> => {
     const parsed = parseEnrollmentToken(token);
@@ -85,7 +98,7 @@ export async function createAccessService(deps: {
     root: () => root,
     signer: () => signer,
 
-    async createApiToken({ name, role, expiresAt }) {
+    async createApiToken({ name, role, expiresAt, employee }) {
       const id = newId(clock.now());
       const secret = newSecret();
       await accessStore.insertApiToken(db.kysely, {
@@ -96,6 +109,7 @@ export async function createAccessService(deps: {
         created_at: clock.now(),
         expires_at: expiresAt ?? null,
         revoked_at: null,
+        employee: employee ?? null,
       });
       return { id, token: `dat1.${id}.${secret}` };
     },
@@ -114,7 +128,9 @@ export async function createAccessService(deps: {
         timingSafeEqual(Buffer.from(row.secret_hash), given) &&
         row.revoked_at === null &&
         (row.expires_at === null || row.expires_at > now);
-      const caller = valid ? { tokenId: row.id, role: row.role as ApiRole } : undefined;
+      const caller: Caller | undefined = valid
+        ? { tokenId: row.id, role: row.role as ApiRole, ...(row.employee !== null && { employee: row.employee }) }
+        : undefined;
       if (recent.size > 1000) recent.clear();
       if (caller !== undefined) recent.set(key, { caller, until: now + 5000 });
       return caller;
@@ -129,6 +145,7 @@ export async function createAccessService(deps: {
         createdAt: r.created_at,
         expiresAt: r.expires_at,
         revokedAt: r.revoked_at,
+        employee: r.employee,
       }));
     },
 

@@ -11,6 +11,8 @@ export interface AccessTables {
     created_at: number;
     expires_at: number | null;
     revoked_at: number | null;
+    /** Employee id: whom the token acts for. */
+    employee: string | null;
   };
   access_enrollment_tokens: {
     id: string;

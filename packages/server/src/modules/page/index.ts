@@ -40,10 +40,12 @@ export function pageRoute(
   const { access, nodes, numbers, clock } = deps;
   app.get("/", { schema: { hide: true } }, async (request, reply) => {
     const token = tokenOf(request.headers.authorization);
-    if (token === undefined || (await access.authenticate(token)) === undefined) {
+    const caller = token === undefined ? undefined : await access.authenticate(token);
+    if (caller === undefined) {
       void reply.header("www-authenticate", 'Basic realm="Daicho - API token as password", charset="UTF-8"');
       throw serverErrors.make("not-authenticated");
     }
+    if (caller.role === "employee") throw serverErrors.make("not-allowed", { role: caller.role, needed: "auditor" });
     const [positions, departments, companies, distribution] = await Promise.all([
       numbers.positions?.(),
       numbers.departments?.(maxLines + 1),
