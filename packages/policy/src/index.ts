@@ -27,7 +27,7 @@ export { isCode } from "./language/tokens.ts";
 
 export { compileDictionary, type HoldingProbes, type ProbeHit, type Recognizer } from "./recognize/recognizer.ts";
 export { satisfies, unmetField } from "./recognize/satisfies.ts";
-export { compileGlob, matchGlob, type Glob } from "./recognize/glob.ts";
+export { compileGlob, matchGlob, type Glob } from "@daicho/protocol";
 export { foldName, foldPath, foldRegistryKey } from "./recognize/names.ts";
 
 export { compileRules, type LicenseHit, type Matcher, type MatchResult } from "./match/matcher.ts";

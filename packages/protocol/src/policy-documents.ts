@@ -4,6 +4,7 @@
  * The language inside `detect` and `rule` belongs to @daicho/policy; here it is text.
  */
 import { Type, type Static } from "./type.ts";
+import { MetricRule } from "./metric-rules.ts";
 import { validator } from "./schema.ts";
 
 export const metrics = ["device", "user", "core", "processor", "site", "free"] as const;
@@ -27,6 +28,8 @@ export const LicenseRule = Type.Object(
     rule: Type.String({ minLength: 1, maxLength: 8192 }),
     name: Type.Optional(Type.String({ maxLength: 256 })),
     metric: Type.Optional(Type.Unsafe<Metric>({ type: "string", enum: [...metrics] })),
+    /** The metric rule that counts it, for licences by core or processor. */
+    count: Type.Optional(Type.String({ maxLength: 64 })),
     shares: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
@@ -65,6 +68,8 @@ export const LicensePolicy = Type.Object(
     software: Type.Array(
       Type.Object({ code: Type.String(), name: Type.String(), metric: Type.Optional(Type.String()) }),
     ),
+    /** Absent where the policies have none. */
+    metrics: Type.Optional(Type.Array(MetricRule)),
     /** Codes selected as licences; absent = all. */
     selected: Type.Optional(Type.Array(Type.String())),
   },

@@ -6,7 +6,7 @@
  */
 import { fieldType, type Comparison, type Probe } from "../language/probes.ts";
 import { foldField } from "../recognize/compare.ts";
-import { compileGlob, matchGlob } from "../recognize/glob.ts";
+import { compileGlob, matchGlob } from "@daicho/protocol";
 import { compareNumeric } from "../version/numeric.ts";
 
 /** The two comparisons that exclude each other, as text; undefined when there are none. */

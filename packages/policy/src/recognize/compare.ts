@@ -11,7 +11,7 @@ import { fieldType, type Comparison, type FieldType, type Operator, type ProbeNa
 import { compareNumeric } from "../version/numeric.ts";
 import { compareVersions, epochLength } from "../version/index.ts";
 import { epochEnd } from "../version/dpkg.ts";
-import { compileGlob, matchGlob } from "./glob.ts";
+import { compileGlob, matchGlob } from "@daicho/protocol";
 import { foldName, foldPath, foldRegistryKey, withoutHive } from "./names.ts";
 
 /** Whether what was found passes. Text-like fields expect it folded by `foldField`, all others as found. */

@@ -3,9 +3,9 @@
  * case never decide whether software is recognised.
  */
 
-export function foldName(text: string): string {
-  return isAscii(text) ? text.toLowerCase() : text.normalize("NFKC").toLowerCase().normalize("NFKC");
-}
+import { foldName } from "@daicho/protocol";
+
+export { foldName };
 
 /** A file path: folded, with one kind of separator. */
 export function foldPath(text: string): string {
@@ -36,9 +36,4 @@ export function foldRegistryKey(text: string): string {
 export function withoutHive(foldedKey: string): string {
   for (const [, short] of hives) if (foldedKey.startsWith(`${short}\\`)) return foldedKey.slice(short.length + 1);
   return foldedKey;
-}
-
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
-  return true;
 }

@@ -3,12 +3,11 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { SoftwareDefinition, Title } from "@daicho/protocol";
+import { compileGlob, matchGlob, type SoftwareDefinition, type Title } from "@daicho/protocol";
 import { draftDefinition } from "../drafts.ts";
 import { parseCondition } from "../language/condition.ts";
 import { packageManagers, type Probe } from "../language/probes.ts";
 import { quote } from "../language/tokens.ts";
-import { compileGlob, matchGlob } from "./glob.ts";
 import { foldName } from "./names.ts";
 import { compileDictionary } from "./recognizer.ts";
 import { satisfies, unmetField } from "./satisfies.ts";

@@ -8,10 +8,9 @@
  *
  * Invariants: the answer does not depend on the order of titles or probes; it is ascending and without repetition.
  */
-import type { Title } from "@daicho/protocol";
+import { compileGlob, type Glob, type Title } from "@daicho/protocol";
 import { packageManagers, type Probe } from "../language/probes.ts";
 import { compileComparisons, type Test } from "./compare.ts";
-import { compileGlob, type Glob } from "./glob.ts";
 import { foldName } from "./names.ts";
 
 export type TitleMatcher = (title: Title) => readonly number[];

@@ -1,8 +1,18 @@
 /**
- * Purpose: globs, `*` any run of characters and `?` exactly one, over folded text.
+ * Purpose: globs, `*` any run of characters and `?` exactly one, over folded text - the same in recognition conditions, metric rules and every
+ * ordered list of rules; and the folding: Unicode NFKC, then lower case, so that width and case never decide.
  * Invariants: no regular expressions; at worst pattern length × text length steps, no recursion - nothing in a
  * dictionary can make an endpoint slow. A character outside the basic plane is one character for `?`.
  */
+
+export function foldName(text: string): string {
+  return isAscii(text) ? text.toLowerCase() : text.normalize("NFKC").toLowerCase().normalize("NFKC");
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
+}
 
 export interface Glob {
   readonly pattern: string;

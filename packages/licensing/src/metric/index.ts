@@ -1,0 +1,3 @@
+export * from "./count.ts";
+export * from "./hardware.ts";
+export * from "./rule.ts";
