@@ -9,7 +9,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
 import { slicesOf } from "../../slices.ts";
-import { touchPositions } from "../licenses/index.ts";
+import { recordingTime, touchPositions } from "../licenses/index.ts";
 import { organizationStore as store } from "./store.ts";
 
 export interface DepartmentInput {
@@ -38,6 +38,7 @@ export async function writeDepartments(
   options: { readonly mode: WriteMode; readonly at: number },
 ): Promise<WriteResult> {
   await lockLedger(trx, db.dialect);
+  const at = await recordingTime(trx, options.at);
   const held = await store.departments(trx);
   const byCode = new Map(held.map((d) => [d.code, d]));
   const codeOf = new Map(held.map((d) => [d.ordinal, d.code]));
@@ -93,7 +94,14 @@ export async function writeDepartments(
     await store.insertDepartments(
       db,
       trx,
-      slice.map((d) => [d.code, d.name, d.costCentre, d.manager, options.at]),
+      slice.map((d) => [d.code, d.name, d.costCentre, d.manager, at]),
+    );
+  for await (const slice of slicesOf(updated, 1000))
+    await store.keepDepartments(
+      db,
+      trx,
+      slice.flatMap((d) => byCode.get(d.code) ?? []),
+      at,
     );
   const ordinals = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const changed = [...updated, ...created.filter((d) => d.parent !== null)];
@@ -110,7 +118,7 @@ export async function writeDepartments(
       ]),
     );
   // Roll-ups follow the tree.
-  if (created.length + updated.length > 0) await touchPositions(db, trx, options.at, {});
+  if (created.length + updated.length > 0) await touchPositions(db, trx, at, {});
   return { ...result, faults, warnings: [] };
 }
 

@@ -43,4 +43,20 @@ export const organizationMigrations: readonly Migration[] = [
       await sql`create index org_employees_by_name on org_employees (name${collate}, id${collate})`.execute(db);
     },
   },
+  {
+    name: "202611220610-organization-department-history",
+    async up(db, dialect) {
+      const { time, ordinal } = columnTypes(dialect);
+      const int = ordinalType(dialect);
+      await db.schema
+        .createTable("org_department_history")
+        .addColumn("id", int, ordinal)
+        .addColumn("department", int, (c) => c.notNull())
+        .addColumn("code", "text", (c) => c.notNull())
+        .addColumn("name", "text", (c) => c.notNull())
+        .addColumn("parent", int)
+        .addColumn("until", time, (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

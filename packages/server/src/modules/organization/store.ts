@@ -57,6 +57,22 @@ export const organizationStore = {
       rows,
     ),
 
+  /** For every change of a department's code, name or parent: what was so until then. Past positions follow the tree as it was. */
+  keepDepartments: (
+    db: Database,
+    trx: Trx,
+    rows: readonly Pick<DepartmentRow, "ordinal" | "code" | "name" | "parent">[],
+    until: number,
+  ) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "org_department_history",
+        columns: [integer("department"), text("code"), text("name"), integer("parent"), integer("until")],
+      },
+      rows.map((d) => [d.ordinal, d.code, d.name, d.parent, until]),
+    ),
+
   /** ordinal, name, parent, cost_centre, manager */
   updateDepartments: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
     db.bulk.update(

@@ -14,6 +14,15 @@ export interface OrganizationTables {
     created_at: number;
     dissolved_at: number | null;
   };
+  /** Each change of a department: what was true until `until`, so that a past roll-up follows the tree as it was then. */
+  org_department_history: {
+    id: Generated<number>;
+    department: number;
+    code: string;
+    name: string;
+    parent: number | null;
+    until: number;
+  };
   org_employees: {
     ordinal: Generated<number>;
     id: string;

@@ -8,7 +8,7 @@ import type { Events } from "../../../events.ts";
 import type { ListQuery } from "../../../http/list.ts";
 import { page, type Page } from "../../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../../rows.ts";
-import { touchPositions } from "../version.ts";
+import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store } from "./store.ts";
 import { writeEntitlements, type EntitlementInput } from "./write.ts";
 
@@ -140,8 +140,9 @@ export function createEntitlements(deps: {
     async remove(id) {
       const removed = await db.transaction(async (trx) => {
         await lockLedger(trx, db.dialect);
-        const done = await store.remove(trx, id, clock.now());
-        if (done) await touchPositions(db, trx, clock.now(), { entitlements: true });
+        const at = await recordingTime(trx, clock.now());
+        const done = await store.remove(trx, id, at);
+        if (done) await touchPositions(db, trx, at, { entitlements: true });
         return done;
       });
       if (removed) events.emit("positions-changed", {});

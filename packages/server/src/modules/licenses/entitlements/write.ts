@@ -13,7 +13,7 @@ import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { eachPolitely, slicesOf } from "../../../slices.ts";
 import { ensureLicenses } from "../catalog-store.ts";
-import { touchPositions } from "../version.ts";
+import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store, type EntitlementRow } from "./store.ts";
 
 /** Absent = as it is (nothing, for a new one); null = nothing. Times in milliseconds. */
@@ -45,8 +45,9 @@ export async function writeEntitlements(
   rows: readonly EntitlementInput[],
   options: { readonly mode: WriteMode; readonly at: number },
 ): Promise<WriteResult & { readonly ids: readonly string[] }> {
-  const { at, mode } = options;
+  const { mode } = options;
   await lockLedger(trx, db.dialect);
+  const at = await recordingTime(trx, options.at);
   const named = await byId(db, trx, rows);
   const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const licenses = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));

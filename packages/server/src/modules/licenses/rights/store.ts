@@ -1,5 +1,6 @@
 /** Purpose: rights, required and requested per department and licence as rows; one query per method. */
 import type { Kysely } from "kysely";
+import { causeCodes, type Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { BulkValue, DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
@@ -47,14 +48,25 @@ export const rightsStore = {
       .where("l.code", "=", license)
       .executeTakeFirst(),
 
-  insertHistory: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+  /**
+   * What was so until `until`, and why it no longer is. One row for every change of a row of lic_rights: for one that is new, its zeros; otherwise
+   * a past position would show it from the beginning.
+   */
+  insertHistory: (db: Database, trx: Trx, rows: readonly RightsRow[], until: number, cause: Cause) =>
     db.bulk.insert(
       trx,
       {
         table: "lic_rights_history",
-        columns: [...key, integer("rights"), integer("required"), integer("requested"), integer("until")],
+        columns: [
+          ...key,
+          integer("rights"),
+          integer("required"),
+          integer("requested"),
+          integer("until"),
+          integer("cause"),
+        ],
       },
-      rows,
+      rows.map((r) => [r.department, r.license, r.rights, r.required, r.requested, until, causeCodes[cause]]),
     ),
 
   upsert: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>

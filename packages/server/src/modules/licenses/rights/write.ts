@@ -3,13 +3,13 @@
  * Invariants: rights move freely - nothing here compares them with held, a purchase run does (§7); requested belongs to applications and is never
  * touched; the values that were true before stay as history, with the time until which they were.
  */
-import { unassigned } from "@daicho/licensing";
+import { unassigned, type Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
 import { eachPolitely, slicesOf } from "../../../slices.ts";
 import { ensureLicenses } from "../catalog-store.ts";
-import { touchPositions } from "../version.ts";
+import { recordingTime, touchPositions } from "../version.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
 
 export interface RightsInput {
@@ -24,9 +24,10 @@ export async function writeRights(
   db: Database,
   trx: Trx,
   rows: readonly RightsInput[],
-  options: { readonly at: number },
+  options: { readonly at: number; readonly cause?: Cause },
 ): Promise<WriteResult> {
   await lockLedger(trx, db.dialect);
+  const at = await recordingTime(trx, options.at);
   const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const faults: RowFault[] = [];
   await eachPolitely(rows.entries(), ([row, { department }]) => {
@@ -59,22 +60,18 @@ export async function writeRights(
     };
     if (before === undefined) created++;
     else if (before.rights === after.rights && before.required === after.required) return;
-    else former.push(before);
+    former.push(before ?? { ...after, rights: 0, required: 0, requested: 0 });
     changed.push(after);
   });
   const order = (a: RightsRow, b: RightsRow): number => a.department - b.department || a.license - b.license;
   for await (const slice of slicesOf(former, 1000))
-    await store.insertHistory(
-      db,
-      trx,
-      slice.map((r) => [r.department, r.license, r.rights, r.required, r.requested, options.at]),
-    );
+    await store.insertHistory(db, trx, slice, at, options.cause ?? "edited");
   for await (const slice of slicesOf(changed.sort(order), 1000))
     await store.upsert(
       db,
       trx,
       slice.map((r) => [r.department, r.license, r.rights, r.required]),
     );
-  if (changed.length > 0) await touchPositions(db, trx, options.at, { departments: changed.map((r) => r.department) });
-  return { created, updated: former.length, unchanged: rows.length - changed.length, faults, warnings: [] };
+  if (changed.length > 0) await touchPositions(db, trx, at, { departments: changed.map((r) => r.department) });
+  return { created, updated: changed.length - created, unchanged: rows.length - changed.length, faults, warnings: [] };
 }
