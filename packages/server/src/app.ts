@@ -21,6 +21,7 @@ import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type N
 import { pageRoute } from "./modules/page/index.ts";
 import {
   createDeviceDirectory,
+  createOrgDevices,
   createDevices,
   createMerges,
   deviceRoutes,
@@ -53,6 +54,7 @@ import {
 import { createImports, importRoutes } from "./modules/imports/index.ts";
 import {
   createEntitlements,
+  createOrgLicenses,
   createPositions,
   createReconcile,
   createRights,
@@ -63,8 +65,15 @@ import {
   type Reconcile,
 } from "./modules/licenses/index.ts";
 import { createRepository, type Repository } from "./modules/licenses/repository/index.ts";
-import { createOrganization, organizationRoutes, type Organization } from "./modules/organization/index.ts";
+import {
+  createOrganization,
+  createOrgChangesApply,
+  organizationRoutes,
+  type OrgChanges,
+  type Organization,
+} from "./modules/organization/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
+import { createPurchases, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
 
 /** As in package.json. */
 const programVersion = "0.1.0";
@@ -88,6 +97,7 @@ export interface Server {
   readonly organization: Organization;
   readonly positions: Positions;
   readonly reconcile: Reconcile;
+  readonly purchases: Purchases;
   readonly app: FastifyInstance;
   readonly db: Database;
 }
@@ -212,6 +222,14 @@ export async function createServer(options: {
     positions,
     repository: { recount: repository.recount, rederive: derivation.rederive },
   });
+  const purchases = createPurchases({
+    db,
+    clock,
+    events,
+    positions,
+    entitlements,
+    settings: { timezone: "UTC", pooled: () => false },
+  });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
   // While devices are derived again the counts still say what the policy before made of them.
   let counted = 0;
@@ -306,6 +324,7 @@ export async function createServer(options: {
   entitlementRoutes(app, { entitlements, authorize });
   rightsRoutes(app, { rights, authorize });
   positionRoutes(app, { positions, reconcile, authorize });
+  purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
 
   policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
@@ -349,6 +368,7 @@ export async function createServer(options: {
     organization,
     positions,
     reconcile,
+    purchases,
     app,
     db,
     async start() {

@@ -7,14 +7,17 @@ import type { DialectName } from "./dialect.ts";
 import { accessMigrations } from "../modules/access/migrations.ts";
 import { mergeMigrations } from "../modules/devices/merges/migrations.ts";
 import { deviceMigrations } from "../modules/devices/migrations.ts";
+import { handOverMigrations } from "../modules/devices/hand-overs/migrations.ts";
 import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
 import { licenseLedgerMigrations } from "../modules/licenses/ledger-migrations.ts";
 import { licenseMigrations } from "../modules/licenses/migrations.ts";
 import { licenseTimeMigrations } from "../modules/licenses/time-migrations.ts";
 import { nodeMigrations } from "../modules/nodes/migrations.ts";
+import { orgChangeMigrations } from "../modules/organization/changes/migrations.ts";
 import { organizationMigrations } from "../modules/organization/migrations.ts";
 import { policyMigrations } from "../modules/policies/migrations.ts";
+import { purchaseMigrations } from "../modules/purchases/migrations.ts";
 
 export interface Migration {
   /** `yyyymmddhhmm-context-what` */
@@ -25,6 +28,8 @@ export interface Migration {
 export const migrations: readonly Migration[] = [
   ...accessMigrations,
   ...organizationMigrations,
+  ...orgChangeMigrations,
+  ...handOverMigrations,
   ...deviceMigrations,
   ...mergeMigrations,
   ...licenseMigrations,
@@ -32,6 +37,7 @@ export const migrations: readonly Migration[] = [
   ...licenseTimeMigrations,
   ...inventoryMigrations,
   ...policyMigrations,
+  ...purchaseMigrations,
   ...nodeMigrations,
   ...groupMigrations,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));

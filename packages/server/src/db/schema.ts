@@ -8,8 +8,11 @@ import type { LicenseLedgerTables } from "../modules/licenses/ledger-tables.ts";
 import type { LicenseTables } from "../modules/licenses/tables.ts";
 import type { LicenseTimeTables } from "../modules/licenses/time-tables.ts";
 import type { NodeTables } from "../modules/nodes/tables.ts";
+import type { HandOverTables } from "../modules/devices/hand-overs/tables.ts";
+import type { OrgChangeTables } from "../modules/organization/changes/tables.ts";
 import type { OrganizationTables } from "../modules/organization/tables.ts";
 import type { PolicyTables } from "../modules/policies/tables.ts";
+import type { PurchaseTables } from "../modules/purchases/tables.ts";
 
 export interface MigrationTable {
   name: string;
@@ -20,6 +23,8 @@ export interface Schema
   extends
     AccessTables,
     OrganizationTables,
+    OrgChangeTables,
+    HandOverTables,
     DeviceTables,
     MergeTables,
     LicenseTables,
@@ -27,6 +32,7 @@ export interface Schema
     LicenseTimeTables,
     InventoryTables,
     PolicyTables,
+    PurchaseTables,
     NodeTables,
     GroupTables {
   schema_migrations: MigrationTable;

@@ -1,0 +1,69 @@
+import { sql } from "kysely";
+import type { Migration } from "../../db/migrations.ts";
+import { columnTypes, ordinalType } from "../../db/dialect.ts";
+
+export const purchaseMigrations: readonly Migration[] = [
+  {
+    name: "202611220900-purchases",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      const int = ordinalType(dialect);
+      await db.schema
+        .createTable("pur_runs")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("period", "text", (c) => c.notNull())
+        .addColumn("state", "text", (c) => c.notNull())
+        .addColumn("at", time, (c) => c.notNull())
+        .addColumn("version", int, (c) => c.notNull())
+        .addColumn("idempotency", "text", (c) => c.unique())
+        .addColumn("report", "text", (c) => c.notNull())
+        .addColumn("changed_at", time, (c) => c.notNull())
+        .execute();
+      // The last word on "never two orders for a period"; a reversed run leaves its period free.
+      await sql`create unique index pur_runs_period on pur_runs (period) where state <> 'reversed'`.execute(db);
+      await db.schema
+        .createTable("pur_orders")
+        .addColumn("run", "text", (c) => c.notNull())
+        .addColumn("license", int, (c) => c.notNull())
+        .addColumn("order_no", "text", (c) => c.notNull().unique())
+        .addColumn("quantity", int, (c) => c.notNull())
+        .addColumn("unit_price", int, (c) => c.notNull())
+        .addColumn("amount", int, (c) => c.notNull())
+        .addColumn("currency", "text", (c) => c.notNull())
+        .addColumn("entitlement", "text", (c) => c.notNull())
+        .addColumn("supplier_order", "text")
+        .addPrimaryKeyConstraint("pur_orders_key", ["run", "license"] as never)
+        .execute();
+      await db.schema
+        .createTable("pur_chargebacks")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("run", "text", (c) => c.notNull())
+        .addColumn("license", int, (c) => c.notNull())
+        .addColumn("department", int, (c) => c.notNull())
+        .addColumn("department_code", "text", (c) => c.notNull())
+        .addColumn("cost_centre", "text")
+        .addColumn("quantity", int, (c) => c.notNull())
+        .addColumn("amount", int, (c) => c.notNull())
+        .addColumn("currency", "text", (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex("pur_chargebacks_run").on("pur_chargebacks").column("run").execute();
+      await db.schema
+        .createTable("pur_rights")
+        .addColumn("run", "text", (c) => c.notNull())
+        .addColumn("license", int, (c) => c.notNull())
+        .addColumn("department", int, (c) => c.notNull())
+        .addColumn("department_code", "text", (c) => c.notNull())
+        .addColumn("rights_before", int, (c) => c.notNull())
+        .addColumn("rights_after", int, (c) => c.notNull())
+        .addColumn("requested_before", int, (c) => c.notNull())
+        .addColumn("requested_after", int, (c) => c.notNull())
+        .addPrimaryKeyConstraint("pur_rights_key", ["run", "license", "department"] as never)
+        .execute();
+      await db.schema
+        .createTable("pur_schedule")
+        .addColumn("id", "integer", (c) => c.primaryKey())
+        .addColumn("seen_at", time, (c) => c.notNull())
+        .execute();
+    },
+  },
+];

@@ -1,0 +1,11 @@
+/** Purpose: the names of periods: the month, or the day, that a moment belongs to in a time zone. */
+export function periodOf(at: number, timezone: string, unit: "month" | "day" = "month"): string {
+  // Sweden writes dates as ISO 8601 does.
+  const day = new Intl.DateTimeFormat("sv-SE", {
+    timeZone: timezone,
+    year: "numeric",
+    month: "2-digit",
+    day: "2-digit",
+  }).format(at);
+  return unit === "day" ? day : day.slice(0, 7);
+}

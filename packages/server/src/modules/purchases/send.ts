@@ -1,0 +1,65 @@
+/**
+ * Purpose: a purchase run as a body. A first run over 1,000 departments and 100 licences changes 100,000 rights: it is written in slices, so that
+ * nobody else waits for it. As CSV it is one table of its orders and of who pays for them.
+ */
+import { Readable } from "node:stream";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { sendItems } from "../../http/items.ts";
+import { wantsCsv } from "../../http/list.ts";
+import { breathe } from "../../slices.ts";
+import type { PurchaseRun } from "./answer.ts";
+
+export function sendRun(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  run: PurchaseRun,
+  options: { readonly csv?: boolean } = {},
+): FastifyReply {
+  if (options.csv === true || wantsCsv(request)) {
+    void reply.header("content-disposition", `attachment; filename="purchase-${run.period}.csv"`);
+    return sendItems(asCsv(request), reply, {}, linesOf(run));
+  }
+  return reply.type("application/json; charset=utf-8").send(Readable.from(jsonOf(run)));
+}
+
+/** The address may say `.csv` where the header does not. */
+function asCsv(request: FastifyRequest): FastifyRequest {
+  request.headers.accept = "text/csv";
+  return request;
+}
+
+function* linesOf(run: PurchaseRun): Generator<object> {
+  const head = { period: run.period, run: run.id };
+  for (const { order = "", supplierOrder = "", ...rest } of run.orders)
+    yield line({ ...head, kind: "order", order, supplierOrder, ...rest });
+  for (const chargeback of run.chargebacks) yield line({ ...head, kind: "chargeback", ...chargeback });
+}
+
+/** The same columns in every line. */
+function line(values: Readonly<Record<string, string | number>>): object {
+  const columns = ["kind", "period", "run", "license", "department", "costCentre", "quantity", "unitPrice", "amount"];
+  return Object.fromEntries(
+    [...columns, "currency", "order", "supplierOrder"].map((name) => [name, values[name] ?? ""]),
+  );
+}
+
+const sliceSize = 1000;
+
+async function* jsonOf(run: PurchaseRun): AsyncGenerator<string> {
+  let between = "{";
+  for (const [name, value] of Object.entries(run)) {
+    yield `${between}${JSON.stringify(name)}:`;
+    between = ",";
+    if (!Array.isArray(value)) {
+      yield JSON.stringify(value);
+      continue;
+    }
+    yield "[";
+    for (let at = 0; at < value.length; at += sliceSize) {
+      yield (at === 0 ? "" : ",") + JSON.stringify(value.slice(at, at + sliceSize)).slice(1, -1);
+      await breathe();
+    }
+    yield "]";
+  }
+  yield "}";
+}

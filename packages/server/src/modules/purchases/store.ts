@@ -1,0 +1,218 @@
+/** Purpose: purchase runs as rows; one query per method. */
+import { sql, type Kysely } from "kysely";
+import type { Database, Trx } from "../../db/database.ts";
+import { integer, text } from "../../db/dialect.ts";
+import type { Schema } from "../../db/schema.ts";
+import { byBytes } from "../../db/sets.ts";
+import type { PurchaseTables } from "./tables.ts";
+
+type Db = Kysely<Schema> | Trx;
+export type RunRow = PurchaseTables["pur_runs"];
+export type RunOrderRow = PurchaseTables["pur_orders"];
+export type RunChargebackRow = PurchaseTables["pur_chargebacks"];
+export type RunRightsRow = PurchaseTables["pur_rights"];
+
+export const purchaseStore = {
+  run: (db: Db, id: string) => db.selectFrom("pur_runs").selectAll().where("id", "=", id).executeTakeFirst(),
+
+  runOfPeriod: (db: Db, period: string) =>
+    db
+      .selectFrom("pur_runs")
+      .selectAll()
+      .where("period", "=", period)
+      .where("state", "<>", "reversed")
+      .executeTakeFirst(),
+
+  /** Reversed ones, too. */
+  runsOfPeriod: async (db: Db, period: string): Promise<number> =>
+    Number(
+      (
+        await db
+          .selectFrom("pur_runs")
+          .select(({ fn }) => fn.countAll<number>().as("count"))
+          .where("period", "=", period)
+          .executeTakeFirstOrThrow()
+      ).count,
+    ),
+
+  runOfKey: (db: Db, idempotency: string) =>
+    db.selectFrom("pur_runs").selectAll().where("idempotency", "=", idempotency).executeTakeFirst(),
+
+  insertRun: (trx: Trx, row: RunRow) => trx.insertInto("pur_runs").values(row).execute(),
+
+  setState: (trx: Trx, id: string, state: string, at: number) =>
+    trx.updateTable("pur_runs").set({ state, changed_at: at }).where("id", "=", id).execute(),
+
+  setSupplierOrder: (trx: Trx, run: string, supplier: string) =>
+    trx.updateTable("pur_orders").set({ supplier_order: supplier }).where("run", "=", run).execute(),
+
+  insertOrders: (db: Database, trx: Trx, rows: readonly RunOrderRow[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "pur_orders",
+        columns: [
+          text("run"),
+          integer("license"),
+          text("order_no"),
+          integer("quantity"),
+          integer("unit_price"),
+          integer("amount"),
+          text("currency"),
+          text("entitlement"),
+        ],
+      },
+      rows.map((r) => [r.run, r.license, r.order_no, r.quantity, r.unit_price, r.amount, r.currency, r.entitlement]),
+    ),
+
+  insertChargebacks: (db: Database, trx: Trx, rows: readonly RunChargebackRow[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "pur_chargebacks",
+        columns: [
+          text("id"),
+          text("run"),
+          integer("license"),
+          integer("department"),
+          text("department_code"),
+          text("cost_centre"),
+          integer("quantity"),
+          integer("amount"),
+          text("currency"),
+        ],
+      },
+      rows.map((r) => [
+        ...[r.id, r.run, r.license, r.department, r.department_code, r.cost_centre],
+        ...[r.quantity, r.amount, r.currency],
+      ]),
+    ),
+
+  insertRights: (db: Database, trx: Trx, rows: readonly RunRightsRow[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "pur_rights",
+        columns: [
+          text("run"),
+          integer("license"),
+          integer("department"),
+          text("department_code"),
+          integer("rights_before"),
+          integer("rights_after"),
+          integer("requested_before"),
+          integer("requested_after"),
+        ],
+      },
+      rows.map((r) => [
+        ...[r.run, r.license, r.department, r.department_code],
+        ...[r.rights_before, r.rights_after, r.requested_before, r.requested_after],
+      ]),
+    ),
+
+  /** Runs with what each bought, one row per currency; a run that bought nothing has one without. */
+  runs: (db: Db) =>
+    db
+      .selectFrom("pur_runs as r")
+      .select(["r.id", "r.period", "r.state", "r.at", "r.version", "r.changed_at"])
+      .select((eb) =>
+        eb
+          .selectFrom("pur_orders as o")
+          .whereRef("o.run", "=", "r.id")
+          .select(({ fn }) => fn.countAll<number>().as("count"))
+          .as("orders"),
+      ),
+
+  amountsOf: (db: Db, runs: readonly string[]) =>
+    db
+      .selectFrom("pur_orders")
+      .select(["run", "currency", sql<number>`cast(sum(amount) as bigint)`.as("amount")])
+      .where("run", "in", runs)
+      .groupBy(["run", "currency"])
+      .orderBy("currency")
+      .execute(),
+
+  orders: (db: Db) =>
+    db
+      .selectFrom("pur_orders as o")
+      .innerJoin("pur_runs as r", "r.id", "o.run")
+      .innerJoin("lic_licenses as l", "l.ordinal", "o.license")
+      .select([
+        "o.order_no",
+        "o.run",
+        "r.period",
+        "r.state",
+        "r.at",
+        "l.code as license",
+        "o.license as license_ordinal",
+        "o.quantity",
+        "o.unit_price",
+        "o.amount",
+        "o.currency",
+        "o.entitlement",
+        "o.supplier_order",
+      ]),
+
+  chargebacks: (db: Db) =>
+    db
+      .selectFrom("pur_chargebacks as c")
+      .innerJoin("pur_runs as r", "r.id", "c.run")
+      .innerJoin("lic_licenses as l", "l.ordinal", "c.license")
+      .select([
+        "c.id",
+        "c.run",
+        "r.period",
+        "r.state",
+        "r.at",
+        "c.department_code as department",
+        "c.cost_centre",
+        "l.code as license",
+        "c.quantity",
+        "c.amount",
+        "c.currency",
+      ]),
+
+  /** Of one run, in the order of licence and department codes, after `after`. */
+  rightsAfter: (
+    db: Db,
+    dialect: Database["dialect"],
+    run: string,
+    after: readonly [license: string, department: string] | undefined,
+    limit: number,
+  ) => {
+    const license = byBytes(dialect, "l.code");
+    const department = byBytes(dialect, "p.department_code");
+    return db
+      .selectFrom("pur_rights as p")
+      .innerJoin("lic_licenses as l", "l.ordinal", "p.license")
+      .select([
+        "l.code",
+        "p.license",
+        "p.department",
+        "p.department_code",
+        "p.rights_before",
+        "p.rights_after",
+        "p.requested_before",
+        "p.requested_after",
+      ])
+      .where("p.run", "=", run)
+      .$if(after !== undefined, (q) =>
+        q.where(sql<boolean>`(${license}, ${department}) > (${after?.[0]}, ${after?.[1]})`),
+      )
+      .orderBy(license)
+      .orderBy(department)
+      .limit(limit)
+      .execute();
+  },
+
+  departments: (db: Db) => db.selectFrom("org_departments").select(["ordinal", "parent", "cost_centre"]).execute(),
+
+  seenAt: (db: Db) => db.selectFrom("pur_schedule").select("seen_at").where("id", "=", 1).executeTakeFirst(),
+
+  setSeenAt: (db: Db, at: number) =>
+    db
+      .insertInto("pur_schedule")
+      .values({ id: 1, seen_at: at })
+      .onConflict((c) => c.column("id").doUpdateSet({ seen_at: at }).where("pur_schedule.seen_at", "<", at))
+      .execute(),
+};
