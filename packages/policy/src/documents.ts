@@ -10,7 +10,7 @@
  *
  * Invariants: pure and deterministic; rules stand in document order, enterprise before local.
  */
-import type { Dictionary, LicensePolicy, Metric, SoftwareDefinition } from "@daicho/protocol";
+import type { Dictionary, LicensePolicy, Metric, MetricRule, SoftwareDefinition } from "@daicho/protocol";
 import { inEditionOrder } from "./check/check.ts";
 import { eachTerm } from "./language/expression.ts";
 import type { ParsedPolicy, ParsedRule } from "./policy/types.ts";
@@ -44,7 +44,8 @@ interface PlacedRule {
 export function buildDocuments(input: BuildInput): BuiltDocuments {
   const policies = inEditionOrder([...listOf(input.enterprise), ...listOf(input.local)]);
   const software = policies.flatMap((p) => p.software.map((s) => s.definition));
-  const rules = policies.flatMap((p) => p.licenses.map((rule) => placed(p, rule)));
+  const metrics = policies.flatMap((p) => p.metrics.map((m) => m.rule));
+  const rules = placedRules(policies);
   const licenses = licensesOf(software, rules);
 
   const selected = input.selected === undefined ? undefined : new Set(input.selected);
@@ -72,6 +73,7 @@ export function buildDocuments(input: BuildInput): BuiltDocuments {
       .filter((r) => needed === undefined || needed.rules.has(r))
       .map(({ rule, place }) => ({ ...rule.rule, place })),
     software: chosen,
+    ...(metrics.length === 0 ? {} : { metrics }),
     ...(selected === undefined ? {} : { selected: chosen.map((l) => l.code) }),
   };
   const known = new Set(licenses.map((l) => l.code));
@@ -89,7 +91,7 @@ export function listLicenses(policies: readonly ParsedPolicy[]): readonly Select
   const ordered = inEditionOrder(policies);
   return licensesOf(
     ordered.flatMap((p) => p.software.map((s) => s.definition)),
-    ordered.flatMap((p) => p.licenses.map((rule) => placed(p, rule))),
+    placedRules(ordered),
   );
 }
 
@@ -112,6 +114,20 @@ function licensesOf(software: readonly SoftwareDefinition[], rules: readonly Pla
     })),
     ...software.filter((d) => !mentioned.has(d.code) && !yielded.has(d.code)).map(({ code, name }) => ({ code, name })),
   ];
+}
+
+function placedRules(policies: readonly ParsedPolicy[]): PlacedRule[] {
+  const metricRules = new Map(policies.flatMap((p) => p.metrics.map((m) => [m.rule.id, m.rule])));
+  return policies.flatMap((policy) =>
+    policy.licenses.map((rule) => placed(policy, withMetric(rule, metricRules.get(rule.rule.count ?? "")))),
+  );
+}
+
+/** A licence that a metric rule counts has the metric that the rule's units say, unless the author says which. */
+function withMetric(rule: ParsedRule, counting: MetricRule | undefined): ParsedRule {
+  if (counting === undefined || rule.rule.metric !== undefined) return rule;
+  const metric = counting.unit === "processor" || counting.count === "processors" ? "processor" : "core";
+  return { ...rule, rule: { ...rule.rule, metric } };
 }
 
 function placed(policy: ParsedPolicy, rule: ParsedRule): PlacedRule {

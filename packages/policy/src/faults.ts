@@ -52,6 +52,16 @@ export const policyFaults = {
     "Write for example `version: 1`; raise it with each change.",
   ),
   "bad-metric": entry("unknown metric {metric}", "Known metrics: {known}."),
+  "bad-factor": entry(
+    "{text} is no factor",
+    "A factor is a number from 0.001 to {limit} with at most three decimals: 0.5, 0.75, 120.",
+  ),
+  "bad-metric-id": entry(
+    "{text} cannot be the id of a metric rule",
+    "Use lower-case letters, digits, hyphen and full stop, at most 64 characters: oracle-processor.",
+  ),
+  "bad-date": entry("{text} is not a date", "Write the day as 2026-01-31."),
+  "bad-metric-rule": entry("this metric rule cannot count: {reason}", "Correct the rule."),
   "bad-code": entry(
     "{text} is not a code",
     "A code is @ followed by letters, digits, hyphen, underscore or full stop, at most 64 characters in all.",
@@ -104,6 +114,26 @@ export const policyFaults = {
   "metric-conflict": entry(
     "the licence {code} is counted by {metric} here and by {otherMetric} in another rule ({other})",
     "Use one metric for all rules that yield the licence.",
+  ),
+  "unknown-metric-rule": entry(
+    "there is no metric rule {id}",
+    "Check the spelling, or add it to `metrics:`. The enterprise edition can only use its own.",
+  ),
+  "duplicate-metric-rule": entry(
+    "the metric rule {id} is already defined for the same day ({other})",
+    "Give the newer one its own `validFrom`, or remove one.",
+  ),
+  "redefined-metric-rule": entry(
+    "the local edition redefines the enterprise metric rule {id} ({other})",
+    "A local edition adds metric rules; choose an id that the enterprise edition does not use.",
+  ),
+  "count-conflict": entry(
+    "the licence {code} is counted by {id} here and by {otherId} in another rule ({other})",
+    "Use one metric rule for all rules that yield the licence.",
+  ),
+  "count-needs-units": entry(
+    "a licence by {metric} is not counted by a metric rule",
+    "Metric rules count `metric: core` and `metric: processor`; leave out `count`, or change the metric.",
   ),
   "version-not-risen": entry(
     "version {version} of {id} does not come after version {previous}",

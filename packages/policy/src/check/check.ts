@@ -39,6 +39,7 @@ export function checkPolicies(policies: readonly ParsedPolicy[], options: CheckO
   checkIds(ordered, options, report);
   checkCodes(ordered, rules, report);
   checkMetrics(rules, report);
+  checkMetricRules(ordered, rules, report);
   checkCycles(rules, report);
   checkSatisfiable(ordered, rules, report);
   return policies.flatMap((p) => (faults.get(p) ?? []).sort(byPlace));
@@ -121,6 +122,51 @@ function checkMetrics(rules: readonly LocatedRule[], report: Report): void {
       const details = { code, metric, otherMetric: other.rule.rule.metric ?? "", other: placeText(other) };
       report({ policy, place: rule.metricPlace ?? rule.place }, "metric-conflict", details);
     }
+  }
+}
+
+/** A metric rule is known by its id and the day it begins; what a licence is counted by is known, and the same in all its rules. */
+function checkMetricRules(policies: readonly ParsedPolicy[], rules: readonly LocatedRule[], report: Report): void {
+  const defined = new Map<string, Located>();
+  const firstOf = new Map<string, Located>();
+  for (const policy of policies)
+    for (const { rule, place } of policy.metrics) {
+      const at = { policy, place };
+      const key = `${rule.id} ${rule.validFrom ?? ""}`;
+      const first = firstOf.get(rule.id);
+      const other = defined.get(key);
+      if (first !== undefined && clash(at, first) === "redefined-code")
+        report(at, "redefined-metric-rule", { id: rule.id, other: placeText(first) });
+      else if (other !== undefined) report(at, "duplicate-metric-rule", { id: rule.id, other: placeText(other) });
+      if (first === undefined) firstOf.set(rule.id, at);
+      if (other === undefined) defined.set(key, at);
+    }
+  const known = new Map<string, { readonly enterprise: boolean }>();
+  for (const policy of policies)
+    for (const id of [...policy.metrics.map((m) => m.rule.id), ...policy.faultyCodes])
+      if (!known.has(id)) known.set(id, { enterprise: policy.edition === "enterprise" });
+
+  const metricOf = new Map<string, string>();
+  for (const { rule } of rules)
+    if (rule.rule.metric !== undefined && !metricOf.has(rule.parsed.yields))
+      metricOf.set(rule.parsed.yields, rule.rule.metric);
+  const counted = new Map<string, LocatedRule>();
+  for (const located of rules) {
+    const { policy, rule } = located;
+    const id = rule.rule.count;
+    if (id === undefined) continue;
+    const at = { policy, place: rule.countPlace ?? rule.place };
+    const code = rule.parsed.yields;
+    const found = known.get(id);
+    if (found === undefined || (policy.edition === "enterprise" && !found.enterprise))
+      report(at, "unknown-metric-rule", { id });
+    const metric = metricOf.get(code);
+    if (metric !== undefined && metric !== "core" && metric !== "processor")
+      report(at, "count-needs-units", { metric });
+    const other = counted.get(code);
+    if (other === undefined) counted.set(code, located);
+    else if (other.rule.rule.count !== id)
+      report(at, "count-conflict", { code, id, otherId: other.rule.rule.count ?? "", other: placeText(other) });
   }
 }
 

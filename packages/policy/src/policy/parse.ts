@@ -1,46 +1,22 @@
 /**
  * Purpose: reads a policy file (YAML or JSON, contract.md "Files") into a ParsedPolicy, or into faults with their
  * places - as many as one reading can find.
- * Invariants: pure; no input crashes or hangs it; a fault never hides the faults behind it. Text fields take what is
- * written (`version: 7.10` stays "7.10").
+ * Invariants: pure; no input crashes or hangs it; a fault never hides the faults behind it.
  */
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  parseDocument,
-  type Document,
-  type Node,
-  type Pair,
-  type YAMLMap,
-} from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument, type Document, type YAMLMap } from "yaml";
 import { metrics, type LicenseRule, type Metric, type SoftwareDefinition } from "@daicho/protocol";
-import { byPlace, makeFault, type FaultCode, type FaultDetails, type Place, type PolicyFault } from "../faults.ts";
+import { byPlace, makeFault, type Place, type PolicyFault } from "../faults.ts";
 import { parseCondition } from "../language/condition.ts";
 import { parseRule } from "../language/rule.ts";
 import { isCode } from "../language/tokens.ts";
 import type { TextFault } from "../language/parser.ts";
-import { createLines, offsetsOf, type Lines } from "./places.ts";
+import { readMetricRule } from "./metric-rule.ts";
+import { createLines } from "./places.ts";
+import { placeOf, readBoolean, readList, readMap, readText, type Entries, type Reader, type Text } from "./reader.ts";
 import type { Edition, ParsedRule, ParsedSoftware, PolicyReading } from "./types.ts";
 
 export const policyTextLimit = 32 * 1024 * 1024;
 const faultLimit = 500;
-const entryLimit = 50_000;
-
-/** A text value with its way back to the file. */
-interface Text {
-  readonly value: string;
-  readonly place: Place;
-  placeAt(offset: number): Place;
-}
-
-interface Reader {
-  readonly source: string;
-  readonly lines: Lines;
-  fault(place: Place, code: FaultCode, details?: FaultDetails): void;
-}
 
 export function parsePolicy(text: string, options: { readonly file: string }): PolicyReading {
   const { file } = options;
@@ -71,12 +47,21 @@ export function parsePolicy(text: string, options: { readonly file: string }): P
   const root = readDocument(reader);
   if (root === undefined) return { faults: finish() };
 
-  const entries = readMap(reader, root, "the policy", ["daicho", "id", "edition", "version", "software", "licenses"]);
+  const entries = readMap(reader, root, "the policy", [
+    "daicho",
+    "id",
+    "edition",
+    "version",
+    "metrics",
+    "software",
+    "licenses",
+  ]);
   readFormat(reader, entries, root);
   const id = readText(reader, entries, "id", { limit: 128, required: root });
   const edition = readEdition(reader, entries, root);
   const version = readVersion(reader, entries, root);
   const faultyCodes: string[] = [];
+  const metricRules = readList(reader, entries, "metrics", (node) => readMetricRule(reader, node, faultyCodes));
   const software = readList(reader, entries, "software", (node) => readSoftware(reader, node, faultyCodes));
   const licenses = readList(reader, entries, "licenses", (node) => readRule(reader, node, faultyCodes));
 
@@ -86,6 +71,7 @@ export function parsePolicy(text: string, options: { readonly file: string }): P
     edition: edition ?? "enterprise",
     version: version?.value ?? 0,
     place: { id: id?.place ?? start, version: version?.place ?? start },
+    metrics: metricRules,
     software,
     licenses,
     faultyCodes,
@@ -121,26 +107,6 @@ function readDocument(reader: Reader): YAMLMap | undefined {
   return undefined;
 }
 
-type Entries = ReadonlyMap<string, Pair<Node, Node | null>>;
-
-function readMap(reader: Reader, map: YAMLMap, what: string, known: readonly string[]): Entries {
-  const entries = new Map<string, Pair<Node, Node | null>>();
-  for (const item of map.items) {
-    const pair = item as Pair<Node, Node | null>;
-    const place = placeOf(reader, pair.key);
-    const key = isScalar(pair.key) ? String(pair.key.value) : undefined;
-    if (key === undefined)
-      reader.fault(place, isAlias(pair.key) ? "yaml-alias" : "wrong-type", {
-        key: `a key of ${what}`,
-        expected: "text",
-      });
-    else if (!known.includes(key)) reader.fault(place, "unknown-key", { key, known: known.join(", ") });
-    else if (entries.has(key)) reader.fault(place, "duplicate-key", { key });
-    else entries.set(key, pair);
-  }
-  return entries;
-}
-
 function readFormat(reader: Reader, entries: Entries, root: YAMLMap): void {
   const format = readText(reader, entries, "daicho", { limit: 64, required: root });
   if (format !== undefined && format.value !== "policy/v1") {
@@ -167,41 +133,6 @@ function readVersion(reader: Reader, entries: Entries, root: YAMLMap): { value: 
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1) return { value, place };
   reader.fault(place, "bad-version");
   return undefined;
-}
-
-function readList<T>(
-  reader: Reader,
-  entries: Entries,
-  key: string,
-  read: (node: YAMLMap) => T | undefined,
-): readonly T[] {
-  const pair = entries.get(key);
-  if (pair === undefined || isEmpty(pair.value)) return [];
-  const list = pair.value;
-  if (!isSeq(list)) {
-    reader.fault(placeOf(reader, list), isAlias(list) ? "yaml-alias" : "wrong-type", { key, expected: "a list" });
-    return [];
-  }
-  const result: T[] = [];
-  for (const [i, item] of list.items.entries()) {
-    if (i >= entryLimit) {
-      reader.fault(placeOf(reader, item as Node), "policy-too-large", {
-        limit: `${entryLimit} entries in ${key}; it has more`,
-      });
-      break;
-    }
-    if (isMap(item)) {
-      const value = read(item);
-      if (value !== undefined) result.push(value);
-    } else {
-      const place = placeOf(reader, isEmpty(item as Node) ? list : (item as Node));
-      reader.fault(place, isAlias(item) ? "yaml-alias" : "wrong-type", {
-        key: `an entry of ${key}`,
-        expected: "a map",
-      });
-    }
-  }
-  return result;
 }
 
 function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedSoftware | undefined {
@@ -235,13 +166,14 @@ function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: string[]): Pars
 }
 
 function readRule(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedRule | undefined {
-  const entries = readMap(reader, map, "licenses", ["rule", "name", "metric", "shares"]);
+  const entries = readMap(reader, map, "licenses", ["rule", "name", "metric", "count", "shares"]);
   const text = readText(reader, entries, "rule", { limit: 8192, required: map });
   const name = readText(reader, entries, "name", { limit: 256 });
   const metric = readText(reader, entries, "metric", { limit: 64 });
   if (metric !== undefined && !isMetric(metric.value)) {
     reader.fault(metric.place, "bad-metric", { metric: metric.value, known: metrics.join(", ") });
   }
+  const count = readText(reader, entries, "count", { limit: 64 });
   const shares = readBoolean(reader, entries, "shares");
   if (text === undefined) return undefined;
   const parsed = parseRule(text.value);
@@ -255,6 +187,7 @@ function readRule(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedRu
     rule: text.value.trim(),
     ...(name === undefined ? {} : { name: name.value }),
     ...(metric !== undefined && isMetric(metric.value) ? { metric: metric.value } : {}),
+    ...(count === undefined ? {} : { count: count.value }),
     ...(shares === undefined ? {} : { shares }),
   };
   const lead = text.value.length - text.value.trimStart().length;
@@ -264,6 +197,7 @@ function readRule(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedRu
     place: text.placeAt(lead),
     placeInRule: (offset) => text.placeAt(offset),
     ...(metric === undefined ? {} : { metricPlace: metric.place }),
+    ...(count === undefined ? {} : { countPlace: count.place }),
   };
 }
 
@@ -271,61 +205,8 @@ function isMetric(text: string): text is Metric {
   return (metrics as readonly string[]).includes(text);
 }
 
-function readBoolean(reader: Reader, entries: Entries, key: string): boolean | undefined {
-  const pair = entries.get(key);
-  if (pair === undefined) return undefined;
-  const value = isScalar(pair.value) ? pair.value.value : undefined;
-  if (typeof value === "boolean") return value;
-  reader.fault(placeOf(reader, pair.value ?? pair.key), "wrong-type", { key, expected: "true or false" });
-  return undefined;
-}
-
-function readText(
-  reader: Reader,
-  entries: Entries,
-  key: string,
-  options: { readonly limit: number; /** The map that must have it. */ readonly required?: YAMLMap },
-): Text | undefined {
-  const pair = entries.get(key);
-  if (pair === undefined) {
-    if (options.required !== undefined) reader.fault(placeOf(reader, options.required), "missing-key", { key });
-    return undefined;
-  }
-  const node = pair.value;
-  if (isEmpty(node)) {
-    reader.fault(placeOf(reader, pair.key), "empty-value", { key });
-    return undefined;
-  }
-  if (!isScalar(node)) {
-    reader.fault(placeOf(reader, node), isAlias(node) ? "yaml-alias" : "wrong-type", { key, expected: "text" });
-    return undefined;
-  }
-  // Numbers and booleans are taken as they are written: version 7.10 is not 7.1.
-  const value = typeof node.value === "string" ? node.value : (node.source ?? String(node.value));
-  const toFile = offsetsOf(reader.source, node);
-  const placeAt = (offset: number): Place => reader.lines.placeOf(toFile(offset));
-  const place = placeAt(value.length - value.trimStart().length);
-  if (value.trim() === "") {
-    reader.fault(placeOf(reader, node), "empty-value", { key });
-    return undefined;
-  }
-  if (value.length > options.limit) {
-    reader.fault(place, "value-too-long", { key, limit: options.limit });
-    return undefined;
-  }
-  return { value, place, placeAt };
-}
-
 function reportText(reader: Reader, text: Text, faults: readonly TextFault[]): void {
   for (const f of faults) reader.fault(text.placeAt(f.at), f.code, f.details);
-}
-
-function isEmpty(node: Node | null | undefined): node is null | undefined {
-  return node === null || node === undefined || (isScalar(node) && node.value === null);
-}
-
-function placeOf(reader: Reader, node: Node): Place {
-  return reader.lines.placeOf(node.range?.[0] ?? 0);
 }
 
 /** The code a faulty rule would have yielded, as far as one can tell. */

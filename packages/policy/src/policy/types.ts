@@ -1,7 +1,7 @@
 /**
  * Purpose: a policy after parsing - what is written, understood, with the way back to its place in the file.
  */
-import type { LicenseRule, SoftwareDefinition } from "@daicho/protocol";
+import type { LicenseRule, MetricRule, SoftwareDefinition } from "@daicho/protocol";
 import type { Place, PolicyFault } from "../faults.ts";
 import type { Condition } from "../language/condition.ts";
 import type { Rule } from "../language/rule.ts";
@@ -26,6 +26,14 @@ export interface ParsedRule {
   placeInRule(offset: number): Place;
   /** Where the metric stands, when one is given. */
   readonly metricPlace?: Place;
+  /** Where the metric rule is named, when one is. */
+  readonly countPlace?: Place;
+}
+
+export interface ParsedMetricRule {
+  readonly rule: MetricRule;
+  /** Where the id stands. */
+  readonly place: Place;
 }
 
 export interface ParsedPolicy {
@@ -34,10 +42,11 @@ export interface ParsedPolicy {
   readonly edition: Edition;
   readonly version: number;
   readonly place: { readonly id: Place; readonly version: Place };
+  readonly metrics: readonly ParsedMetricRule[];
   readonly software: readonly ParsedSoftware[];
   readonly licenses: readonly ParsedRule[];
   /**
-   * Codes that faulty entries define or yield. They count as known, so that one fault does not cause another in
+   * Codes and metric rules' ids that faulty entries define or yield. They count as known, so that one fault does not cause another in
    * every rule that names the code. Empty in a policy without faults.
    */
   readonly faultyCodes: readonly string[];
