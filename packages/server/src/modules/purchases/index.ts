@@ -1,3 +1,3 @@
 export type { PurchaseRun } from "./answer.ts";
 export { purchaseRoutes } from "./routes.ts";
-export { createPurchases, type Purchases } from "./service.ts";
+export { createPurchases, type GrantedApplications, type Purchases } from "./service.ts";

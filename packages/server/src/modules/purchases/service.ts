@@ -23,6 +23,7 @@ import {
   withdrawEntitlements,
   type Entitlements,
   type Positions,
+  type RightsChange,
 } from "../licenses/index.ts";
 import {
   chargebacksOf,
@@ -104,6 +105,24 @@ export interface Purchases {
   allChargebacks(filter: ChargebackFilter): AsyncIterable<ChargebackItem>;
 }
 
+interface Granted {
+  /** Ordinals. */
+  readonly department: number;
+  readonly license: number;
+  readonly quantity: number;
+}
+
+/** Implemented by modules/applications: what departments had applied for and a run grants. */
+export interface GrantedApplications {
+  settle(
+    trx: Trx,
+    granted: readonly Granted[],
+    options: { readonly source: string; readonly at: number },
+  ): Promise<void>;
+  /** Answers what is outstanding again: less than was granted where an application was withdrawn since. */
+  unsettle(trx: Trx, source: string): Promise<readonly Granted[]>;
+}
+
 export interface PurchaseSettings {
   readonly timezone: string;
   /** Licences the group buys. */
@@ -117,8 +136,7 @@ export function createPurchases(deps: {
   readonly positions: Positions;
   readonly entitlements: Entitlements;
   readonly settings: PurchaseSettings;
-  /** Inside the run, before it is planned: what must be settled first, such as applications that were granted. */
-  readonly settle?: (trx: Trx, at: number) => Promise<void>;
+  readonly applications?: GrantedApplications;
 }): Purchases {
   const { db, clock, events, positions, entitlements, settings } = deps;
 
@@ -209,6 +227,15 @@ export function createPurchases(deps: {
       })),
       { mode: "create", at },
     );
+    await deps.applications?.settle(
+      trx,
+      rights.flatMap(({ department, license, before, after }) =>
+        after > before
+          ? [{ department: ordinalOf(department), license: licenseOf.get(license) as number, quantity: after - before }]
+          : [],
+      ),
+      { source: id, at },
+    );
     const fault = written.faults[0];
     if (fault !== undefined) throw serverErrors.make("conflict", { reason: fault.message });
     await touchPositions(db, trx, at, { departments: touched, entitlements: bought.length > 0 });
@@ -280,10 +307,7 @@ export function createPurchases(deps: {
   }
 
   /** What would become negative, were the run's changes taken back. */
-  async function tooFew(
-    trx: Trx,
-    run: string,
-  ): Promise<{ changes: Parameters<typeof adjustRights>[2]; rows: string[] }> {
+  async function tooFew(trx: Trx, run: string): Promise<{ changes: RightsChange[]; rows: string[] }> {
     const cube = await positions.cubeWithin(trx);
     const held = new Map<string, number>();
     await eachPolitely(cube.rows, ([department, counts]) =>
@@ -291,7 +315,7 @@ export function createPurchases(deps: {
         if (rights > 0) held.set(`${department}:${cube.licenses[place]?.ordinal}`, rights);
       }),
     );
-    const changes: { department: number; license: number; rights: number; requested: number }[] = [];
+    const changes: RightsChange[] = [];
     const rows: string[] = [];
     await eachRightsRow(trx, run, (row) => {
       const rights = row.rights_before - row.rights_after;
@@ -302,6 +326,22 @@ export function createPurchases(deps: {
       changes.push({ department: row.department, license: row.license, rights, requested });
     });
     return { changes, rows };
+  }
+
+  /** Requested belongs to applications: they say what is outstanding again. */
+  async function asAppliedFor(
+    trx: Trx,
+    run: string,
+    changes: readonly RightsChange[],
+  ): Promise<readonly RightsChange[]> {
+    if (deps.applications === undefined) return changes;
+    const again = new Map(
+      (await deps.applications.unsettle(trx, run)).map((g) => [`${g.department}:${g.license}`, g.quantity]),
+    );
+    return changes.map((change) => ({
+      ...change,
+      requested: again.get(`${change.department}:${change.license}`) ?? 0,
+    }));
   }
 
   const found = async (trx: Trx, id: string): Promise<RunRow> => {
@@ -345,7 +385,6 @@ export function createPurchases(deps: {
         if (there !== undefined) return { run: await read(trx, there), created: false };
         await holdCounting(trx, db.dialect);
         const at = await recordingTime(trx, clock.now());
-        await deps.settle?.(trx, at);
         const plan = await workOut(db, trx, await positions.cubeWithin(trx), { at, pooled: settings.pooled });
         const run = await carryOut(trx, plan, {
           id: newId(at),
@@ -418,7 +457,7 @@ export function createPurchases(deps: {
         const { changes, rows } = await tooFew(trx, id);
         if (rows.length > 0)
           throw conflict(`Rights were changed since the run: ${rows.slice(0, 5).join("; ")} (${rows.length} in all)`);
-        const touched = await adjustRights(db, trx, changes, at, "purchaseRun");
+        const touched = await adjustRights(db, trx, await asAppliedFor(trx, id, changes), at, "purchaseRun");
         await store.setState(trx, id, "reversed", at);
         await touchPositions(db, trx, at, { departments: touched, entitlements: orders.length > 0 });
         return { run: await read(trx, { ...row, state: "reversed", changed_at: at }), changed: true };
