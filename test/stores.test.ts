@@ -2,6 +2,7 @@
  * Purpose: both stores give the same answers, through real processes: the same devices through the same chain on SQLite and on PostgreSQL, and a
  * server that is killed while a load comes in.
  */
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forEachStore } from "../packages/server/src/testing/stores.ts";
 import { expectReconciled, usedAt, usedAtGroup } from "./harness/checks.ts";
@@ -25,10 +26,13 @@ const answers = new Map<string, unknown>();
 forEachStore((store) => {
   describe(`group, company and relays on ${store.name}`, { sequential: true, timeout: 150_000 }, () => {
     let chain: Chain;
+    let database: string;
+    /** Devices of the loads before. */
+    const loaded = store.name === "postgres" ? 300 : 0;
     beforeAll(async () => {
       chain = await createChain({
         policy: policy(1),
-        databases: { group: await store.url(), acme: await store.url() },
+        databases: { group: await store.url(), acme: (database = await store.url()) },
       });
     }, 180_000);
     afterAll(() => chain?.close(), 60_000);
@@ -69,6 +73,41 @@ forEachStore((store) => {
       for (const other of others) expect(other).toEqual(first);
     });
 
+    if (store.name === "postgres")
+      it("loses nothing when the database ends every transaction in its middle, again and again", async () => {
+        const { acme } = chain;
+        const token = await acme.enrollmentToken();
+        const running = daicho([
+          ...["simulate", "--upstream", acme.url, "--enrollment-token", token, "--devices", "300", "--titles", "120"],
+          ...["--phases", "new,changed,changed,same", "--concurrency", "4", "--batch", "8", "--seed", "db", "--json"],
+        ]);
+        let over = false;
+        void running.finally(() => (over = true));
+        const chance = createChance(1905);
+        let ended = 0;
+        const admin = new pg.Client({ connectionString: database });
+        await admin.connect();
+        while (!over) {
+          await pause(chance.whole(400));
+          const { rowCount } = await admin.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'`,
+          );
+          ended += rowCount ?? 0;
+        }
+        await admin.end();
+        expect(ended).toBeGreaterThan(5);
+        const { code, stdout, stderr } = await running;
+        expect({ code, stderr: code === 0 ? "" : stderr }).toEqual({ code: 0, stderr: "" });
+        for (const figures of (JSON.parse(stdout) as { phases: PhaseFigures[] }).phases) {
+          expect(figures).toMatchObject({ lost: 0 });
+          expect(figures.stored + figures.duplicates).toBeGreaterThanOrEqual(300);
+        }
+        expect((await acme.api.list("/api/v1/devices?limit=1000&fields=id")).length).toBe(300 + chain.fleet.length);
+        await expectReconciled(acme);
+        for (const device of chain.fleet) await untilHeld(acme, device.id, device.titles);
+      });
+
     it("stores every report of a load during which the server is killed, and takes the same load again", async () => {
       const { acme } = chain;
       const token = await acme.enrollmentToken();
@@ -81,14 +120,14 @@ forEachStore((store) => {
         (await acme.api.list<{ hostname?: string }>("/api/v1/devices?limit=1000")).length;
       const running = load("new,changed,changed,same");
       for (const least of [100, 500]) {
-        await until("devices to arrive", async () => (await count()) > least, { everyMs: 20 });
+        await until("devices to arrive", async () => (await count()) > loaded + least, { everyMs: 20 });
         await pause(createChance(least).whole(300));
         await acme.process.kill();
         await acme.process.start();
       }
       const first = await running;
       expect(first).toMatchObject({ code: 0 });
-      expect(await count()).toBe(600 + chain.fleet.length);
+      expect(await count()).toBe(loaded + 600 + chain.fleet.length);
       await expectReconciled(acme);
 
       const again = await load("new,same");
@@ -98,7 +137,7 @@ forEachStore((store) => {
           expect(figures).toMatchObject({ lost: 0 });
           expect(figures.stored + figures.duplicates).toBeGreaterThanOrEqual(600);
         }
-      expect(await count()).toBe(600 + chain.fleet.length);
+      expect(await count()).toBe(loaded + 600 + chain.fleet.length);
       await expectReconciled(acme);
     });
   });

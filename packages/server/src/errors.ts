@@ -65,6 +65,12 @@ export const serverErrors = defineErrors({
     message: "Content type or encoding {type} is not understood here",
     action: "Send {supported}.",
   },
+  "store-away": {
+    status: 503,
+    message: "The database cannot be reached right now ({reason})",
+    retryable: true,
+    action: "Come back after the time in Retry-After; nothing was stored. If it lasts, see to the database.",
+  },
   overloaded: {
     status: 503,
     message: "More is waiting than can be stored right now",
@@ -112,6 +118,11 @@ export const serverErrors = defineErrors({
     status: 422,
     message: "The file has {count} fault(s); nothing was imported: {first}",
     action: "Correct the lines under `faults` and import it again.",
+  },
+  "org-change-invalid": {
+    status: 422,
+    message: "The organisation change has {count} fault(s); nothing was applied: {first}",
+    action: "Correct the places under `faults` and send it again; `dryRun: true` shows what would happen.",
   },
   "policy-invalid": {
     status: 400,

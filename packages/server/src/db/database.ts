@@ -130,8 +130,11 @@ function openPostgres(url: string, log: Log): Opened {
           )) as typeof pg.types.getTypeParser,
   };
   const pool = new pg.Pool({ connectionString: url, max: 8, types, connectionTimeoutMillis: 10_000 });
-  // Without a listener an idle connection's loss would end the process.
-  pool.on("error", (error) => log.warn("database-connection-lost", { reason: reasonOf(error) }));
+  // Without listeners the loss of a connection would end the process: one that is idle, and one that is in a transaction but between two statements,
+  // whose next statement then fails by itself.
+  const lost = (error: unknown): void => log.warn("database-connection-lost", { reason: reasonOf(error) });
+  pool.on("error", lost);
+  pool.on("connect", (client) => client.on("error", lost));
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   return {
     kysely,
@@ -164,4 +167,19 @@ async function migrate(kysely: Kysely<Schema>, dialect: DialectName, clock: Cloc
 
 function reasonOf(error: unknown): string {
   return (error as { code?: string }).code ?? (error instanceof Error ? error.message : "unknown");
+}
+
+/**
+ * Why the database cannot be reached, where that is what the error says: shut down or starting (57P01-57P03), too many connections (53300), class 08, or
+ * the socket's own codes. Undefined for every other error.
+ */
+export function connectionLoss(error: unknown): string | undefined {
+  const { code, message = "" } = error as { code?: unknown; message?: string };
+  if (typeof code === "string" && /^(57P0[1-3]|53300|08...|ECONN(RESET|REFUSED)|EPIPE|ETIMEDOUT|ENOTFOUND)$/.test(code))
+    return code;
+  return /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/.test(
+    message,
+  )
+    ? "connection lost"
+    : undefined;
 }

@@ -5,6 +5,7 @@
 import { problemContentType, type Problem } from "@daicho/protocol";
 import { DaichoError, newId, type Clock, type Log } from "@daicho/kernel";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import { connectionLoss } from "../db/database.ts";
 import { serverErrors } from "../errors.ts";
 
 export function problemOf(error: DaichoError, now: number): Problem {
@@ -71,6 +72,11 @@ export function installProblems(app: FastifyInstance, deps: { readonly clock: Cl
       );
     if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)
       return send(reply, serverErrors.make("input-invalid", { faults: error.message }));
+    const away = connectionLoss(error);
+    if (away !== undefined) {
+      deps.log.warn("store-away", { route: request.routeOptions.url, reason: away });
+      return send(reply, serverErrors.make("store-away", { reason: away }, { retryAfter: 1 + Math.random() * 4 }));
+    }
     const reference = newId(deps.clock.now());
     deps.log.error("request-failed", {
       reference,
