@@ -95,6 +95,7 @@ export interface Server {
   readonly software: SoftwareView;
   readonly devices: Devices;
   readonly organization: Organization;
+  readonly orgChanges: OrgChanges;
   readonly positions: Positions;
   readonly reconcile: Reconcile;
   readonly purchases: Purchases;
@@ -229,6 +230,17 @@ export async function createServer(options: {
     positions,
     entitlements,
     settings: { timezone: "UTC", pooled: () => false },
+  });
+  const orgLicenses = createOrgLicenses({ db });
+  const orgChanges = createOrgChangesApply({
+    db,
+    devices: createOrgDevices({
+      db,
+      usage: repository,
+      lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+    }),
+    licenses: orgLicenses,
+    followers: [orgLicenses, access],
   });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
   // While devices are derived again the counts still say what the policy before made of them.
@@ -366,6 +378,7 @@ export async function createServer(options: {
     software,
     devices,
     organization,
+    orgChanges,
     positions,
     reconcile,
     purchases,

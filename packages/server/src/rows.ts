@@ -46,6 +46,11 @@ export const rowFaults = defineErrors({
     message: "a department cannot be above itself: {cycle}",
     action: "Change the parent of one of them.",
   },
+  "employee-left": {
+    status: 409,
+    message: "{id} has left; a row cannot change that",
+    action: "Remove the row, or bring the person back with a `hire` (`POST /api/v1/org-changes`).",
+  },
   "already-exists": { status: 409, message: "{what} {id} exists already", action: "Change it instead." },
   "not-found": { status: 404, message: "there is no {what} {id}", action: "Create it first." },
 });
@@ -82,6 +87,7 @@ export interface WriteResult {
 export function errorOfRow(fault: RowFault, what: string, id: string): DaichoError {
   if (fault.code === "already-exists") return serverErrors.make("already-exists", { what, id });
   if (fault.code === "not-found") return serverErrors.make("not-found", { what, id });
+  if (fault.code === "employee-left") return serverErrors.make("conflict", { reason: fault.message });
   return inputInvalid([{ path: `/${fault.field}`, message: fault.message }]);
 }
 

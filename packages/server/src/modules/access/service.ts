@@ -70,6 +70,8 @@ export interface AccessService {
   findEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined>;
   /** Takes one use of the token inside the caller's transaction. @throws enrollment-token-invalid */
   takeEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow>;
+  /** Tokens that put devices into a department follow its new code. */
+  departmentsChanged(trx: Trx, changed: { readonly codes: ReadonlyMap<string, string> }): Promise<void>;
   issueCertificate(node: {
     readonly id: string;
     readonly kind: NodeKind;
@@ -171,6 +173,14 @@ export async function createAccessService(deps: {
     },
 
     listEnrollmentTokens: () => accessStore.listEnrollmentTokens(db.kysely),
+
+    async departmentsChanged(trx, { codes }) {
+      const tokens = await accessStore.listEnrollmentTokens(trx);
+      for (const { id, department } of tokens) {
+        const now = department === null ? undefined : codes.get(department);
+        if (now !== undefined) await accessStore.setEnrollmentDepartment(trx, id, now);
+      }
+    },
 
     async revokeEnrollmentToken(id) {
       const result = await accessStore.revokeEnrollmentToken(db.kysely, id, clock.now());

@@ -42,6 +42,9 @@ export const accessStore = {
   listEnrollmentTokens: (db: Db) =>
     db.selectFrom("access_enrollment_tokens").selectAll().orderBy("created_at").execute(),
 
+  setEnrollmentDepartment: (db: Db, id: string, department: string) =>
+    db.updateTable("access_enrollment_tokens").set({ department }).where("id", "=", id).execute(),
+
   /** Takes one use; answers how many rows it changed, so that two callers cannot take the same last use. */
   async takeEnrollmentUse(db: Db, id: string, now: number): Promise<boolean> {
     const result = await db

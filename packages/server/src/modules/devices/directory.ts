@@ -37,7 +37,9 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
           twin ??= ordinal;
         }
       const department =
-        machine.department === undefined ? undefined : await store.departmentOrdinal(trx, machine.department);
+        machine.department === undefined
+          ? undefined
+          : await store.departmentOrdinal(trx, db.dialect, machine.department);
       const made = await store.insertOne(trx, {
         id: machine.id,
         hostname: machine.hostname,

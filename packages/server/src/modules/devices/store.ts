@@ -112,9 +112,11 @@ export const deviceStore = {
     db
       .selectFrom("dev_devices as v")
       .leftJoin("org_employees as e", "e.ordinal", "v.employee")
+      .leftJoin("dev_handovers as h", (join) => join.onRef("h.device", "=", "v.ordinal").on("h.done_at", "is", null))
       .select([
         "v.ordinal",
-        "v.employee",
+        // On the hand-over list: nobody's (ports.ts).
+        sql<number | null>`case when h.device is null then v.employee else 0 end`.as("employee"),
         "v.state",
         "v.merged_into",
         sql<number>`coalesce(e.department, v.department, 0)`.as("department"),
@@ -122,17 +124,29 @@ export const deviceStore = {
       .where(inSet(dialect, "v.ordinal", devices))
       .execute(),
 
-  departmentOrdinal: (db: Db, code: string) =>
-    db.selectFrom("org_departments").select("ordinal").where("code", "=", code).executeTakeFirst(),
+  /**
+   * The department of this code, or who took it over. It is not dissolved before the transaction ends: a machine that enrols into it must not stay
+   * behind.
+   */
+  async departmentOrdinal(db: Db, dialect: DialectName, code: string): Promise<{ ordinal: number } | undefined> {
+    let query = db.selectFrom("org_departments").select(["ordinal", "dissolved_at", "merged_into"]);
+    if (dialect === "postgres") query = query.forShare();
+    let row = await query.where("code", "=", code).executeTakeFirst();
+    while (row !== undefined && row.dissolved_at !== null)
+      row =
+        row.merged_into === null ? undefined : await query.where("ordinal", "=", row.merged_into).executeTakeFirst();
+    return row;
+  },
 
   departmentTree: (db: Db) => db.selectFrom("org_departments").select(["ordinal", "code", "parent"]).execute(),
 
-  departmentOrdinals: (db: Db) => db.selectFrom("org_departments").select(["code", "ordinal"]).execute(),
+  departmentOrdinals: (db: Db) =>
+    db.selectFrom("org_departments").select(["code", "ordinal"]).where("dissolved_at", "is", null).execute(),
 
   employeeOrdinals: (db: Db, dialect: DialectName, ids: readonly string[]) =>
     db
       .selectFrom("org_employees")
-      .select(["id", "ordinal"])
+      .select(["id", "ordinal", "left_at"])
       .where(inSet(dialect, "org_employees.id", ids))
       .execute(),
 

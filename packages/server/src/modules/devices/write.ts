@@ -2,6 +2,7 @@
  * Purpose: writes devices of the hardware ledger (domain.md §4, §8).
  * Invariants: when a device's user, managing department or state changes, its part of `used` moves in the same transaction; only columns that were
  * given are written, so a machine that renames itself at the same moment loses nothing.
+ * Whoever gets a device, or its disposal, takes it off the hand-over list.
  * Lock order: the ledger, heads (ascending), device rows (ascending), counting.
  */
 import type { Cause } from "@daicho/licensing";
@@ -12,6 +13,7 @@ import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../..
 import { eachPolitely, slicesOf } from "../../slices.ts";
 import { holdCounting } from "../licenses/index.ts";
 import { unknownManagers } from "../organization/index.ts";
+import { closeHandOvers, type HandedTo } from "./hand-overs/close.ts";
 import { deviceStore as store, settable, type DeviceRow } from "./store.ts";
 
 export const deviceStates = ["in-use", "idle", "disposed"] as const;
@@ -53,7 +55,7 @@ export async function writeDevices(
 ): Promise<DevicesWritten> {
   await lockLedger(trx, db.dialect);
   const departments = new Map((await store.departmentOrdinals(trx)).map((d) => [d.code, d.ordinal]));
-  const employees = await employeeOrdinals(db, trx, rows);
+  const { employees, left } = await employeeOrdinals(db, trx, rows);
   const held = new Map<string, DeviceRow>();
   for await (const slice of slicesOf(rows, 1000))
     for (const row of await store.byId(
@@ -80,6 +82,8 @@ export async function writeDevices(
       if (id === null) return null;
       const ordinal = known.get(id);
       if (ordinal === undefined) faults.push(rowFault(row, field, "reference-unknown", { what: field, id }));
+      else if (field === "employee" && left.has(ordinal))
+        faults.push(rowFault(row, field, "value-invalid", { reason: `employee ${id} has left` }));
       return ordinal ?? null;
     };
     const wanted: Wanted = {
@@ -131,6 +135,15 @@ export async function writeDevices(
       columns.map((field) => settable[field]),
       slice.map((d) => [d.ordinal ?? null, ...values(d, columns)]),
     );
+  const idOf = new Map([...employees].map(([id, ordinal]) => [ordinal, id]));
+  const taken = new Map<number, HandedTo>();
+  await eachPolitely(updated, ({ ordinal, state, employee }) => {
+    if (ordinal === undefined) return;
+    const user = employee === null ? undefined : idOf.get(employee);
+    if (state === "disposed") taken.set(ordinal, { disposed: true });
+    else if (user !== undefined) taken.set(ordinal, { employee: user });
+  });
+  await closeHandOvers(db, trx, taken, options.at);
   await moveUsed(db, counting, trx, moving, options.at);
   return { ...result, faults, warnings, moved: moving.length };
 }
@@ -161,13 +174,21 @@ export async function moveUsed(
   for await (const slice of slicesOf(devices, size)) await counting.usage.reassign(trx, slice, at, cause);
 }
 
-async function employeeOrdinals(db: Database, trx: Trx, rows: readonly DeviceInput[]): Promise<Map<string, number>> {
+async function employeeOrdinals(
+  db: Database,
+  trx: Trx,
+  rows: readonly DeviceInput[],
+): Promise<{ readonly employees: Map<string, number>; readonly left: ReadonlySet<number> }> {
   const ids = new Set<string>();
   await eachPolitely(rows, ({ employee }) => void (typeof employee === "string" && ids.add(employee)));
   const found = new Map<string, number>();
+  const left = new Set<number>();
   for await (const slice of slicesOf([...ids], 1000))
-    for (const row of await store.employeeOrdinals(trx, db.dialect, slice)) found.set(row.id, row.ordinal);
-  return found;
+    for (const row of await store.employeeOrdinals(trx, db.dialect, slice)) {
+      found.set(row.id, row.ordinal);
+      if (row.left_at !== null) left.add(row.ordinal);
+    }
+  return { employees: found, left };
 }
 
 function values(device: Wanted, fields: readonly Settable[]): (string | number | null)[] {

@@ -2,7 +2,8 @@
  * Purpose: writes departments (domain.md §4): a tree, each with code, name, parent, cost centre and manager.
  * Invariants: the tree has no cycle - all changes of a call are laid over what is there, and the result is checked; a parent may stand in a later
  * row; the code `unassigned` belongs to nobody, because positions show under it what no department uses. A manager is an employee's id that may
- * be imported later, so an unknown one is a warning at most, never a fault.
+ * be imported later, so an unknown one is a warning at most, never a fault. A department that was dissolved is not there; a row with its code makes it
+ * anew, with nothing of what it was but its place in the history.
  */
 import { findCycle, unassigned } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
@@ -40,10 +41,12 @@ export async function writeDepartments(
   await lockLedger(trx, db.dialect);
   const at = await recordingTime(trx, options.at);
   const held = await store.departments(trx);
-  const byCode = new Map(held.map((d) => [d.code, d]));
+  const current = held.filter((d) => d.dissolved_at === null);
+  const byCode = new Map(current.map((d) => [d.code, d]));
+  const dissolved = new Map(held.filter((d) => d.dissolved_at !== null).map((d) => [d.code, d]));
   const codeOf = new Map(held.map((d) => [d.ordinal, d.code]));
   const parents = new Map<string, string | null>(
-    held.map((d) => [d.code, d.parent === null ? null : (codeOf.get(d.parent) ?? null)]),
+    current.map((d) => [d.code, d.parent === null ? null : (codeOf.get(d.parent) ?? null)]),
   );
   const inFile = new Set(rows.map((row) => row.code));
 
@@ -90,21 +93,29 @@ export async function writeDepartments(
   };
   if (faults.length > 0) return { ...result, faults, warnings: [] };
 
-  for await (const slice of slicesOf(created, 1000))
+  const again = created.filter((d) => dissolved.has(d.code));
+  const fresh = created.filter((d) => !dissolved.has(d.code));
+  for await (const slice of slicesOf(fresh, 1000))
     await store.insertDepartments(
       db,
       trx,
       slice.map((d) => [d.code, d.name, d.costCentre, d.manager, at]),
     );
-  for await (const slice of slicesOf(updated, 1000))
+  if (again.length > 0)
+    await store.reviveDepartments(
+      trx,
+      db.dialect,
+      again.map((d) => dissolved.get(d.code)?.ordinal ?? 0),
+    );
+  for await (const slice of slicesOf([...updated, ...again], 1000))
     await store.keepDepartments(
       db,
       trx,
-      slice.flatMap((d) => byCode.get(d.code) ?? []),
+      slice.flatMap((d) => byCode.get(d.code) ?? dissolved.get(d.code) ?? []),
       at,
     );
   const ordinals = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
-  const changed = [...updated, ...created.filter((d) => d.parent !== null)];
+  const changed = [...updated, ...again, ...fresh.filter((d) => d.parent !== null)];
   for await (const slice of slicesOf(changed, 1000))
     await store.updateDepartments(
       db,

@@ -1,7 +1,9 @@
 /**
  * Purpose: writes employees (domain.md §4, §6): id, name, mail, department, title, manager.
  * Invariants: when an employee's department changes, what is in use on that person's devices moves with the employee in the same transaction. An
- * unknown department is a fault; an unknown manager is a warning, because managers may come from a later file.
+ * unknown department is a fault; an unknown manager is a warning, because managers may come from a later file. Who left is not brought back by a row
+ * that happens to name them: as long as it says what is recorded it changes nothing, so an old file can be imported again; one that says something
+ * else is a fault. Hiring is done on purpose (changes/).
  */
 import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
@@ -52,7 +54,9 @@ export async function writeEmployees(
   options: { readonly mode: WriteMode; readonly at: number },
 ): Promise<EmployeesWritten> {
   await lockLedger(trx, db.dialect);
-  const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
+  const all = await store.departments(trx);
+  const departments = new Map(all.filter((d) => d.dissolved_at === null).map((d) => [d.code, d.ordinal]));
+  const codeOf = new Map(all.map((d) => [d.ordinal, d.code]));
   const held = await employees(
     db,
     trx,
@@ -74,7 +78,10 @@ export async function writeEmployees(
     if (name === undefined) faults.push(rowFault(row, "name", "value-required"));
     let department = before?.department ?? null;
     if (input.department === null) department = null;
-    else if (input.department !== undefined) {
+    else if (
+      input.department !== undefined &&
+      (before?.left_at == null || department === null || codeOf.get(department) !== input.department)
+    ) {
       const ordinal = departments.get(input.department);
       if (ordinal === undefined)
         faults.push(rowFault(row, "department", "reference-unknown", { what: "department", id: input.department }));
@@ -91,6 +98,7 @@ export async function writeEmployees(
     };
     if (before === undefined) created.push(wanted);
     else if (!sameEmployee(before, wanted)) {
+      if (before.left_at !== null) faults.push(rowFault(row, "id", "employee-left", { id: input.id }));
       updated.push(wanted);
       if (before.department !== wanted.department) moving.push(before.ordinal);
     }

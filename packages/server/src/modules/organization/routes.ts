@@ -14,6 +14,8 @@ const DepartmentItem = Type.Object({
   parent: Type.Optional(Type.String({ description: "Code of the department above" })),
   costCentre: Type.Optional(Type.String()),
   manager: Type.Optional(Type.String({ description: "Employee id" })),
+  dissolvedAt: Type.Optional(Type.String({ description: "RFC 3339; where it was dissolved" })),
+  mergedInto: Type.Optional(Type.String({ description: "Code of the department that took over" })),
 });
 
 const EmployeeItem = Type.Object({
@@ -23,6 +25,8 @@ const EmployeeItem = Type.Object({
   department: Type.Optional(Type.String({ description: "Department code" })),
   title: Type.Optional(Type.String()),
   manager: Type.Optional(Type.String({ description: "Employee id" })),
+  state: Type.String({ description: "active, or left" }),
+  leftAt: Type.Optional(Type.String({ description: "RFC 3339; where the person left" })),
 });
 
 export function organizationRoutes(
@@ -46,6 +50,7 @@ export function organizationRoutes(
       manager: Text(limits.id),
       costCentre: Text(limits.text),
       under: Text(limits.code, "This department and everything below it"),
+      dissolved: Type.Boolean({ description: "Also departments that were dissolved" }),
     },
     list: (query) => organization.listDepartments(query),
     get: (code) => organization.department(code),
@@ -73,6 +78,7 @@ export function organizationRoutes(
       manager: Text(limits.id),
       title: Text(limits.text),
       under: Text(limits.code, "Employees of this department and everything below it"),
+      state: Type.Unsafe<string>({ type: "string", enum: ["active", "left"] }),
     },
     list: (query) => organization.listEmployees(query),
     get: (id) => organization.employee(id),

@@ -21,6 +21,10 @@ export interface Department {
   readonly parent?: string;
   readonly costCentre?: string;
   readonly manager?: string;
+  /** RFC 3339; only where it was dissolved. */
+  readonly dissolvedAt?: string;
+  /** Who took over. */
+  readonly mergedInto?: string;
 }
 
 export interface Employee {
@@ -30,6 +34,8 @@ export interface Employee {
   readonly department?: string;
   readonly title?: string;
   readonly manager?: string;
+  readonly state: "active" | "left";
+  readonly leftAt?: string;
 }
 
 export interface Organization {
@@ -66,9 +72,12 @@ export interface DepartmentFilter {
   readonly costCentre?: string;
   /** The department with this code and everything below it. */
   readonly under?: string;
+  /** Also departments that were dissolved. */
+  readonly dissolved?: boolean;
 }
 
 export interface EmployeeFilter {
+  readonly state?: string;
   readonly name?: string;
   readonly mail?: string;
   readonly department?: string;
@@ -91,7 +100,7 @@ export function createOrganization(deps: {
       const row = await store.departmentOrdinal(db.kysely, code);
       return row === undefined ? undefined : [row.ordinal];
     }
-    const all = await store.departments(db.kysely);
+    const all = (await store.departments(db.kysely)).filter((d) => d.dissolved_at === null || d.code === code);
     const root = all.find((d) => d.code === code);
     return root === undefined
       ? undefined
@@ -113,13 +122,14 @@ export function createOrganization(deps: {
   };
 
   const organization: Organization = {
-    departmentExists: async (code) => (await store.departmentOrdinal(db.kysely, code)) !== undefined,
+    departmentExists: async (code) => (await store.departmentOrdinal(db.kysely, code))?.dissolved_at === null,
     department,
     employee,
     departmentOrdinals,
 
     async listDepartments(query) {
       let select = store.departmentList(db.kysely);
+      if (query.dissolved !== true) select = select.where("d.dissolved_at", "is", null);
       if (query.name !== undefined) select = select.where("d.name", "=", query.name);
       if (query.parent !== undefined) select = select.where("p.code", "=", query.parent);
       if (query.manager !== undefined) select = select.where("d.manager", "=", query.manager);
@@ -150,6 +160,7 @@ export function createOrganization(deps: {
 
     async listEmployees(query) {
       let select = store.employeeList(db.kysely);
+      if (query.state !== undefined) select = select.where("e.left_at", query.state === "left" ? "is not" : "is", null);
       if (query.name !== undefined) select = select.where("e.name", "=", query.name);
       if (query.mail !== undefined) select = select.where("e.mail", "=", query.mail);
       if (query.manager !== undefined) select = select.where("e.manager", "=", query.manager);
@@ -205,6 +216,8 @@ function departmentOf(row: {
   parent: string | null;
   cost_centre: string | null;
   manager: string | null;
+  dissolved_at: number | null;
+  merged_into: string | null;
 }): Department {
   return {
     code: row.code,
@@ -212,6 +225,8 @@ function departmentOf(row: {
     ...(row.parent !== null && { parent: row.parent }),
     ...(row.cost_centre !== null && { costCentre: row.cost_centre }),
     ...(row.manager !== null && { manager: row.manager }),
+    ...(row.dissolved_at !== null && { dissolvedAt: new Date(row.dissolved_at).toISOString() }),
+    ...(row.merged_into !== null && { mergedInto: row.merged_into }),
   };
 }
 
@@ -222,6 +237,7 @@ function employeeOf(row: {
   department: string | null;
   title: string | null;
   manager: string | null;
+  left_at: number | null;
 }): Employee {
   return {
     id: row.id,
@@ -230,5 +246,7 @@ function employeeOf(row: {
     ...(row.department !== null && { department: row.department }),
     ...(row.title !== null && { title: row.title }),
     ...(row.manager !== null && { manager: row.manager }),
+    state: row.left_at === null ? "active" : "left",
+    ...(row.left_at !== null && { leftAt: new Date(row.left_at).toISOString() }),
   };
 }

@@ -17,6 +17,7 @@ export interface DepartmentRow {
   readonly parent: number | null;
   readonly cost_centre: string | null;
   readonly manager: string | null;
+  readonly dissolved_at: number | null;
 }
 
 export interface EmployeeRow {
@@ -27,13 +28,15 @@ export interface EmployeeRow {
   readonly department: number | null;
   readonly title: string | null;
   readonly manager: string | null;
+  readonly left_at: number | null;
 }
 
 export const organizationStore = {
+  /** Dissolved ones among them. */
   departments: (db: Db): Promise<DepartmentRow[]> =>
     db
       .selectFrom("org_departments")
-      .select(["ordinal", "code", "name", "parent", "cost_centre", "manager"])
+      .select(["ordinal", "code", "name", "parent", "cost_centre", "manager", "dissolved_at"])
       .orderBy("ordinal")
       .execute(),
 
@@ -42,10 +45,19 @@ export const organizationStore = {
     db
       .selectFrom("org_departments as d")
       .leftJoin("org_departments as p", "p.ordinal", "d.parent")
-      .select(["d.code", "d.name", "p.code as parent", "d.cost_centre", "d.manager"]),
+      .leftJoin("org_departments as m", "m.ordinal", "d.merged_into")
+      .select([
+        "d.code",
+        "d.name",
+        "p.code as parent",
+        "d.cost_centre",
+        "d.manager",
+        "d.dissolved_at",
+        "m.code as merged_into",
+      ]),
 
   departmentOrdinal: (db: Db, code: string) =>
-    db.selectFrom("org_departments").select("ordinal").where("code", "=", code).executeTakeFirst(),
+    db.selectFrom("org_departments").select(["ordinal", "dissolved_at"]).where("code", "=", code).executeTakeFirst(),
 
   insertDepartments: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
     db.bulk.insert(
@@ -73,6 +85,15 @@ export const organizationStore = {
       rows.map((d) => [d.ordinal, d.code, d.name, d.parent, until]),
     ),
 
+  /** These exist anew. */
+  async reviveDepartments(trx: Trx, dialect: DialectName, ordinals: readonly number[]): Promise<void> {
+    await trx
+      .updateTable("org_departments")
+      .set({ dissolved_at: null, merged_into: null })
+      .where(inSet(dialect, "org_departments.ordinal", ordinals))
+      .execute();
+  },
+
   /** ordinal, name, parent, cost_centre, manager */
   updateDepartments: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
     db.bulk.update(
@@ -88,7 +109,7 @@ export const organizationStore = {
   employeesById: (db: Db, dialect: DialectName, ids: readonly string[]): Promise<EmployeeRow[]> =>
     db
       .selectFrom("org_employees")
-      .select(["ordinal", "id", "name", "mail", "department", "title", "manager"])
+      .select(["ordinal", "id", "name", "mail", "department", "title", "manager", "left_at"])
       .where(inSet(dialect, "org_employees.id", ids))
       .execute(),
 
@@ -97,7 +118,7 @@ export const organizationStore = {
     db
       .selectFrom("org_employees as e")
       .leftJoin("org_departments as d", "d.ordinal", "e.department")
-      .select(["e.id", "e.name", "e.mail", "d.code as department", "e.title", "e.manager"]),
+      .select(["e.id", "e.name", "e.mail", "d.code as department", "e.title", "e.manager", "e.left_at"]),
 
   insertEmployees: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
     db.bulk.insert(

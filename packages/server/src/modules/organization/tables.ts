@@ -13,6 +13,8 @@ export interface OrganizationTables {
     manager: string | null;
     created_at: number;
     dissolved_at: number | null;
+    /** Ordinal of who took over. */
+    merged_into: number | null;
   };
   /** Each change of a department: what was true until `until`, so that a past roll-up follows the tree as it was then. */
   org_department_history: {

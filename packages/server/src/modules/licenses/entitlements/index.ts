@@ -1,3 +1,4 @@
+export { entitlementsOfDepartments, handEntitlements } from "./hand-over.ts";
 export { currencies, maxAmount, maxQuantity } from "./fields.ts";
 export { createEntitlements, type Entitlement, type Entitlements } from "./service.ts";
 export { entitlementRoutes } from "./routes.ts";

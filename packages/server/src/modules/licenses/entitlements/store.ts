@@ -42,6 +42,15 @@ export const entitlementStore = {
       .orderBy("id")
       .execute(),
 
+  /** Those that these departments manage. */
+  currentOfDepartments: (db: Db, dialect: DialectName, departments: readonly number[]): Promise<EntitlementRow[]> =>
+    db
+      .selectFrom("lic_entitlements")
+      .selectAll()
+      .where(inSet(dialect, "lic_entitlements.department", departments))
+      .where("replaced_at", "is", null)
+      .execute(),
+
   byId: (db: Db, dialect: DialectName, ids: readonly string[]): Promise<EntitlementRow[]> =>
     db
       .selectFrom("lic_entitlements")
@@ -100,7 +109,8 @@ export const entitlementStore = {
     return Number(result.numUpdatedRows) === 1;
   },
 
-  departments: (db: Db) => db.selectFrom("org_departments").select(["code", "ordinal"]).execute(),
+  departments: (db: Db) =>
+    db.selectFrom("org_departments").select(["code", "ordinal"]).where("dissolved_at", "is", null).execute(),
 
   licenseMetrics: (db: Db, dialect: DialectName, codes: readonly string[]) =>
     db

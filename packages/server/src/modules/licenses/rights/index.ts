@@ -1,4 +1,5 @@
 export { createRights, type DepartmentRights, type Rights } from "./service.ts";
 export { maxRights, rightsRoutes } from "./routes.ts";
 export type { RightsInput } from "./write.ts";
+export { setRightsRows } from "./set-rows.ts";
 export { adjustRights, type RightsChange } from "./adjust.ts";

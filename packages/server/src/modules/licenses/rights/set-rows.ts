@@ -13,7 +13,7 @@ export async function setRightsRows(db: Database, trx: Trx, rows: readonly Right
   const former = rows.map(
     (row) => held.get(`${row.department}:${row.license}`) ?? { ...row, rights: 0, required: 0, requested: 0 },
   );
-  await store.insertHistory(db, trx, former, await recordingTime(trx, at), "reorganised");
+  await store.insertHistory(db, trx, former, await recordingTime(trx, at), "reorganized");
   await store.upsertAll(
     db,
     trx,

@@ -13,7 +13,8 @@ const integer = (name: string) => ({ name, type: "integer" }) as const;
 const key = [integer("department"), integer("license")] as const;
 
 export const rightsStore = {
-  departments: (db: Db) => db.selectFrom("org_departments").select(["code", "ordinal"]).execute(),
+  departments: (db: Db) =>
+    db.selectFrom("org_departments").select(["code", "ordinal"]).where("dissolved_at", "is", null).execute(),
 
   ofDepartments: (db: Db, dialect: DialectName, departments: readonly number[]): Promise<RightsRow[]> =>
     db
@@ -77,6 +78,19 @@ export const rightsStore = {
         columns: [...key, integer("rights"), integer("required")],
         conflict: ["department", "license"],
         update: { rights: "replace", required: "replace" },
+      },
+      rows,
+    ),
+
+  /** department, license, rights, required, requested */
+  upsertAll: (db: Database, trx: Trx, rows: readonly (readonly BulkValue[])[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_rights",
+        columns: [...key, integer("rights"), integer("required"), integer("requested")],
+        conflict: ["department", "license"],
+        update: { rights: "replace", required: "replace", requested: "replace" },
       },
       rows,
     ),

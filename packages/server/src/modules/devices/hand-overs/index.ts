@@ -1,0 +1,1 @@
+export { createOrgDevices } from "./devices.ts";

@@ -1,0 +1,26 @@
+/**
+ * Purpose: licences for organisation changes (domain.md §6): rights and used of departments, and entitlements that follow who manages them.
+ * Invariants: every change of rights keeps what was so before; the caller holds the ledger's lock and all counting.
+ */
+import type { Database } from "../../db/database.ts";
+import { slicesOf } from "../../slices.ts";
+import type { DepartmentFollower, OrgLicenses } from "../organization/index.ts";
+import { entitlementsOfDepartments, handEntitlements } from "./entitlements/index.ts";
+import { orgLicenseStore as store } from "./organization-store.ts";
+import { setRightsRows } from "./rights/index.ts";
+import { touchPositions } from "./version.ts";
+
+export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses & DepartmentFollower {
+  const { db } = deps;
+  return {
+    rights: (trx, departments) => store.rights(trx, db.dialect, departments),
+    async setRights(trx, rows, at) {
+      for await (const slice of slicesOf(rows, 1000)) await setRightsRows(db, trx, slice, at);
+    },
+    used: (trx, departments) => store.used(trx, db.dialect, departments),
+    codes: async (trx) => new Map((await store.codes(trx)).map((row) => [row.ordinal, row.code])),
+    managing: (trx, departments) => entitlementsOfDepartments(db, trx, departments),
+    touch: (trx, departments, at) => touchPositions(db, trx, at, { departments }),
+    departmentsChanged: (trx, { merged, at }) => handEntitlements(db, trx, merged, at),
+  };
+}

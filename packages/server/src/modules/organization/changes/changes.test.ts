@@ -1,0 +1,205 @@
+import { describe, expect, it } from "vitest";
+import { createCompany, type Company } from "../../../testing/company.ts";
+import { forEachStore } from "../../../testing/stores.ts";
+import type { Database } from "../../../db/database.ts";
+
+/**
+ * R ─ A ─ A1, A2 and R ─ B. E1, E2 in A; E3 in B; E4 in A1. E1 has PC1 and PC2, E2 PC3, E3 PC4, E4 PC5; PC6 belongs to A alone.
+ * @DEV counts devices, @USER users.
+ */
+async function company(db: Database): Promise<Company> {
+  const s = createCompany(db);
+  await db.transaction((trx) =>
+    s.organization.writeDepartments(
+      trx,
+      [
+        { code: "R", name: "Root" },
+        { code: "A", name: "A", parent: "R", manager: "E1" },
+        { code: "B", name: "B", parent: "R" },
+        { code: "A1", name: "A1", parent: "A" },
+        { code: "A2", name: "A2", parent: "A" },
+      ],
+      { mode: "upsert", at: 1 },
+    ),
+  );
+  await db.transaction((trx) =>
+    s.organization.writeEmployees(
+      trx,
+      [
+        { id: "E1", name: "山田", department: "A" },
+        { id: "E2", name: "E2", department: "A" },
+        { id: "E3", name: "E3", department: "B" },
+        { id: "E4", name: "E4", department: "A1" },
+      ],
+      { mode: "upsert", at: 1 },
+    ),
+  );
+  await db.transaction((trx) =>
+    s.devices.writeDevices(
+      trx,
+      [
+        { id: "PC1", employee: "E1" },
+        { id: "PC2", employee: "E1", department: "B" },
+        { id: "PC3", employee: "E2" },
+        { id: "PC4", employee: "E3" },
+        { id: "PC5", employee: "E4" },
+        { id: "PC6", department: "A" },
+      ],
+      { mode: "upsert", at: 1, origin: "csv" },
+    ),
+  );
+  await s.metric("@DEV", "device");
+  await s.metric("@USER", "user");
+  const both = ["@DEV", "@USER"];
+  await s.record({ PC1: both, PC2: both, PC3: both, PC4: both, PC5: ["@DEV"], PC6: ["@DEV"] });
+  for (const [department, license, rights, required] of [
+    ["A", "@DEV", 3, 5],
+    ["A", "@USER", 1, 0],
+    ["B", "@DEV", 1, 1],
+    ["A1", "@DEV", 1, 0],
+  ] as const)
+    await s.rights.set({ department, license, rights, required });
+  return s;
+}
+
+const start = { "A @DEV": 4, "A @USER": 2, "A1 @DEV": 1, "B @DEV": 1, "B @USER": 1 };
+
+async function consistent(s: Company): Promise<void> {
+  expect(await s.recounted()).toEqual(await s.used());
+  expect(await s.astray()).toEqual([]);
+}
+
+const faultsOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "applied",
+    (error: unknown) =>
+      (error as { faults?: readonly { path: string; code: string }[] }).faults?.map((f) => `${f.path} ${f.code}`),
+  );
+
+forEachStore((store) => {
+  describe("people that come, move and leave (§6)", () => {
+    it("who moves takes what is in use along, and leaves the rights", async () => {
+      const s = await company(await store.open());
+      expect(await s.used()).toEqual(start);
+      const outcome = await s.apply({ type: "move", employee: "E1", to: "B" });
+      expect(await s.used()).toEqual({ "A @DEV": 2, "A @USER": 1, "A1 @DEV": 1, "B @DEV": 3, "B @USER": 2 });
+      expect(await s.rightsOf()).toEqual({ "A @DEV": 3, "A @USER": 1, "A1 @DEV": 1, "B @DEV": 1 });
+      expect(outcome).toEqual({
+        departments: [],
+        employees: [{ employee: "E1", change: "moved", from: "A", to: "B", devices: 2 }],
+        devices: [
+          { device: "PC1", from: "A", to: "B" },
+          { device: "PC2", from: "A", to: "B" },
+        ],
+        positions: [
+          ["A", "@DEV", 4, 2, 3, 5],
+          ["A", "@USER", 2, 1, 1, 0],
+          ["B", "@DEV", 1, 3, 1, 1],
+          ["B", "@USER", 1, 2, 0, 0],
+        ].map(([department, license, before, after, rights, required]) => ({
+          ...{ department, license, used: { before, after } },
+          rights: { before: rights, after: rights },
+          required: { before: required, after: required },
+          requested: { before: 0, after: 0 },
+        })),
+        handOvers: [],
+        warnings: [],
+      });
+      await consistent(s);
+    });
+
+    it("asked to, rights go along: as many as used goes, at most what there are", async () => {
+      const s = await company(await store.open());
+      await s.apply({ type: "move", employees: ["E1", "E2"], to: "B", withRights: true });
+      expect(await s.rightsOf()).toEqual({ "A1 @DEV": 1, "B @DEV": 4, "B @USER": 1 });
+      await s.apply({ type: "move", employee: "E1", to: null });
+      expect(await s.used()).toMatchObject({ "unassigned @DEV": 1, "unassigned @USER": 1, "B @DEV": 3 });
+      await consistent(s);
+    });
+
+    it("a hire is there at once, each change sees the ones before, and people can come by id alone when they return", async () => {
+      const s = await company(await store.open());
+      await s.apply(
+        { type: "hire", employee: { id: "E9", name: "New", department: "A" } },
+        { type: "move", employee: "E9", to: "B" },
+        { type: "hire", employee: "E10", name: "Ten", to: "B" },
+        { type: "leave", employee: "E3" },
+        { type: "hire", employee: "E3", title: "Back" },
+      );
+      expect(await s.organization.employee("E9")).toMatchObject({ department: "B", state: "active" });
+      expect(await s.organization.employee("E10")).toMatchObject({ department: "B", name: "Ten" });
+      expect(await s.organization.employee("E3")).toMatchObject({ department: "B", title: "Back", state: "active" });
+      await consistent(s);
+    });
+
+    it("who leaves frees what counts people; the devices go on counting for the department, on the hand-over list", async () => {
+      const s = await company(await store.open());
+      const outcome = await s.apply({ type: "leave", employee: "E1" });
+      expect(outcome.handOvers).toEqual([
+        { device: "PC1", employee: "E1", department: "A" },
+        { device: "PC2", employee: "E1", department: "B" },
+      ]);
+      expect(outcome.warnings).toMatchObject([{ path: "/changes/0/employee", code: "manager-left" }]);
+      expect(await s.used()).toEqual({ "A @DEV": 3, "A @USER": 1, "A1 @DEV": 1, "B @DEV": 2, "B @USER": 1 });
+      expect(await s.organization.employee("E1")).toMatchObject({ state: "left", department: "A" });
+      await consistent(s);
+      // Whoever gets a device takes it off the list, and counts.
+      await s.devices.save({ id: "PC1", employee: "E3" }, "change");
+      expect(await s.used()).toEqual({ "A @DEV": 2, "A @USER": 1, "A1 @DEV": 1, "B @DEV": 3, "B @USER": 1 });
+      await s.devices.save({ id: "PC2", employee: "E4" }, "change");
+      expect(await s.used()).toMatchObject({ "A1 @DEV": 2, "A1 @USER": 1 });
+      await consistent(s);
+      await expect(s.devices.save({ id: "PC3", employee: "E1" }, "change")).rejects.toMatchObject({
+        code: "input-invalid",
+      });
+    });
+  });
+
+  describe("departments that change (§6)", () => {
+    it("a code changes and the history stays: the next row of that code is another department", async () => {
+      const s = await company(await store.open());
+      await s.apply(
+        { type: "rename", department: "A", code: "X", name: "Ex" },
+        { type: "rename", department: "B", code: "A" },
+        { type: "rename", department: "X", to: "B" },
+      );
+      expect(await s.organization.department("B")).toMatchObject({ name: "Ex", manager: "E1" });
+      expect(await s.used()).toEqual({ "B @DEV": 4, "B @USER": 2, "A1 @DEV": 1, "A @DEV": 1, "A @USER": 1 });
+    });
+  });
+
+  it("a fault names the change and the field, and nothing at all is applied", async () => {
+    const s = await company(await store.open());
+    const before = await s.used();
+    expect(
+      await faultsOf(
+        s.apply(
+          { type: "move", employee: "E1", to: "B" },
+          { type: "move", employees: ["E2", "nobody"], to: "B" },
+          { type: "move", employee: "E1", to: "nowhere" },
+          { type: "rename", department: "A", code: "Unassigned" },
+          { type: "rename", department: "A", code: "B" },
+          { type: "hire", employee: "E1" },
+          { type: "hire", employee: "E77" },
+          { type: "leave" },
+          { type: "rename", department: "A" },
+          { type: "leave", employee: "E1", to: "B" } as never,
+          { type: "move", department: "A", to: "A1" },
+        ),
+      ),
+    ).toEqual([
+      "/changes/1/employees/1 not-found",
+      "/changes/2/to reference-unknown",
+      "/changes/3/code code-reserved",
+      "/changes/4/code already-exists",
+      "/changes/5/employee already-exists",
+      "/changes/6/name value-required",
+      "/changes/7/employee value-required",
+      "/changes/8/name value-required",
+      "/changes/9/to value-invalid",
+      "/changes/10/to department-cycle",
+    ]);
+    expect(await s.used()).toEqual(before);
+    expect(await s.organization.employee("E1")).toMatchObject({ department: "A" });
+  });
+});

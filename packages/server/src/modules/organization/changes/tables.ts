@@ -1,0 +1,25 @@
+/** Organisation changes: planned, applied, failed, cancelled (modules/organization/changes). */
+export interface OrgChangeTables {
+  org_changes: {
+    /** Sorts by time of making, and planned changes of one day are applied in that order. */
+    id: string;
+    /** planned | applied | failed | cancelled */
+    state: string;
+    /** Date (in the organisation's time zone) at whose start it is applied; null: at once. */
+    effective_on: string | null;
+    /** JSON: the changes as they were asked for. */
+    changes: string;
+    idempotency_key: string | null;
+    /** SHA-256 of the request, by which a repeated one is known. */
+    digest: string;
+    created_at: number;
+    /** Id of the API token. */
+    created_by: string;
+    /** When it was applied, failed or cancelled. */
+    done_at: number | null;
+    /** JSON: what came of it. */
+    outcome: string | null;
+    /** JSON: code, message and faults, where it no longer fitted. */
+    failure: string | null;
+  };
+}
