@@ -10,6 +10,7 @@ import { doctorCommand } from "./commands/doctor.ts";
 import { enrollmentCommand } from "./commands/enrollment.ts";
 import { importCommand } from "./commands/import.ts";
 import { policyCommand } from "./commands/policy.ts";
+import { purchaseCommand } from "./commands/purchase.ts";
 import { relayCommand } from "./commands/relay.ts";
 import { reportCommand } from "./commands/report.ts";
 import { serverCommand } from "./commands/server.ts";
@@ -27,6 +28,7 @@ const commands = [
   policyCommand,
   importCommand,
   reportCommand,
+  purchaseCommand,
   enrollmentCommand,
   adminCommand,
   simulateCommand,

@@ -8,6 +8,8 @@ export interface ReportOptions extends ClientOptions {
   readonly format?: ReportFormat;
   readonly json?: true;
   readonly where: readonly string[];
+  /** Of chargebacks. */
+  readonly period?: string;
 }
 
 const kinds: readonly (readonly [kind: string, says: string])[] = [
@@ -15,6 +17,7 @@ const kinds: readonly (readonly [kind: string, says: string])[] = [
   ["departments", "per department and licence: used, rights, over and under"],
   ["devices", "the hardware ledger"],
   ["software", "installed titles as found, with the number of devices"],
+  ["chargeback", "who pays for what purchase runs bought"],
   [
     "reconcile",
     "which stored totals differ from what device facts add up to, all recomputed; exit status 1 on any difference",
@@ -31,8 +34,10 @@ export function reportCommand(context: Context): Command {
 }
 
 function oneReport(context: Context, kind: string, says: string): Command {
+  const command = new Command(kind);
+  if (kind === "chargeback") command.option("--period <period>", "only this period, such as 2026-11");
   return withClientOptions(
-    withExamples(new Command(kind), [
+    withExamples(command, [
       [`daicho report ${kind}`, "as a table"],
       [`daicho report ${kind} --json`, "as the server's { items }, all pages of it"],
       [`daicho report ${kind} --format csv > ${kind}.csv`, "for a spreadsheet"],

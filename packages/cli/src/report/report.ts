@@ -7,6 +7,7 @@ import type { ReportFormat, ReportOptions } from "../commands/report.ts";
 import { cliErrors } from "../errors.ts";
 import { say, type Io } from "../io.ts";
 import { csvLines } from "../output/csv.ts";
+import { moneyText } from "../output/money.ts";
 import { tableLines, type Cell, type Column } from "../output/table.ts";
 
 type Item = Readonly<Record<string, unknown>>;
@@ -17,11 +18,13 @@ interface Report {
   readonly pageSize?: number;
   /** The API can be asked for a few fields only; a table shows no more than its columns. */
   readonly selectable?: true;
-  readonly columns: readonly (Column & { readonly field: string })[];
+  readonly columns: readonly (Column & { readonly field: string; readonly money?: true })[];
 }
 
 const text = (field: string, title = field): Column & { field: string } => ({ field, title });
 const count = (field: string, title = field): Column & { field: string } => ({ field, title, align: "right" });
+/** Minor units of the item's `currency`. */
+const money = (field: string): Column & { field: string; money: true } => ({ ...count(field), money: true });
 
 /** Licences first, numbers in the order of domain.md §3. */
 export const positionColumns = [
@@ -65,6 +68,18 @@ const reports: Readonly<Record<string, Report>> = {
       text("lastSeenAt", "last seen"),
     ],
   },
+  chargeback: {
+    path: "/api/v1/chargebacks",
+    pageSize: 1000,
+    columns: [
+      text("period"),
+      text("license"),
+      text("department"),
+      text("costCentre", "cost centre"),
+      count("quantity", "rights"),
+      money("amount"),
+    ],
+  },
   software: {
     path: "/api/v1/software",
     pageSize: 1000,
@@ -74,7 +89,8 @@ const reports: Readonly<Record<string, Report>> = {
 
 export async function printReport(kind: string, options: ReportOptions, io: Io): Promise<Outcome> {
   const format = options.json === true ? "json" : (options.format ?? "table");
-  const query = await queryOf(kind, options.where);
+  const { period } = options;
+  const query = { ...(await queryOf(kind, options.where)), ...(period !== undefined && { period }) };
   const client = await createApiClient(options);
   if (kind === "reconcile") return printReconcile(client, format, io);
   const report = reports[kind];
@@ -106,7 +122,7 @@ const printers: Readonly<Record<ReportFormat, Printer>> = {
     for await (const { items } of pages) {
       const lines = tableLines(
         columns,
-        items.map((item) => columns.map(({ field }) => cellOf(item[field]))),
+        items.map((item) => columns.map((column) => cellIn(item, column))),
       );
       await io.out.write(`${(head ? lines : lines.slice(1)).map((line) => `${line}\n`).join("")}`);
       head = false;
@@ -138,6 +154,11 @@ const printers: Readonly<Record<ReportFormat, Printer>> = {
     for (const line of csvLines(all)) await io.out.write(`${line}\r\n`);
   },
 };
+
+function cellIn(item: Item, { field, money: isMoney }: Report["columns"][number]): Cell {
+  const value = item[field];
+  return isMoney === true && typeof value === "number" ? moneyText(value, String(item["currency"])) : cellOf(value);
+}
 
 function cellOf(value: unknown): Cell {
   return typeof value === "number" || value === null || value === undefined ? value : String(value);
