@@ -5,9 +5,10 @@
  * version first and fetches what changed since, so several servers on one database answer alike and a writer reads what it wrote.
  * What changed is known by department (version.ts). Where the version rose without saying what changed, everything is fetched.
  */
-import type { Entitlement } from "@daicho/licensing";
+import type { Counts, Entitlement, UsedRow } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
+import type { Schema } from "../../../db/schema.ts";
 import { breathe, slicesOf } from "../../../slices.ts";
 import { entitlementsScope, everythingScope, touchesScope } from "../version.ts";
 import { positionStore as store } from "./store.ts";
@@ -144,19 +145,31 @@ async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<
   };
 }
 
-function orderByCode(licenses: readonly CubeLicense[], held: Cube | undefined): readonly number[] {
+export function orderByCode(licenses: readonly CubeLicense[], held?: Cube): readonly number[] {
   if (held?.licenses.length === licenses.length) return held.byCode;
   const code = (place: number): string => licenses[place]?.code ?? "";
   return licenses.map((_, place) => place).sort((a, b) => (code(a) < code(b) ? -1 : code(a) > code(b) ? 1 : 0));
 }
 
-/** used and rights of some departments, merged: both come in the order of licences. */
 async function fetchRows(
   db: Database,
   trx: Trx,
   departments: readonly number[],
   places: ReadonlyMap<number, number>,
 ): Promise<Map<number, CubeRows>> {
+  return cubeRows(
+    await store.usage(trx, db.dialect, departments),
+    await store.rights(trx, db.dialect, departments),
+    places,
+  );
+}
+
+/** used and rights of departments, merged, for a cube of any moment; `places`: by ordinal of the licence. */
+export function cubeRows(
+  usage: Iterable<UsedRow<number>>,
+  granted: Iterable<Omit<Counts, "used"> & { readonly department: number; readonly license: number }>,
+  places: ReadonlyMap<number, number>,
+): Map<number, CubeRows> {
   const cells = new Map<number, Map<number, [used: number, rights: number, required: number, requested: number]>>();
   const cell = (department: number, license: number): [number, number, number, number] => {
     let row = cells.get(department);
@@ -166,8 +179,8 @@ async function fetchRows(
     if (numbers === undefined) row.set(place, (numbers = [0, 0, 0, 0]));
     return numbers;
   };
-  for (const row of await store.usage(trx, db.dialect, departments)) cell(row.department, row.license)[0] = row.used;
-  for (const row of await store.rights(trx, db.dialect, departments)) {
+  for (const row of usage) cell(row.department, row.license)[0] = row.used;
+  for (const row of granted) {
     const numbers = cell(row.department, row.license);
     numbers[1] = row.rights;
     numbers[2] = row.required;
@@ -191,21 +204,28 @@ async function fetchEntitlements(
   const out = new Map<number, Entitlement[]>();
   for (let after = ""; ;) {
     const page = await store.entitlements(trx, after, 2000);
-    for (const row of page) {
-      const place = places.get(row.license) ?? -1;
-      const entitlement: Entitlement = {
-        metric: row.metric as Metric,
-        quantity: row.quantity,
-        startsAt: row.starts_at,
-        expiresAt: row.expires_at,
-      };
-      const list = out.get(place);
-      if (list === undefined) out.set(place, [entitlement]);
-      else list.push(entitlement);
-    }
+    for (const row of page) putEntitlement(out, row, places);
     const last = page[page.length - 1];
     if (page.length < 2000 || last === undefined) return out;
     after = last.id;
     await breathe();
   }
+}
+
+/** Lays an entitlement's row to its licence. */
+export function putEntitlement(
+  out: Map<number, Entitlement[]>,
+  row: Pick<Schema["lic_entitlements"], "license" | "metric" | "quantity" | "starts_at" | "expires_at">,
+  places: ReadonlyMap<number, number>,
+): void {
+  const place = places.get(row.license) ?? -1;
+  const entitlement: Entitlement = {
+    metric: row.metric as Metric,
+    quantity: row.quantity,
+    startsAt: row.starts_at,
+    expiresAt: row.expires_at,
+  };
+  const list = out.get(place);
+  if (list === undefined) out.set(place, [entitlement]);
+  else list.push(entitlement);
 }

@@ -1,7 +1,6 @@
 /** Purpose: a device's licences as bytes: (licence ordinal difference, count) pairs as variable-length numbers, sorted by ordinal. */
+import type { LicenseCount } from "@daicho/licensing";
 import { writeVarint } from "../../../db/varint.ts";
-
-export type LicenseCount = readonly [license: number, count: number];
 
 export function packLicenses(licenses: readonly LicenseCount[]): Buffer {
   const sorted = [...licenses].sort((a, b) => a[0] - b[0]);

@@ -8,12 +8,12 @@
  */
 import { sql } from "kysely";
 import type { Clock } from "@daicho/kernel";
-import { causeCodes, type Cause } from "@daicho/licensing";
+import { causeCodes, createUsage, type Cause, type LicenseCount, type Usage } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
 import { recordingTime, touchPositions } from "../version.ts";
-import { packLicenses, unpackLicenses, type LicenseCount } from "./pack.ts";
+import { packLicenses, unpackLicenses } from "./pack.ts";
 import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
 
 export interface LicenseInfo {
@@ -102,7 +102,7 @@ export function createRepository(deps: {
     const open = await repositoryStore.open(trx, ids, db.dialect);
     const assignments = await devices.assignments(trx, ids);
     const at = await recordingTime(trx, asked);
-    const usage = createUsageChange(metricOf);
+    const usage = usageBy(metricOf);
     const closed: ClosedInterval[] = [];
     const opened: OpenInterval[] = [];
     const gone: number[] = [];
@@ -127,7 +127,7 @@ export function createRepository(deps: {
       if (same || (held === undefined && licenses.length === 0)) continue;
       const why = causeCodes[cause === "reassigned" && !assignment.counts ? "disposed" : cause];
       if (held !== undefined) {
-        usage.add(held, -1);
+        usage.add(held, unpackLicenses(held.licenses), -1);
         // An interval that would have no length never was.
         if (held.since < at) closed.push({ ...held, until: at, closed: why });
       }
@@ -141,7 +141,7 @@ export function createRepository(deps: {
           licenses,
           cause: why,
         };
-        usage.add(next, 1);
+        usage.add(next, unpackLicenses(licenses), 1);
         opened.push(next);
       }
     }
@@ -155,12 +155,12 @@ export function createRepository(deps: {
     return { changed: true };
   };
 
-  const writeUsage = async (trx: Trx, usage: UsageChange): Promise<ReadonlySet<number>> => {
-    const users = usage.users().filter((row) => row.change !== 0);
+  const writeUsage = async (trx: Trx, usage: Usage): Promise<ReadonlySet<number>> => {
+    const users = usage.users().flatMap(({ devices: change, ...row }) => (change === 0 ? [] : [{ ...row, change }]));
     // Two first devices of one user, counted at once by two transactions, would both see none before them.
     if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
     const usersBefore = await repositoryStore.userUsage(trx, db.dialect, users);
-    const byDepartment = usage.departments();
+    const byDepartment = directChange(usage);
     for (const row of users) {
       const before = usersBefore.get(userKey(row.employee, row.department, row.license)) ?? 0;
       const after = before + row.change;
@@ -183,11 +183,11 @@ export function createRepository(deps: {
     new Map((await repositoryStore.licenses(from)).map((row) => [row.ordinal, row.metric]));
 
   const rebuild = async (trx: Trx): Promise<void> => {
-    const usage = createUsageChange(await metrics(trx));
+    const usage = usageBy(await metrics(trx));
     for (let after = 0; ;) {
       const rows = await repositoryStore.openAfter(trx, after, 5000);
       if (rows.length === 0) break;
-      for (const row of rows) usage.add(row, 1);
+      for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
       after = rows[rows.length - 1]?.device ?? after;
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -248,19 +248,19 @@ export function createRepository(deps: {
 
     async recount(trx) {
       const from = trx ?? db.kysely;
-      const usage = createUsageChange(await metrics(from));
+      const usage = usageBy(await metrics(from));
       let count = 0;
       for (let after = 0; ;) {
         const rows = await repositoryStore.openAfter(from, after, 2000);
         if (rows.length === 0) break;
-        for (const row of rows) usage.add(row, 1);
+        for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
         count += rows.length;
         after = rows[rows.length - 1]?.device ?? after;
         await new Promise((resolve) => setImmediate(resolve));
       }
       return {
-        usage: totals(usage),
-        users: usage.users().map(({ change, ...row }) => ({ ...row, devices: change })),
+        usage: usage.used(),
+        users: usage.users(),
         devices: count,
       };
     },
@@ -306,54 +306,12 @@ export function createRepository(deps: {
   };
 }
 
-interface UserRow {
-  readonly employee: number;
-  readonly department: number;
-  readonly license: number;
-  readonly change: number;
-}
+const usageBy = (metricOf: ReadonlyMap<number, string>): Usage =>
+  createUsage((license) => metricOf.get(license) === "user");
 
-interface UsageChange {
-  add(interval: Pick<OpenInterval, "employee" | "department" | "licenses">, sign: 1 | -1): void;
-  /** `department:license` → change of used, without user-metric licences of devices that have a user. */
-  departments(): Map<string, number>;
-  users(): UserRow[];
-}
-
-/**
- * Adds up what intervals count for. A user-metric licence counts 1 per employee on however many devices; a device without a user
- * counts as one user of its own (nobody's use is dropped); on a device that waits to be handed over (employee 0) nobody uses it.
- */
-function createUsageChange(metricOf: ReadonlyMap<number, string>): UsageChange {
-  const byDepartment = new Map<string, number>();
-  const byUser = new Map<string, number>();
-  return {
-    add({ employee, department, licenses }, sign) {
-      for (const [license, count] of unpackLicenses(licenses)) {
-        const byUsers = metricOf.get(license) === "user";
-        if (byUsers && employee === 0) continue;
-        if (byUsers && employee !== null) bump(byUser, userKey(employee, department, license), sign);
-        else bump(byDepartment, `${department}:${license}`, sign * count);
-      }
-    },
-    departments: () => new Map(byDepartment),
-    users: () =>
-      [...byUser].map(([key, change]) => {
-        const [employee, department, license] = key.split(":").map(Number) as [number, number, number];
-        return { employee, department, license, change };
-      }),
-  };
-}
-
-function totals(usage: UsageChange): UsageRow[] {
-  const byDepartment = usage.departments();
-  for (const row of usage.users()) if (row.change > 0) bump(byDepartment, `${row.department}:${row.license}`, 1);
-  return [...byDepartment]
-    .filter(([, used]) => used !== 0)
-    .map(([key, used]) => {
-      const [department, license] = key.split(":").map(Number) as [number, number];
-      return { department, license, used };
-    });
+/** `department:license` → change of used, without what is counted by user. */
+function directChange(usage: Usage): Map<string, number> {
+  return new Map(usage.direct().map((row) => [`${row.department}:${row.license}`, row.used]));
 }
 
 function userKey(employee: number, department: number, license: number): string {
