@@ -5,11 +5,13 @@
 import type { Kysely } from "kysely";
 import type { DialectName } from "./dialect.ts";
 import { accessMigrations } from "../modules/access/migrations.ts";
+import { applicationMigrations } from "../modules/applications/migrations.ts";
 import { mergeMigrations } from "../modules/devices/merges/migrations.ts";
 import { deviceMigrations } from "../modules/devices/migrations.ts";
 import { handOverMigrations } from "../modules/devices/hand-overs/migrations.ts";
 import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
+import { coverageMigrations } from "../modules/licenses/coverage/migrations.ts";
 import { licenseLedgerMigrations } from "../modules/licenses/ledger-migrations.ts";
 import { licenseMigrations } from "../modules/licenses/migrations.ts";
 import { licenseTimeMigrations } from "../modules/licenses/time-migrations.ts";
@@ -27,6 +29,7 @@ export interface Migration {
 
 export const migrations: readonly Migration[] = [
   ...accessMigrations,
+  ...applicationMigrations,
   ...organizationMigrations,
   ...orgChangeMigrations,
   ...handOverMigrations,
@@ -34,6 +37,7 @@ export const migrations: readonly Migration[] = [
   ...mergeMigrations,
   ...licenseMigrations,
   ...licenseLedgerMigrations,
+  ...coverageMigrations,
   ...licenseTimeMigrations,
   ...inventoryMigrations,
   ...policyMigrations,

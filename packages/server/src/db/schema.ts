@@ -1,9 +1,11 @@
 /** Purpose: the whole schema as Kysely sees it. Each module declares its own tables and is the only one to write them. */
 import type { AccessTables } from "../modules/access/tables.ts";
+import type { ApplicationTables } from "../modules/applications/tables.ts";
 import type { MergeTables } from "../modules/devices/merges/tables.ts";
 import type { DeviceTables } from "../modules/devices/tables.ts";
 import type { GroupTables } from "../modules/group/tables.ts";
 import type { InventoryTables } from "../modules/inventory/tables.ts";
+import type { CoverageTables } from "../modules/licenses/coverage/tables.ts";
 import type { LicenseLedgerTables } from "../modules/licenses/ledger-tables.ts";
 import type { LicenseTables } from "../modules/licenses/tables.ts";
 import type { LicenseTimeTables } from "../modules/licenses/time-tables.ts";
@@ -22,6 +24,7 @@ export interface MigrationTable {
 export interface Schema
   extends
     AccessTables,
+    ApplicationTables,
     OrganizationTables,
     OrgChangeTables,
     HandOverTables,
@@ -29,6 +32,7 @@ export interface Schema
     MergeTables,
     LicenseTables,
     LicenseLedgerTables,
+    CoverageTables,
     LicenseTimeTables,
     InventoryTables,
     PolicyTables,

@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
+import { orNull } from "../../../http/resource.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { Rights } from "./service.ts";
 
@@ -15,6 +16,9 @@ const Item = Type.Object({
   rights: Type.Integer(),
   required: Type.Integer(),
   requested: Type.Integer(),
+  quota: Type.Optional(
+    Type.Integer({ description: "rights + requested that applications may lead to; absent: no limit" }),
+  ),
 });
 const Count = Type.Optional(Type.Integer({ minimum: 0, maximum: maxRights }));
 const Place = Type.Object({ code: Key(limits.code), license: Key(limits.license) });
@@ -41,15 +45,27 @@ export function rightsRoutes(
     },
   );
 
-  app.put<{ Params: { code: string; license: string }; Body: { rights?: number; required?: number } }>(
+  app.put<{
+    Params: { code: string; license: string };
+    Body: { rights?: number; required?: number; quota?: number | null };
+  }>(
     path,
     {
       preHandler: authorize.role("manager"),
       schema: {
         tags,
-        summary: "Set a department's rights to a licence and how many it requires; what is not given stays",
+        summary: "Set a department's rights to a licence, how many it requires, and its quota; what is not given stays",
         params: Place,
-        body: Type.Object({ rights: Count, required: Count }, { additionalProperties: false, minProperties: 1 }),
+        body: Type.Object(
+          {
+            rights: Count,
+            required: Count,
+            quota: Type.Optional(
+              orNull(Type.Integer({ minimum: 0, maximum: maxRights, description: "null: no limit" })),
+            ),
+          },
+          { additionalProperties: false, minProperties: 1 },
+        ),
         response: { 200: Item },
       },
     },

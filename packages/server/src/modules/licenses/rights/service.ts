@@ -4,6 +4,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import type { Events } from "../../../events.ts";
 import { errorOfRow, type WriteResult } from "../../../rows.ts";
+import { quotaStore } from "./quota-store.ts";
 import { rightsStore as store } from "./store.ts";
 import { writeRights, type RightsInput } from "./write.ts";
 
@@ -13,11 +14,14 @@ export interface DepartmentRights {
   readonly rights: number;
   readonly required: number;
   readonly requested: number;
+  /** rights + requested may not exceed it through applications; absent = no limit. */
+  readonly quota?: number;
 }
 
 export interface Rights {
   get(department: string, license: string): Promise<DepartmentRights | undefined>;
-  set(input: RightsInput): Promise<DepartmentRights>;
+  /** `quota`: null takes it away. */
+  set(input: RightsInput & { readonly quota?: number | null }): Promise<DepartmentRights>;
   /** For imports, inside their transaction. */
   write(trx: Trx, rows: readonly RightsInput[], options: { at: number }): Promise<WriteResult>;
 }
@@ -26,17 +30,22 @@ export function createRights(deps: { readonly db: Database; readonly clock: Cloc
   const { db, clock, events } = deps;
   const get: Rights["get"] = async (department, license) => {
     const row = await store.find(db.kysely, department, license);
-    return row === undefined ? undefined : { department, license, ...row };
+    if (row === undefined) return undefined;
+    const quota = await quotaStore.findByCode(db.kysely, department, license);
+    return { department, license, ...row, ...(quota !== undefined && { quota }) };
   };
   return {
     get,
-    async set(input) {
+    async set({ quota, ...input }) {
       const result = await db.transaction(async (trx) => {
         const written = await writeRights(db, trx, [input], { at: clock.now() });
         const fault = written.faults[0];
         if (fault?.code === "reference-unknown")
           throw serverErrors.make("not-found", { what: "department", id: input.department });
         if (fault !== undefined) throw errorOfRow(fault, "department", input.department);
+        const place = await quotaStore.ordinals(trx, input.department, input.license);
+        if (quota === null && place !== undefined) await quotaStore.remove(trx, place.department, place.license);
+        if (typeof quota === "number" && place !== undefined) await quotaStore.set(trx, { ...place, quota });
         return written;
       });
       if (result.unchanged === 0) events.emit("positions-changed", {});
