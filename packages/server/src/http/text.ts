@@ -18,4 +18,4 @@ export const Text = (maxLength: number, description?: string): TString =>
 export const Key = (maxLength: number, description?: string): TString =>
   Type.String({ minLength: 1, maxLength, pattern: key, ...(description !== undefined && { description }) });
 
-export const limits = { code: 64, id: 128, name: 256, text: 256, hostname: 255, license: 64 } as const;
+export const limits = { code: 64, id: 128, name: 256, text: 256, hostname: 255, license: 64, rights: 2000 } as const;

@@ -3,7 +3,7 @@ import { metrics } from "@daicho/protocol";
 import { keyText, limits } from "../../http/text.ts";
 import { parseTime, timeHint } from "../../times.ts";
 import { deviceStates } from "../devices/index.ts";
-import { currencies, maxAmount, maxQuantity, maxRights } from "../licenses/index.ts";
+import { currencies, maxAmount, maxPackSize, maxQuantity, maxRights } from "../licenses/index.ts";
 import type { Cell, Column, TableSpec } from "./table.ts";
 
 type Empty = Column["empty"];
@@ -29,6 +29,11 @@ const whole = (name: string, empty: Empty, most: number, hint = "must be a whole
     const value = Number(cell);
     return value <= most ? { value } : { reason: `must not be above ${most}` };
   });
+
+const positive = (name: string, most: number): Column => {
+  const { parse } = whole(name, "leave", most);
+  return column(name, "leave", (cell) => (/^0+$/.test(cell) ? { reason: "must be at least 1" } : parse(cell)));
+};
 
 const time = (name: string, end = false): Column =>
   column(name, "null", (cell) => {
@@ -92,10 +97,15 @@ export const entitlementColumns: TableSpec = {
     time("purchasedAt"),
     time("startsAt"),
     time("expiresAt", true),
-    text("rights", "null", limits.text),
+    text("rights", "null", limits.rights),
     text("contract", "null", limits.text),
     text("order", "null", limits.text),
     text("department", "null", limits.code),
+    text("certificate", "null", limits.text),
+    text("supplier", "null", limits.text),
+    text("parent", "null", 64),
+    text("manager", "null", limits.id),
+    positive("packSize", maxPackSize),
     text("id", "leave", 64),
   ],
   required: (present) => (present.has("id") ? [] : ["license", "quantity"]),

@@ -44,11 +44,19 @@ export interface LicenseTables {
     purchased_at: number | null;
     starts_at: number | null;
     expires_at: number | null;
-    /** Rights attached, as written: upgrade, downgrade, second-device … separated by `|`. */
+    /** Rights attached, as written; @daicho/licensing parseAttachedRights reads them. */
     rights: string | null;
     contract: string | null;
     order_no: string | null;
     department: number | null;
+    certificate: string | null;
+    supplier: string | null;
+    /** Id of the entitlement this one belongs to: maintenance to its licence, a subscription to the one it renews. */
+    parent: string | null;
+    /** Employee id. */
+    manager: string | null;
+    /** Licences in one of `quantity`; units held = quantity × this. */
+    pack_size: number;
     created_at: number;
     /** Set when a later edit or removal replaced this row: entitlements keep their history. */
     replaced_at: number | null;

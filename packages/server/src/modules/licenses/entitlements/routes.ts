@@ -9,7 +9,7 @@ import { inputInvalid } from "../../../http/problem.ts";
 import { orNull } from "../../../http/resource.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import { parseTime, timeHint } from "../../../times.ts";
-import { currencies, maxAmount, maxQuantity } from "./fields.ts";
+import { currencies, maxAmount, maxPackSize, maxQuantity } from "./fields.ts";
 import type { EntitlementFilter, Entitlements } from "./service.ts";
 import type { EntitlementInput } from "./write.ts";
 
@@ -28,10 +28,21 @@ const Item = Type.Object({
   purchasedAt: Type.Optional(Type.String()),
   startsAt: Type.Optional(Type.String()),
   expiresAt: Type.Optional(Type.String()),
-  rights: Type.Optional(Type.String({ description: "Rights attached, `|` between" })),
+  rights: Type.Optional(Type.String({ description: "Rights attached, as written" })),
   contract: Type.Optional(Type.String()),
   order: Type.Optional(Type.String()),
   department: Type.Optional(Type.String({ description: "Managing department" })),
+  certificate: Type.Optional(Type.String()),
+  supplier: Type.Optional(Type.String()),
+  parent: Type.Optional(Type.String({ description: "Id of the entitlement it belongs to" })),
+  manager: Type.Optional(Type.String({ description: "Employee id" })),
+  packSize: Type.Integer({ description: "Licences in one of `quantity`" }),
+  units: Type.Integer({ description: "quantity × packSize: what it adds to held while it is valid" }),
+  attached: Type.Optional(
+    Type.Array(Type.Object({ right: Type.String(), licenses: Type.Optional(Type.Array(Type.String())) }), {
+      description: "`rights` as they are understood",
+    }),
+  ),
   recordedAt: Type.String(),
   replacedAt: Type.Optional(Type.String()),
 });
@@ -42,16 +53,21 @@ const optional = {
   purchasedAt: Time,
   startsAt: Time,
   expiresAt: Time,
-  rights: Key(limits.text),
+  rights: Key(limits.rights),
   contract: Key(limits.text),
   order: Key(limits.text),
   department: Key(limits.code),
+  certificate: Key(limits.text),
+  supplier: Key(limits.text),
+  parent: Key(64),
+  manager: Key(limits.id),
 };
 const nullable = Object.fromEntries(Object.entries(optional).map(([name, s]) => [name, Type.Optional(orNull(s))]));
 const required = { license: Key(limits.license), quantity: Type.Integer({ minimum: 0, maximum: maxQuantity }) };
+const kept = { packSize: Type.Optional(Type.Integer({ minimum: 1, maximum: maxPackSize })) };
 const strict = { additionalProperties: false };
-const Full = Type.Object({ ...required, metric: Type.Optional(MetricName), ...nullable }, strict);
-const Partly = Type.Partial(Type.Object({ ...required, metric: MetricName, ...nullable }), strict);
+const Full = Type.Object({ ...required, metric: Type.Optional(MetricName), ...kept, ...nullable }, strict);
+const Partly = Type.Partial(Type.Object({ ...required, metric: MetricName, ...kept, ...nullable }), strict);
 const Id = Type.Object({ id: Type.String({ maxLength: 64, pattern: "^[0-9a-z]+$" }) });
 
 export function entitlementRoutes(

@@ -1,5 +1,6 @@
 /** Purpose: entitlements for the API and for imports: lists, single ones, edits that keep history. */
 import { createHash } from "node:crypto";
+import { parseAttachedRights, type AttachedRight } from "@daicho/licensing";
 import { isDaichoError, newId, type Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
@@ -27,6 +28,16 @@ export interface Entitlement {
   readonly contract?: string;
   readonly order?: string;
   readonly department?: string;
+  readonly certificate?: string;
+  readonly supplier?: string;
+  /** Id of the entitlement it belongs to. */
+  readonly parent?: string;
+  readonly manager?: string;
+  readonly packSize: number;
+  /** quantity × packSize: what it adds to held while it is valid. */
+  readonly units: number;
+  /** `rights` as they are understood. */
+  readonly attached?: readonly AttachedRight[];
   /** When it was written so. */
   readonly recordedAt: string;
   /** In history: until when it said so. */
@@ -173,6 +184,11 @@ function says(held: Entitlement, input: EntitlementInput): boolean {
     rights: held.rights ?? null,
     contract: held.contract ?? null,
     order: held.order ?? null,
+    certificate: held.certificate ?? null,
+    supplier: held.supplier ?? null,
+    parent: held.parent ?? null,
+    manager: held.manager ?? null,
+    packSize: held.packSize,
     department: held.department ?? null,
   };
   return (Object.keys(input) as (keyof EntitlementInput)[]).every((name) => now[name] === (input[name] ?? null));
@@ -198,6 +214,13 @@ function entitlementOf(row: Listed): Entitlement {
     ...(row.contract !== null && { contract: row.contract }),
     ...(row.order_no !== null && { order: row.order_no }),
     ...(row.department !== null && { department: row.department }),
+    ...(row.certificate !== null && { certificate: row.certificate }),
+    ...(row.supplier !== null && { supplier: row.supplier }),
+    ...(row.parent !== null && { parent: row.parent }),
+    ...(row.manager !== null && { manager: row.manager }),
+    packSize: row.pack_size,
+    units: row.quantity * row.pack_size,
+    ...(row.rights !== null && { attached: parseAttachedRights(row.rights).rights }),
     recordedAt: new Date(row.created_at).toISOString(),
     ...time("replacedAt", row.replaced_at),
   };

@@ -24,6 +24,11 @@ const settable = [
   text("contract"),
   text("order_no"),
   integer("department"),
+  text("certificate"),
+  text("supplier"),
+  text("parent"),
+  text("manager"),
+  integer("pack_size"),
   integer("created_at"),
 ] as const;
 
@@ -78,6 +83,11 @@ export const entitlementStore = {
         "t.contract",
         "t.order_no",
         "d.code as department",
+        "t.certificate",
+        "t.supplier",
+        "t.parent",
+        "t.manager",
+        "t.pack_size",
         "t.created_at",
         "t.replaced_at",
       ]),
@@ -111,6 +121,15 @@ export const entitlementStore = {
 
   departments: (db: Db) =>
     db.selectFrom("org_departments").select(["code", "ordinal"]).where("dissolved_at", "is", null).execute(),
+
+  /** Current ones with what they belong to, for walking upward. */
+  parents: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+    db
+      .selectFrom("lic_entitlements")
+      .select(["id", "parent"])
+      .where(inSet(dialect, "lic_entitlements.id", ids))
+      .where("replaced_at", "is", null)
+      .execute(),
 
   licenseMetrics: (db: Db, dialect: DialectName, codes: readonly string[]) =>
     db

@@ -5,7 +5,7 @@
  * Which row is which, in a file: the one with the same `id`; else one that says exactly the same (as many times as it is there); else the only one
  * of that licence and order number; else it is new.
  */
-import { isUnlimited } from "@daicho/licensing";
+import { isUnlimited, parseAttachedRights } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import { newId } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
@@ -34,6 +34,14 @@ export interface EntitlementInput {
   readonly order?: string | null;
   /** Managing department's code. */
   readonly department?: string | null;
+  readonly certificate?: string | null;
+  readonly supplier?: string | null;
+  /** Id of the entitlement it belongs to. */
+  readonly parent?: string | null;
+  /** Employee id. */
+  readonly manager?: string | null;
+  /** Licences in one of `quantity`. */
+  readonly packSize?: number;
 }
 
 type Cells = Omit<EntitlementRow, "id" | "created_at" | "replaced_at">;
@@ -52,6 +60,7 @@ export async function writeEntitlements(
   const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
   const licenses = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));
 
+  const known = await knownCodes(db, trx, rows);
   const faults: RowFault[] = [];
   const parsed: Partial<Cells>[] = [];
   await eachPolitely(rows.entries(), ([row, input]) => {
@@ -63,6 +72,20 @@ export async function writeEntitlements(
     if (mode === "upsert" && input.id !== undefined && before === undefined)
       faults.push(rowFault(row, "id", "reference-unknown", { what: "entitlement", id: input.id }));
     parsed.push(cellsOf(row, input, before, { licenses, departments, faults }));
+  });
+  const parents = await parentsOf(db, trx, parsed);
+  const warnings: RowFault[] = [];
+  // As it will be: rows may belong to one another.
+  parsed.forEach(({ parent }, row) => {
+    const id = rows[row]?.id;
+    if (id !== undefined && parent !== undefined && parents.has(id)) parents.set(id, parent);
+  });
+  await eachPolitely(parsed.entries(), ([row, cells]) => {
+    if (cells.parent != null) faults.push(...parentFaults(row, cells.parent, rows[row]?.id, parents));
+    for (const { licenses: named = [] } of parseAttachedRights(cells.rights).rights)
+      for (const code of named)
+        if (!licenses.has(code) && !known.has(code))
+          warnings.push(rowFault(row, "rights", "reference-unknown", { what: "licence", id: code }));
   });
   const none = { created: 0, updated: 0, unchanged: 0, warnings: [], ids: [] };
   if (faults.length > 0) return { ...none, faults };
@@ -92,7 +115,7 @@ export async function writeEntitlements(
     updated: updated.length,
     unchanged: rows.length - created.length - updated.length,
     faults,
-    warnings: [],
+    warnings,
     ids,
   };
 }
@@ -110,6 +133,11 @@ const blank: Cells = {
   contract: null,
   order_no: null,
   department: null,
+  certificate: null,
+  supplier: null,
+  parent: null,
+  manager: null,
+  pack_size: 1,
 };
 
 /** The cells that the row sets, checked together with what it leaves as it is. */
@@ -137,9 +165,18 @@ function cellsOf(
   if (input.purchasedAt !== undefined) cells.purchased_at = input.purchasedAt;
   if (input.startsAt !== undefined) cells.starts_at = input.startsAt;
   if (input.expiresAt !== undefined) cells.expires_at = input.expiresAt;
-  if (input.rights !== undefined) cells.rights = input.rights;
+  if (input.rights !== undefined) {
+    cells.rights = input.rights;
+    for (const { at, message } of parseAttachedRights(input.rights).faults)
+      faults.push(rowFault(row, "rights", "value-invalid", { reason: `character ${at}: ${message}` }));
+  }
   if (input.contract !== undefined) cells.contract = input.contract;
   if (input.order !== undefined) cells.order_no = input.order;
+  if (input.certificate !== undefined) cells.certificate = input.certificate;
+  if (input.supplier !== undefined) cells.supplier = input.supplier;
+  if (input.parent !== undefined) cells.parent = input.parent;
+  if (input.manager !== undefined) cells.manager = input.manager;
+  if (input.packSize !== undefined) cells.pack_size = input.packSize;
   if (input.department !== undefined) {
     cells.department = input.department === null ? null : (known.departments.get(input.department) ?? null);
     if (input.department !== null && cells.department === null)
@@ -241,4 +278,51 @@ async function metricsOf(db: Database, trx: Trx, rows: readonly EntitlementInput
   for await (const slice of slicesOf([...wanted.keys()], 1000))
     for (const row of await store.licenseMetrics(trx, db.dialect, slice)) wanted.set(row.code, row.metric as Metric);
   return wanted;
+}
+
+/** The entitlements named as parents with what they belong to in turn, upward to the last. */
+async function parentsOf(
+  db: Database,
+  trx: Trx,
+  parsed: readonly Partial<Cells>[],
+): Promise<Map<string, string | null>> {
+  const found = new Map<string, string | null>();
+  let wanted = [...new Set(parsed.flatMap(({ parent }) => (parent == null ? [] : [parent])))];
+  while (wanted.length > 0) {
+    const above: string[] = [];
+    for await (const slice of slicesOf(wanted, 1000))
+      for (const { id, parent } of await store.parents(trx, db.dialect, slice)) {
+        found.set(id, parent);
+        if (parent !== null && !found.has(parent)) above.push(parent);
+      }
+    wanted = [...new Set(above)].filter((id) => !found.has(id));
+  }
+  return found;
+}
+
+function* parentFaults(
+  row: number,
+  parent: string,
+  own: string | undefined,
+  parents: ReadonlyMap<string, string | null>,
+): Generator<RowFault> {
+  if (!parents.has(parent)) yield rowFault(row, "parent", "reference-unknown", { what: "entitlement", id: parent });
+  const seen = new Set<string>();
+  for (let at: string | null | undefined = parent; at != null && !seen.has(at); at = parents.get(at)) {
+    seen.add(at);
+    if (at === own)
+      yield rowFault(row, "parent", "value-invalid", { reason: "an entitlement cannot belong to itself" });
+  }
+}
+
+/** Licences that the rights of these rows name and that are there. */
+async function knownCodes(db: Database, trx: Trx, rows: readonly EntitlementInput[]): Promise<ReadonlySet<string>> {
+  const named = new Set<string>();
+  await eachPolitely(rows, ({ rights }) => {
+    for (const { licenses = [] } of parseAttachedRights(rights).rights) for (const code of licenses) named.add(code);
+  });
+  const known = new Set<string>();
+  for await (const slice of slicesOf([...named], 1000))
+    for (const { code } of await store.licenseMetrics(trx, db.dialect, slice)) known.add(code);
+  return known;
 }
