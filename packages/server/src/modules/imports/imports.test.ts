@@ -128,6 +128,7 @@ forEachStore((store) => {
         mail: "a@example.com",
         department: "D1",
         title: "Chair",
+        state: "active",
       });
       expect(await s.organization.employee("E2")).toEqual({ id: "E2", name: "Ueda", department: "D2", manager: "E1" });
     });

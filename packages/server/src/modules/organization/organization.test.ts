@@ -150,6 +150,7 @@ forEachStore((store) => {
         department: "B",
         mail: "y@example.com",
         title: "Lead",
+        state: "active",
       });
       await s.org.saveEmployee({ id: "E1", department: null }, "change");
       expect(s.moved).toHaveLength(2);

@@ -91,13 +91,14 @@ export const positionStore = {
       .selectFrom("lic_repository as r")
       .leftJoin("dev_devices as v", "v.ordinal", "r.device")
       .leftJoin("org_employees as e", "e.ordinal", "v.employee")
+      .leftJoin("dev_handovers as h", (join) => join.onRef("h.device", "=", "r.device").on("h.done_at", "is", null))
       .select([
         "r.device",
         "r.department",
         "r.employee",
         "v.id",
         "v.state",
-        "v.employee as ledger_employee",
+        sql<number | null>`case when h.device is null then v.employee else 0 end`.as("ledger_employee"),
         sql<number>`coalesce(e.department, v.department, 0)`.as("ledger_department"),
       ])
       .where("r.device", ">", after)
