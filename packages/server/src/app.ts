@@ -335,7 +335,7 @@ export async function createServer(options: {
   mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
   rightsRoutes(app, { rights, authorize });
-  positionRoutes(app, { positions, reconcile, authorize });
+  positionRoutes(app, { positions, reconcile, authorize, clock });
   purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
 

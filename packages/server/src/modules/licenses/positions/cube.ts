@@ -51,7 +51,10 @@ export function eachCounts(
 }
 
 export interface Cube {
+  /** In a cube of the past: the version at which it was read. */
   readonly version: number;
+  /** When a count changed last; in a cube of the past the moment it is true for. */
+  readonly changedAt: number;
   /** By ordinal, ascending: a licence keeps its place as long as the list only grows. */
   readonly licenses: readonly CubeLicense[];
   /** Places in `licenses`, in the order of codes. */
@@ -97,7 +100,7 @@ export function createCube(deps: { readonly db: Database }): Cubes {
 }
 
 async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<Cube> {
-  const { version } = await store.version(trx);
+  const { version, changed_at: changedAt } = await store.version(trx);
   if (held?.version === version) return held;
   const marks = new Map((await store.marks(trx, held?.version ?? -1)).map((mark) => [mark.scope, mark.version]));
   const unsaid = version - (marks.get(touchesScope) ?? 0);
@@ -132,6 +135,7 @@ async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<
   }
   return {
     version,
+    changedAt,
     licenses,
     byCode: orderByCode(licenses, held),
     departments,

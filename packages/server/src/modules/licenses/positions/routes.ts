@@ -1,5 +1,6 @@
 /** Purpose: `/api/v1/positions…`, `/api/v1/departments/{code}/positions` and `/api/v1/reconcile` (contract.md "Administration"). */
 import { Type } from "@sinclair/typebox";
+import type { Clock } from "@daicho/kernel";
 import { departmentStates } from "@daicho/licensing";
 import { Position, Unmanaged } from "@daicho/protocol";
 import type { FastifyInstance } from "fastify";
@@ -8,10 +9,12 @@ import { pageOfItems, sendItems } from "../../../http/items.ts";
 import { ListQuery, sendList } from "../../../http/list.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import type { Reconcile } from "./reconcile.ts";
-import type { DepartmentItem, Positions } from "./service.ts";
+import { momentOf } from "./moment.ts";
+import type { AsOf, DepartmentItem, Positions } from "./service.ts";
 
+const version = Type.Integer({ description: "Rises with every change of a count; absent where `asOf` is given" });
 const stamp = {
-  version: Type.Integer({ description: "Rises with every change of a count" }),
+  version: Type.Optional(version),
   at: Type.String({ description: "RFC 3339: the time the numbers are true for" }),
 };
 const Count = Type.Integer();
@@ -37,14 +40,30 @@ interface Filters extends ListQuery {
   readonly metric?: string;
   readonly state?: string;
   readonly department?: string;
+  readonly asOf?: string;
 }
+const asOf = {
+  asOf: Type.Optional(
+    Type.String({
+      maxLength: 40,
+      description:
+        "The position as it was recorded at this moment: RFC 3339, or a date, which stands for the end of that day (UTC). Before the first record it is empty; a moment in the future is refused.",
+    }),
+  ),
+};
 const State = Type.Optional(Type.Unsafe<string>({ type: "string", enum: [...departmentStates] }));
 
 export function positionRoutes(
   app: FastifyInstance,
-  deps: { readonly positions: Positions; readonly reconcile: Reconcile; readonly authorize: Authorize },
+  deps: {
+    readonly positions: Positions;
+    readonly reconcile: Reconcile;
+    readonly authorize: Authorize;
+    readonly clock: Clock;
+  },
 ): void {
-  const { positions } = deps;
+  const { positions, clock } = deps;
+  const asked = ({ asOf: text }: Filters): AsOf => ({ asOf: momentOf("asOf", text, clock.now()) });
   const read = { preHandler: deps.authorize.role("auditor") };
   const tags = ["positions"];
   const matches =
@@ -67,12 +86,12 @@ export function positionRoutes(
       schema: {
         tags,
         summary: "The company's position per licence; all of them unless `limit` is given",
-        querystring: Type.Object({ ...ListQuery.properties, limit: optionalLimit, ...filters }),
+        querystring: Type.Object({ ...ListQuery.properties, limit: optionalLimit, ...filters, ...asOf }),
         response: { 200: stamped(Position) },
       },
     },
     async (request, reply) => {
-      const { items, ...when } = await positions.company();
+      const { items, ...when } = await positions.company(asked(request.query));
       const page = pageOfItems(items.filter(matches(request.query)), request.query, {
         fields: ["license", "name", "metric", "required", "held", "rights", "requested", "used", "overUnder", "idle"],
         keyOf: (item) => item.license,
@@ -94,6 +113,7 @@ export function positionRoutes(
           ...ListQuery.properties,
           limit: optionalLimit,
           ...filters,
+          ...asOf,
           state: State,
           rollup: Type.Optional(Type.Boolean({ default: false })),
         }),
@@ -107,6 +127,7 @@ export function positionRoutes(
     },
     async (request, reply) => {
       const { items, ...when } = await positions.department(request.params.code, {
+        ...asked(request.query),
         rollup: request.query.rollup === true,
       });
       const page = pageOfItems(items.filter(matches(request.query)), request.query, {
@@ -139,13 +160,14 @@ export function positionRoutes(
           ...ListQuery.properties,
           limit: optionalLimit,
           ...filters,
+          ...asOf,
           department: Type.Optional(Text(limits.code)),
           state: State,
         }),
       },
     },
     async (request, reply) => {
-      const { items, ...when } = await positions.departments();
+      const { items, ...when } = await positions.departments(asked(request.query));
       const { limit, cursor, sort } = request.query;
       const wanted = sifted(items, matches(request.query));
       if (limit === undefined && cursor === undefined && sort === undefined)
@@ -168,6 +190,7 @@ export function positionRoutes(
         response: {
           200: Type.Object({
             ...stamp,
+            version,
             devices: Type.Integer(),
             differences: Type.Array(
               Type.Object({

@@ -27,6 +27,7 @@ import type { Position } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
+import { createPast } from "./past.ts";
 import { positionStore } from "./store.ts";
 
 export interface Stamp {
@@ -34,6 +35,16 @@ export interface Stamp {
   readonly version: number;
   /** RFC 3339: the time the numbers are true for. */
   readonly at: string;
+}
+
+/** As it was recorded at a moment (milliseconds), instead of now. */
+export interface AsOf {
+  readonly asOf?: number | undefined;
+}
+
+/** An answer about the past has no version: versions are those of now. */
+export interface AnyStamp extends Pick<Stamp, "at"> {
+  readonly version?: number;
 }
 
 export interface DepartmentLicense extends Counts {
@@ -59,20 +70,22 @@ export interface OutlineItem extends DepartmentItem {
 }
 
 export interface Positions {
-  company(): Promise<Stamp & { readonly items: readonly Position[] }>;
+  company(options?: AsOf): Promise<AnyStamp & { readonly items: readonly Position[] }>;
   /** `rollup`: the whole subtree. `unassigned` is a department here. @throws not-found */
   department(
     code: string,
-    options?: { readonly rollup?: boolean },
-  ): Promise<Stamp & { readonly department: string; readonly items: readonly DepartmentLicense[] }>;
+    options?: AsOf & { readonly rollup?: boolean },
+  ): Promise<AnyStamp & { readonly department: string; readonly items: readonly DepartmentLicense[] }>;
   /** One item per department and licence, in the order of both codes; made as it is walked, all of one version. */
-  departments(): Promise<Stamp & { readonly items: Iterable<DepartmentItem> }>;
+  departments(options?: AsOf): Promise<AnyStamp & { readonly items: Iterable<DepartmentItem> }>;
   /** The same in the order of the department tree, with names and depths: what the first page shows. */
   outline(): Promise<Stamp & { readonly items: Iterable<OutlineItem> }>;
   /** The corporate licence inventory that goes to the group server (domain.md §7). */
   corporate(): Promise<Stamp & { readonly devices: number; readonly positions: Position[] }>;
   /** For reconcile. */
   cube(): Promise<Cube>;
+  /** The numbers of a past moment. */
+  cubeAt(moment: number): Promise<Cube>;
   /** The numbers as the transaction sees them: for the purchase run, which decides by them. */
   cubeWithin(trx: Trx): Promise<Cube>;
 }
@@ -80,6 +93,11 @@ export interface Positions {
 export function createPositions(deps: { readonly db: Database; readonly clock: Clock }): Positions {
   const { clock } = deps;
   const { current: cube, within } = createCube(deps);
+  const past = createPast({ db: deps.db, clock, current: cube });
+  const stampedAt = async ({ asOf }: AsOf): Promise<{ cube: Cube; now: number; stamp: AnyStamp }> =>
+    asOf === undefined
+      ? stamped()
+      : { cube: await past.at(asOf), now: asOf, stamp: { at: new Date(asOf).toISOString() } };
   const stamped = async (): Promise<{ cube: Cube; now: number; stamp: Stamp }> => {
     const current = await cube();
     const now = clock.now();
@@ -89,14 +107,15 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
   return {
     cube,
     cubeWithin: within,
+    cubeAt: (moment) => past.at(moment),
 
-    async company() {
-      const { cube: current, now, stamp } = await stamped();
+    async company(options = {}) {
+      const { cube: current, now, stamp } = await stampedAt(options);
       return { ...stamp, items: companyItems(current, now) };
     },
 
     async department(code, options = {}) {
-      const { cube: current, now, stamp } = await stamped();
+      const { cube: current, now, stamp } = await stampedAt(options);
       const ordinal = code === unassigned ? 0 : current.ordinalOf.get(code);
       if (ordinal === undefined) throw serverErrors.make("not-found", { what: "department", id: code });
       const wanted =
@@ -107,8 +126,8 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
       return { ...stamp, department: code, items: departmentItems(current, holdings, wanted) };
     },
 
-    async departments() {
-      const { cube: current, now, stamp } = await stamped();
+    async departments(options = {}) {
+      const { cube: current, now, stamp } = await stampedAt(options);
       return { ...stamp, items: { [Symbol.iterator]: () => allItems(current, holdingsAt(current, now)) } };
     },
 

@@ -1,0 +1,137 @@
+/**
+ * Purpose: the numbers as they were recorded at a past moment, as a cube like that of now (design.md "Time"), so that every position can be asked for
+ * any date: used from the intervals that cover the moment, licences, departments, rights and entitlements as they stood.
+ * Invariants: what is recorded gets no time before what was recorded earlier (`recordingTime`), so the past does not change any more once the
+ * transactions of its time have ended; at the moment of a change the change is done. Memory: one slice of devices and the counts.
+ */
+import { createUsage, type Entitlement } from "@daicho/licensing";
+import type { Clock } from "@daicho/kernel";
+import type { Metric } from "@daicho/protocol";
+import type { Database, Trx } from "../../../db/database.ts";
+import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import { unpackLicenses } from "../repository/index.ts";
+import { cubeRows, orderByCode, putEntitlement, type Cube, type CubeDepartment, type CubeLicense } from "./cube.ts";
+import { pastStore } from "./past-store.ts";
+import { positionStore } from "./store.ts";
+
+export interface Past {
+  /** The cube of that moment. What lies before everything recorded is a cube without numbers. */
+  at(moment: number): Promise<Cube>;
+}
+
+/** After that long no transaction that began before is still under way. */
+const settled = 3_600_000;
+const kept = 8;
+export const sliceOfDevices = 1000;
+
+export function createPast(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** The cube of now. */
+  readonly current: () => Promise<Cube>;
+}): Past {
+  const { db, clock } = deps;
+  const cubes = new Map<number, { readonly cube: Cube; readonly settled: boolean }>();
+  let turn: Promise<unknown> = Promise.resolve();
+  return {
+    async at(moment) {
+      const now = await deps.current();
+      // Nothing was recorded since.
+      if (now.changedAt <= moment) return now;
+      const known = cubes.get(moment);
+      if (known !== undefined && (known.settled || known.cube.version === now.version)) return known.cube;
+      const began = clock.now();
+      // One at a time: a second question for the same moment finds it answered.
+      const next = turn.then(async () => {
+        const found = cubes.get(moment);
+        if (found !== undefined && (found.settled || found.cube.version >= now.version)) return found.cube;
+        const cube = await db.snapshot((trx) => cubeAt(db, trx, moment));
+        cubes.delete(moment);
+        cubes.set(moment, { cube, settled: moment < began - settled });
+        const oldest = cubes.keys().next();
+        if (cubes.size > kept && oldest.done !== true) cubes.delete(oldest.value);
+        return cube;
+      });
+      turn = next.catch(() => undefined);
+      return next;
+    },
+  };
+}
+
+async function cubeAt(db: Database, trx: Trx, moment: number): Promise<Cube> {
+  const { version } = await positionStore.version(trx);
+  const licenses = await licensesAt(trx, moment);
+  const places = new Map(licenses.map((license, place) => [license.ordinal, place]));
+  const departments = await departmentsAt(trx, moment);
+
+  const usage = createUsage((license) => licenses[places.get(license) ?? -1]?.metric === "user");
+  const last = await pastStore.lastDevice(trx);
+  for (let after = 0; after < last; after += sliceOfDevices) {
+    const upTo = after + sliceOfDevices;
+    const rows = await pastStore.open(trx, after, upTo, moment);
+    const closed = await pastStore.closed(trx, after, upTo, moment, moment);
+    await eachPolitely([...rows, ...closed], (row) => usage.add(row, unpackLicenses(row.licenses), 1));
+    await breathe();
+  }
+
+  const rows = cubeRows(usage.used(), await rightsAt(db, trx, [0, ...departments.keys()], moment), places);
+  const entitlements = new Map<number, Entitlement[]>();
+  for (let after = ""; ; await breathe()) {
+    const page = await pastStore.entitlementsAt(trx, moment, after, 2000);
+    for (const row of page) putEntitlement(entitlements, row, places);
+    const end = page[page.length - 1];
+    if (page.length < 2000 || end === undefined) break;
+    after = end.id;
+  }
+  return {
+    version,
+    changedAt: moment,
+    licenses,
+    byCode: orderByCode(licenses),
+    departments,
+    ordinalOf: new Map([...departments.values()].map((d) => [d.code, d.ordinal])),
+    rows,
+    entitlements,
+    unsaid: 0,
+  };
+}
+
+/** Of former values, which come in the order in which they were recorded, the first after the moment is what was true at it. */
+function firstOf<R>(rows: readonly R[], keyOf: (row: R) => number): ReadonlyMap<number, R> {
+  const first = new Map<number, R>();
+  for (const row of rows) if (!first.has(keyOf(row))) first.set(keyOf(row), row);
+  return first;
+}
+
+async function licensesAt(trx: Trx, moment: number): Promise<CubeLicense[]> {
+  const former = firstOf(await pastStore.licenseHistory(trx, moment), (row) => row.license);
+  return (await positionStore.licenses(trx)).map((row) => {
+    const { name, metric, managed } = former.get(row.ordinal) ?? row;
+    return { ordinal: row.ordinal, code: row.code, name, metric: metric as Metric, managed: managed === 1 };
+  });
+}
+
+async function departmentsAt(trx: Trx, moment: number): Promise<Map<number, CubeDepartment>> {
+  const former = firstOf(await pastStore.departmentHistory(trx, moment), (row) => row.department);
+  return new Map(
+    (await pastStore.departments(trx))
+      .filter((row) => row.created_at <= moment)
+      .map((row) => {
+        const { code, name, parent } = former.get(row.ordinal) ?? row;
+        return [row.ordinal, { ordinal: row.ordinal, code, name, parent }];
+      }),
+  );
+}
+
+async function rightsAt(db: Database, trx: Trx, departments: readonly number[], moment: number) {
+  const granted = [];
+  for await (const slice of slicesOf(departments, 16)) {
+    const former = await pastStore.rightsAt(trx, db.dialect, slice, moment);
+    const replaced = new Set(former.map((row) => `${row.department}:${row.license}`));
+    const still = (await positionStore.rights(trx, db.dialect, slice)).filter(
+      (row) => !replaced.has(`${row.department}:${row.license}`),
+    );
+    granted.push(...former, ...still);
+  }
+  return granted;
+}
