@@ -121,38 +121,38 @@ export function titlesSum(titles: Uint8Array): Buffer {
   let xorHigh = 0;
   let xorLow = 0;
   const view = new DataView(titles.buffer, titles.byteOffset, titles.length);
-  for (let at = 0; at + titleHashBytes <= titles.length; at += titleHashBytes) {
+  const count = Math.floor(titles.length / titleHashBytes);
+  for (let at = 0; at < count * titleHashBytes; at += titleHashBytes) {
     const high = view.getUint32(at);
     const low = view.getUint32(at + 4);
+    sumHigh += high;
     sumLow += low;
-    const carry = sumLow > 0xffffffff ? 1 : 0;
-    sumLow = sumLow >>> 0;
-    sumHigh = (sumHigh + high + carry) >>> 0;
-    xorHigh = (xorHigh ^ high) >>> 0;
-    xorLow = (xorLow ^ low) >>> 0;
+    xorHigh ^= high;
+    xorLow ^= low;
   }
-  const out = Buffer.alloc(20);
-  out.writeUInt32BE(titles.length / titleHashBytes, 0);
-  out.writeUInt32BE(sumHigh, 4);
-  out.writeUInt32BE(sumLow, 8);
-  out.writeUInt32BE(xorHigh, 12);
-  out.writeUInt32BE(xorLow, 16);
+  return packSum(count, sumHigh, sumLow, xorHigh, xorLow);
+}
+
+/** The sum's bytes, for one who holds the hashes in another form: high and low words added up (below 2^53 each) and xored. */
+export function packSum(count: number, sumHigh: number, sumLow: number, xorHigh: number, xorLow: number): Buffer {
+  const out = Buffer.allocUnsafe(20);
+  out.writeUInt32BE(count, 0);
+  out.writeUInt32BE((sumHigh + Math.floor(sumLow / word)) % word, 4);
+  out.writeUInt32BE(sumLow % word, 8);
+  out.writeUInt32BE(xorHigh >>> 0, 12);
+  out.writeUInt32BE(xorLow >>> 0, 16);
   return out;
 }
+const word = 0x1_0000_0000;
 
 /** The sum after `removed` went and `added` came (packed hashes; the caller knows that they were there and were not). */
 export function changedSum(sum: Buffer, added: Uint8Array, removed: Uint8Array): Buffer {
   const plus = titlesSum(added);
   const minus = titlesSum(removed);
-  const out = Buffer.allocUnsafe(20);
-  out.writeUInt32BE(sum.readUInt32BE(0) + plus.readUInt32BE(0) - minus.readUInt32BE(0), 0);
-  const low = sum.readUInt32BE(8) + plus.readUInt32BE(8) - minus.readUInt32BE(8);
-  const carry = Math.floor(low / 0x1_0000_0000);
-  out.writeUInt32BE((sum.readUInt32BE(4) + plus.readUInt32BE(4) - minus.readUInt32BE(4) + carry) >>> 0, 4);
-  out.writeUInt32BE(low >>> 0, 8);
-  for (const at of [12, 16])
-    out.writeUInt32BE((sum.readUInt32BE(at) ^ plus.readUInt32BE(at) ^ minus.readUInt32BE(at)) >>> 0, at);
-  return out;
+  const plain = (at: number): number => sum.readUInt32BE(at) + plus.readUInt32BE(at) - minus.readUInt32BE(at);
+  const either = (at: number): number => sum.readUInt32BE(at) ^ plus.readUInt32BE(at) ^ minus.readUInt32BE(at);
+  // Borrowed beforehand, so that nothing is negative.
+  return packSum(plain(0), plain(4) + word - 1, plain(8) + word, either(12), either(16));
 }
 
 /** SHA-256 over the titles' sum and the digests of the other three sections, hex. */

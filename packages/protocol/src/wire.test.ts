@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   applyTitles,
+  changedSum,
   createCredential,
   createCredentialVerifier,
   createSigner,
@@ -19,6 +20,7 @@ import {
   sealEnvelope,
   signDocument,
   stateDigest,
+  titlesSum,
   titleText,
   unpackBatch,
   unpackDetails,
@@ -72,6 +74,7 @@ describe("device state", () => {
       fc.property(hashes, hashes, (from, to) => {
         const { added, removed } = diffTitles(from, to);
         expect(applyTitles(from, added, removed)?.equals(to)).toBe(true);
+        expect(changedSum(titlesSum(from), added, removed).equals(titlesSum(to))).toBe(true);
         if (added.length > 0) expect(applyTitles(to, added, Buffer.alloc(0))).toBeUndefined();
         if (removed.length > 0) expect(applyTitles(to, Buffer.alloc(0), removed)).toBeUndefined();
       }),

@@ -12,7 +12,7 @@ import { serverErrors } from "../errors.ts";
 import { postgresBulk, sqliteBulk, type Bulk, type DialectName } from "./dialect.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
-import { Sqlite, type SqliteDatabase } from "./sqlite.ts";
+import { keepingStatements, Sqlite, type SqliteDatabase } from "./sqlite.ts";
 
 export type Trx = Transaction<Schema>;
 
@@ -78,7 +78,7 @@ function openSqlite(url: string): Opened {
   } catch (error) {
     throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
   }
-  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
+  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database: keepingStatements(database) as never }) });
   const readers = sqliteReaders(file);
   return {
     kysely,
@@ -102,7 +102,9 @@ function sqliteReaders(file: string): { use: Opened["snapshot"]; close(): Promis
       const reader =
         idle.pop() ??
         new Kysely<Schema>({
-          dialect: new SqliteDialect({ database: new Sqlite(file, { readonly: true, fileMustExist: true }) }),
+          dialect: new SqliteDialect({
+            database: keepingStatements(new Sqlite(file, { readonly: true, fileMustExist: true })) as never,
+          }),
         });
       try {
         return await reader.transaction().execute(work);

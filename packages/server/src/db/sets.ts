@@ -2,7 +2,7 @@
  * Purpose: "this column is one of these many values" as one parameter, so that a set may have any size on both stores (a list of
  * placeholders ends at 32,766 on SQLite and 65,535 on PostgreSQL).
  */
-import { sql, type RawBuilder, type SqlBool } from "kysely";
+import { PostgresAdapter, sql, type RawBuilder, type SqlBool } from "kysely";
 import type { DialectName } from "./dialect.ts";
 
 /** For `where(inSet(dialect, "dev_devices.id", ids))`. The column's name comes from code, never from input. */
@@ -15,6 +15,15 @@ export function inSet(
   const ref = sql.ref(column);
   if (dialect === "sqlite") return sql<SqlBool>`${ref} in (select value from json_each(${JSON.stringify(values)}))`;
   return sql<SqlBool>`${ref} = any(${values}::${sql.raw(typeof values[0] === "number" ? "bigint[]" : "text[]")})`;
+}
+
+/** The same where only the connection is at hand. */
+export function among(
+  db: { getExecutor(): { readonly adapter: object } },
+  column: string,
+  values: readonly string[] | readonly number[],
+): RawBuilder<SqlBool> {
+  return inSet(db.getExecutor().adapter instanceof PostgresAdapter ? "postgres" : "sqlite", column, values);
 }
 
 /** Text in the order of its bytes, which is the same on both stores whatever PostgreSQL's locale; absent sorts as empty. */

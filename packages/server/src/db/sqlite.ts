@@ -11,3 +11,24 @@ const major = Number(process.versions.node.split(".")[0]);
 
 export const Sqlite = require(major >= 22 ? "better-sqlite3-13" : "better-sqlite3") as typeof BetterSqlite3;
 export type SqliteDatabase = BetterSqlite3.Database;
+
+/**
+ * The database as Kysely takes it, with the statements it has prepared kept: preparing costs more than running one. The texts of a store
+ * are few (sets travel as one parameter, sets.ts); what is not asked for any more is forgotten.
+ */
+export function keepingStatements(database: SqliteDatabase, most = 300) {
+  const kept = new Map<string, BetterSqlite3.Statement>();
+  return {
+    close: () => void database.close(),
+    prepare(text: string): BetterSqlite3.Statement {
+      const known = kept.get(text);
+      // One that is being iterated over cannot start again.
+      if (known?.busy === true) return database.prepare(text);
+      const statement = known ?? database.prepare(text);
+      kept.delete(text);
+      kept.set(text, statement);
+      if (kept.size > most) kept.delete(kept.keys().next().value as string);
+      return statement;
+    },
+  };
+}

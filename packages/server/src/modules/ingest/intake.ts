@@ -7,7 +7,14 @@
  * Failure: a commit that fails is tried again report by report, so one bad report cannot hold up the others; a store that is away answers
  * `overloaded` and nothing is lost, because nothing was acknowledged.
  */
-import { digestSections, importPublicKey, titlesSum, type ReportResult } from "@daicho/protocol";
+import {
+  digestSections,
+  importPublicKey,
+  unpackMachine,
+  unpackProbes,
+  type Machine,
+  type ReportResult,
+} from "@daicho/protocol";
 import type { Clock, Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
@@ -267,37 +274,43 @@ function applyReport(report: ReceivedReport, before: StateRow | undefined, title
   const needFull = (code: string): Applied => ({ ok: false, result: { status: "need-full", code } });
   const held = before === undefined ? new Uint32Array(0) : unpackSorted(before.titles);
   let ids: Uint32Array | undefined;
-  let sum: Buffer;
+  let change: { readonly added: ArrayLike<number>; readonly removed: ArrayLike<number> };
   if (report.titles !== undefined) {
-    ids = idsOf(report.titles, titles);
-    sum = titlesSum(report.titles);
+    ids = report.ids ?? titles.idsOf(report.titles);
+    if (ids === undefined) return needFull("titles-unknown");
+    change = difference(held, ids);
   } else {
-    const added = idsOf(report.added, titles);
-    const removed = idsOf(report.removed, titles);
+    const added = report.ids ?? titles.idsOf(report.added);
+    const removed = titles.idsOf(report.removed);
     if (added === undefined || removed === undefined) return needFull("titles-unknown");
     ids = applyDifference(held, added, removed);
     if (ids === undefined || before === undefined) return needFull("base-differs");
-    const hashes = Buffer.alloc(ids.length * 8);
-    for (let i = 0; i < ids.length; i++) titles.table.hashOf(ids[i] as number, hashes, i * 8);
-    sum = titlesSum(hashes);
+    change = { added, removed };
   }
-  if (ids === undefined) return needFull("titles-unknown");
+  const sum = titles.table.sumOf(ids);
   const details = report.details ?? before?.details;
-  const probes = report.probes?.bytes ?? before?.probes;
-  const machine = report.machine?.bytes ?? before?.machine;
+  const probes = report.probes ?? before?.probes;
+  const machine = report.machine ?? before?.machine;
   if (details === undefined || probes === undefined || machine === undefined) return needFull("base-differs");
   if (digestSections(sum, { details, probes, machine }) !== report.header.state)
     return report.header.kind === "full"
       ? { ok: false, result: rejected("report-malformed", "the state it describes is not the state it signs") }
       : needFull("digest-differs");
-  const value = report.machine?.value;
-  const named = value !== undefined && before?.machine.equals(machine) !== true ? value : undefined;
+  let named: Machine | undefined;
+  try {
+    if (before?.probes.equals(probes) !== true) unpackProbes(probes);
+    if (before?.machine.equals(machine) !== true) named = unpackMachine(machine);
+  } catch (error) {
+    // zlib, JSON and schema faults of a hostile or broken sender; the bytes themselves stay out of the message.
+    const message = error instanceof RangeError ? error.message : "a section cannot be unpacked";
+    return { ok: false, result: rejected("report-malformed", message) };
+  }
   const serial = named?.hardware?.serial;
   return {
     ok: true,
     change: {
       ids,
-      ...difference(held, ids),
+      ...change,
       first: before === undefined,
       ...(named !== undefined && { named: { hostname: named.hostname, ...(serial !== undefined && { serial }) } }),
       state: {
@@ -312,15 +325,4 @@ function applyReport(report: ReceivedReport, before: StateRow | undefined, title
       },
     },
   };
-}
-
-/** Sorted ids of packed hashes; undefined where one is not known. */
-function idsOf(hashes: Buffer, titles: Titles): Uint32Array | undefined {
-  const ids = new Uint32Array(hashes.length / 8);
-  for (let i = 0; i < ids.length; i++) {
-    const id = titles.table.find(hashes, i * 8);
-    if (id === 0) return undefined;
-    ids[i] = id;
-  }
-  return ids.sort();
 }

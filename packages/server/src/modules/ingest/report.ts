@@ -7,14 +7,10 @@ import {
   isPackedHashes,
   maxTitles,
   openEnvelope,
-  unpackMachine,
-  unpackProbes,
   unpackSection,
   unpackSections,
   verifyEnvelopeAside,
   type Envelope,
-  type Machine,
-  type ProbeHit,
   type ReportHeader,
   type ReportResult,
   type TitleText,
@@ -37,9 +33,12 @@ export interface ReceivedReport {
   readonly titles: Buffer | undefined;
   readonly added: Buffer;
   readonly removed: Buffer;
+  /** Ids of `titles` or `added`, where all were known when it came. */
+  readonly ids: Uint32Array | undefined;
+  /** As sent; what is inside is looked at where it differs from what is held (`unpackMachine`, `unpackProbes`). */
   readonly details: Buffer | undefined;
-  readonly probes: { readonly bytes: Buffer; readonly hits: readonly ProbeHit[] } | undefined;
-  readonly machine: { readonly bytes: Buffer; readonly value: Machine } | undefined;
+  readonly probes: Buffer | undefined;
+  readonly machine: Buffer | undefined;
   readonly scan: Buffer | undefined;
 }
 
@@ -61,7 +60,7 @@ export function openReport(
 export async function readReport(
   envelope: Envelope,
   sender: Sender | undefined,
-  titles: Pick<Titles, "readTexts">,
+  titles: Pick<Titles, "readTexts" | "idsOf">,
 ): Promise<
   { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult }
 > {
@@ -77,8 +76,6 @@ export async function readReport(
   if (sections === undefined) return fail("report-malformed", "its body is no run of sections");
   const empty = Buffer.alloc(0);
   try {
-    const texts = sections.texts === undefined ? [] : titles.readTexts(unpackSection(sections.texts));
-    if (texts === undefined) return fail("report-malformed", "its title texts are not valid");
     for (const hashes of [sections.titles, sections.titlesAdded, sections.titlesRemoved])
       if (hashes !== undefined && (!isPackedHashes(hashes) || hashes.length > maxTitles * 8))
         return fail("report-malformed", "its title hashes are not sorted, or too many");
@@ -86,6 +83,12 @@ export async function readReport(
       return fail("report-malformed", "a full report lacks a section");
     if (header.kind === "delta" && (header.base === undefined || sections.titles !== undefined))
       return fail("report-malformed", "a delta needs a base and no full titles");
+    const named = sections.titles ?? sections.titlesAdded;
+    const ids = named === undefined ? undefined : titles.idsOf(named);
+    // Of titles that are known the texts have nothing to tell.
+    const texts =
+      sections.texts === undefined || ids !== undefined ? [] : titles.readTexts(unpackSection(sections.texts));
+    if (texts === undefined) return fail("report-malformed", "its title texts are not valid");
     const changes = header.kind === "heartbeat" ? {} : sections;
     return {
       ok: true,
@@ -98,9 +101,10 @@ export async function readReport(
         titles: changes.titles,
         added: changes.titlesAdded ?? empty,
         removed: changes.titlesRemoved ?? empty,
+        ids: header.kind === "heartbeat" ? undefined : ids,
         details: changes.details,
-        probes: changes.probes && { bytes: changes.probes, hits: unpackProbes(changes.probes) },
-        machine: changes.machine && { bytes: changes.machine, value: unpackMachine(changes.machine) },
+        probes: changes.probes,
+        machine: changes.machine,
         scan: sections.scan,
       },
     };

@@ -3,6 +3,7 @@
  * satisfies is worked out once per title and policy, so a device costs one array look-up per title.
  * Invariants: pure for a given policy; the same function serves ingest, re-evaluation after a policy change, what-if and reconcile.
  */
+import { countUnits, createMetricBook, measuredHardware, type MetricBook } from "@daicho/licensing";
 import { compileDictionary, compileRules, type Matcher, type Recognizer } from "@daicho/policy";
 import type { Dictionary, LicensePolicy, Machine, Metric, ProbeHit, RecognizedCode, Title } from "@daicho/protocol";
 import type { KnownTitle } from "./titles.ts";
@@ -32,6 +33,8 @@ export interface LicenseInfo {
   readonly name: string;
   /** Absent where the policy leaves it open. */
   readonly metric?: Metric;
+  /** The metric rule that counts it. */
+  readonly count?: string;
 }
 
 export interface Deriver {
@@ -40,6 +43,8 @@ export interface Deriver {
   readonly matcher: Matcher;
   /** Every licence this policy can count. */
   readonly licenses: readonly LicenseInfo[];
+  /** Metric rules of every date. */
+  readonly metricRules: MetricBook;
   learn(titles: readonly KnownTitle[]): void;
   /** Metrics in force, where the policy left them open. */
   setMetrics(metrics: ReadonlyMap<string, Metric>): void;
@@ -47,32 +52,58 @@ export interface Deriver {
   licensesOf(facts: DeviceFactsInput): readonly DerivedLicense[];
 }
 
+const maxSeen = 20_000;
+
 export function createDeriver(policy: {
   readonly generation: number;
   readonly dictionary: Dictionary | undefined;
   readonly licensePolicy: LicensePolicy | undefined;
+  /** The time whose metric rules count, milliseconds. */
+  readonly at: number;
 }): Deriver {
   const recognizer = compileDictionary(policy.dictionary?.software ?? []);
   const licensePolicy = policy.licensePolicy ?? { daicho: "license-policy/v1", version: 0, rules: [], software: [] };
   const matcher = compileRules(licensePolicy);
   const infos = licenseInfos(matcher, licensePolicy);
+  const metricRules = createMetricBook(licensePolicy.metrics ?? []);
+  const countedBy = new Map(
+    infos.flatMap(({ code, count }) => {
+      const metric = count === undefined ? undefined : metricRules.at(count, policy.at);
+      return metric === undefined ? [] : [[code, metric]];
+    }),
+  );
   let metrics: ReadonlyMap<string, Metric> = new Map(
     infos.flatMap((i) => (i.metric === undefined ? [] : [[i.code, i.metric]])),
   );
   /** Title id → the probes it satisfies; most titles satisfy none and have no entry. */
-  const probesOf: (readonly number[] | undefined)[] = [];
+  const probesOf = new Map<number, readonly number[]>();
+  /** 1 where a title has an entry: a device asks for hundreds of titles and finds twenty. */
+  let marked = new Uint8Array(1 << 16);
+  /** What a set of probes amounts to: devices are many, sets are few. */
+  const seen = new Map<string, { readonly codes: readonly string[]; licenses?: readonly string[] }>();
 
-  const codes: Deriver["codes"] = (facts) => {
-    const holding = new Set<number>();
-    for (let i = 0; i < facts.titles.length; i++) {
-      const probes = probesOf[facts.titles[i] as number];
-      if (probes !== undefined) for (const probe of probes) holding.add(probe);
+  const recognize = (facts: Pick<DeviceFactsInput, "titles" | "hits">) => {
+    const holding: number[] = [];
+    const { titles } = facts;
+    for (let i = 0; i < titles.length; i++) {
+      const title = titles[i] as number;
+      if (marked[title] === 1) holding.push(...(probesOf.get(title) as readonly number[]));
     }
     for (const hit of facts.hits) {
       const probe = recognizer.probeIndex(hit.probe);
-      if (probe !== undefined) holding.add(probe);
+      if (probe !== undefined) holding.push(probe);
     }
-    const recognized = recognizer.recognize(holding);
+    const key = Uint32Array.from(new Set(holding)).sort().join();
+    let known = seen.get(key);
+    if (known === undefined) {
+      if (seen.size >= maxSeen) seen.clear();
+      seen.set(key, (known = { codes: recognizer.recognize(new Set(holding)) }));
+    }
+    return known;
+  };
+
+  const codes: Deriver["codes"] = (facts) => {
+    const recognized = recognize(facts).codes;
     if (facts.asserted.length === 0) return recognized;
     const all = new Set(recognized);
     for (const { code, definition } of facts.asserted)
@@ -80,29 +111,50 @@ export function createDeriver(policy: {
     return [...all];
   };
 
+  const matched = (facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[] => {
+    if (facts.asserted.length > 0) return matcher.match(codes(facts)).licenses.map((hit) => hit.license);
+    const known = recognize(facts);
+    return (known.licenses ??= matcher.match(known.codes).licenses.map((hit) => hit.license));
+  };
+
   return {
     generation: policy.generation,
     recognizer,
     matcher,
     licenses: infos,
+    metricRules,
     learn(titles) {
       for (const title of titles) {
         const probes = recognizer.matchTitle(title);
-        if (probes.length > 0) probesOf[title.id] = probes;
+        if (probes.length === 0) continue;
+        probesOf.set(title.id, probes);
+        if (title.id >= marked.length) {
+          const wider = new Uint8Array(Math.max(title.id + 1, marked.length * 2));
+          wider.set(marked);
+          marked = wider;
+        }
+        marked[title.id] = 1;
       }
     },
     setMetrics: (inForce) => void (metrics = inForce),
     codes,
     licensesOf(facts) {
-      return matcher.match(codes(facts)).licenses.map(({ license }) => ({
-        license,
-        count: countFor(metrics.get(license) ?? "device", facts.machine),
-      }));
+      return matched(facts).map((license) => {
+        const metric = metrics.get(license) ?? "device";
+        const rule = metric === "core" || metric === "processor" ? countedBy.get(license) : undefined;
+        return {
+          license,
+          count:
+            rule === undefined
+              ? countFor(metric, facts.machine)
+              : countUnits(rule, measuredHardware(facts.machine()?.hardware)).units,
+        };
+      });
     },
   };
 }
 
-/** domain.md §5 "Metrics": cores and processors count per device, everything else once. Core factors come with entitlement rules. */
+/** domain.md §5 "Metrics", where no metric rule is in force: physical cores and sockets as they are, everything else once. */
 function countFor(metric: Metric, machine: () => Machine | undefined): number {
   if (metric === "core") return Math.max(1, machine()?.hardware?.cpu?.cores ?? 1);
   if (metric === "processor") return Math.max(1, machine()?.hardware?.cpu?.sockets ?? 1);
@@ -111,7 +163,7 @@ function countFor(metric: Metric, machine: () => Machine | undefined): number {
 
 function licenseInfos(matcher: Matcher, policy: LicensePolicy): readonly LicenseInfo[] {
   const software = new Map(policy.software.map((s) => [s.code, s]));
-  const named = new Map<string, { name?: string; metric?: Metric }>();
+  const named = new Map<string, { name?: string; metric?: Metric; count?: string }>();
   for (const rule of policy.rules) {
     const code = rule.rule.slice(rule.rule.lastIndexOf("=") + 1).trim();
     const known = named.get(code) ?? {};
@@ -119,6 +171,7 @@ function licenseInfos(matcher: Matcher, policy: LicensePolicy): readonly License
       ...known,
       ...(known.name === undefined && rule.name !== undefined && { name: rule.name }),
       ...(known.metric === undefined && rule.metric !== undefined && { metric: rule.metric }),
+      ...(known.count === undefined && rule.count !== undefined && { count: rule.count }),
     });
   }
   return matcher.licenses.map((code) => {
@@ -127,6 +180,7 @@ function licenseInfos(matcher: Matcher, policy: LicensePolicy): readonly License
       code,
       name: named.get(code)?.name ?? software.get(code)?.name ?? code,
       ...(metric !== undefined && { metric }),
+      ...(named.get(code)?.count !== undefined && { count: named.get(code)?.count as string }),
     };
   });
 }

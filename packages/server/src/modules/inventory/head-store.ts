@@ -1,6 +1,7 @@
 /** Purpose: where each device's reporting stands, and its state, as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
+import { among } from "../../db/sets.ts";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
 
@@ -25,14 +26,22 @@ export async function lockHeads(db: Database, trx: Trx, devices: readonly number
 export const headStore = {
   async heads(db: Db, devices: readonly number[], lock: boolean): Promise<Map<number, HeadRow>> {
     if (devices.length === 0) return new Map();
-    let query = db.selectFrom("inv_heads").selectAll().where("device", "in", devices).orderBy("device");
+    let query = db
+      .selectFrom("inv_heads")
+      .selectAll()
+      .where(among(db, "device", devices))
+      .orderBy("device");
     if (lock) query = query.forUpdate();
     return new Map((await query.execute()).map((row) => [row.device, row]));
   },
 
   async states(db: Db, devices: readonly number[]): Promise<Map<number, StateRow>> {
     if (devices.length === 0) return new Map();
-    const rows = await db.selectFrom("inv_states").selectAll().where("device", "in", devices).execute();
+    const rows = await db
+      .selectFrom("inv_states")
+      .selectAll()
+      .where(among(db, "device", devices))
+      .execute();
     return new Map(rows.map((row) => [row.device, row]));
   },
 
@@ -141,7 +150,11 @@ export const headStore = {
   identities: (db: Db, ids: readonly string[]) =>
     ids.length === 0
       ? Promise.resolve([])
-      : db.selectFrom("inv_identities").selectAll().where("id", "in", ids).execute(),
+      : db
+          .selectFrom("inv_identities")
+          .selectAll()
+          .where(among(db, "id", ids))
+          .execute(),
 
   identityOfDevice: (db: Db, device: number) =>
     db.selectFrom("inv_identities").selectAll().where("device", "=", device).executeTakeFirst(),

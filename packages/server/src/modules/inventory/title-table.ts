@@ -3,6 +3,8 @@
  * innermost loop of ingest, so this is an open-addressing table over plain number arrays (SHA-256 prefixes are already evenly spread).
  * It only ever grows: a title once known stays known.
  */
+import { packSum } from "@daicho/protocol";
+
 export interface TitleTable {
   readonly size: number;
   /** Id of the hash at `offset`, 0 where it is not known (ids start at 1). */
@@ -10,6 +12,8 @@ export interface TitleTable {
   add(hash: Uint8Array, id: number): void;
   /** Writes the title's hash to `out`. */
   hashOf(id: number, out: Buffer, offset: number): void;
+  /** The sum of the titles' hashes, as the state's digest has it (protocol/state.ts). */
+  sumOf(ids: Uint32Array): Buffer;
 }
 
 export function createTitleTable(): TitleTable {
@@ -76,6 +80,22 @@ export function createTitleTable(): TitleTable {
     hashOf(id, out, offset) {
       out.writeUInt32BE(highOf[id] ?? 0, offset);
       out.writeUInt32BE(lowOf[id] ?? 0, offset + 4);
+    },
+    sumOf(ids) {
+      let sumHigh = 0;
+      let sumLow = 0;
+      let xorHigh = 0;
+      let xorLow = 0;
+      for (let i = 0; i < ids.length; i++) {
+        const id = ids[i] as number;
+        const high = highOf[id] ?? 0;
+        const low = lowOf[id] ?? 0;
+        sumHigh += high;
+        sumLow += low;
+        xorHigh ^= high;
+        xorLow ^= low;
+      }
+      return packSum(ids.length, sumHigh, sumLow, xorHigh, xorLow);
     },
   };
 }

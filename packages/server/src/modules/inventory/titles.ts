@@ -40,6 +40,8 @@ export interface Titles {
   learn(texts: readonly TitleText[]): Promise<void>;
   /** Hashes of `packed` that are not known, packed. */
   unknown(packed: Buffer): Buffer;
+  /** Sorted ids of packed hashes; undefined where one is not known. */
+  idsOf(packed: Buffer): Uint32Array | undefined;
   byIds(ids: readonly number[]): Promise<ReadonlyMap<number, KnownTitle>>;
   /** All titles, in slices, oldest first. */
   each(sliceSize: number): AsyncGenerator<readonly KnownTitle[]>;
@@ -94,6 +96,15 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
       for (let at = 0; at + 8 <= packed.length; at += 8)
         if (table.find(packed, at) === 0) missing.push(packed.subarray(at, at + 8));
       return Buffer.concat(missing);
+    },
+    idsOf(packed) {
+      const ids = new Uint32Array(packed.length / 8);
+      for (let i = 0; i < ids.length; i++) {
+        const id = table.find(packed, i * 8);
+        if (id === 0) return undefined;
+        ids[i] = id;
+      }
+      return ids.sort();
     },
     async byIds(ids) {
       const found = new Map<number, KnownTitle>();

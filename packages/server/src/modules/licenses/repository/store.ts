@@ -1,6 +1,7 @@
 /** Purpose: the licence repository and its counters as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
+import { among } from "../../../db/sets.ts";
 import { blob, integer, text, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 
@@ -91,7 +92,11 @@ export const repositoryStore = {
   /** `lock`: held until the transaction ends (a no-op on SQLite, which has one writer). */
   async open(db: Db, devices: readonly number[], lock: DialectName | undefined): Promise<Map<number, OpenInterval>> {
     if (devices.length === 0) return new Map();
-    let query = db.selectFrom("lic_repository").selectAll().where("device", "in", devices).orderBy("device");
+    let query = db
+      .selectFrom("lic_repository")
+      .selectAll()
+      .where(among(db, "device", devices))
+      .orderBy("device");
     if (lock === "postgres") query = query.forUpdate();
     return new Map((await query.execute()).map((row) => [row.device, row]));
   },
