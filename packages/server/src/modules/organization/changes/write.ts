@@ -30,6 +30,14 @@ export function createDraftWriter(deps: {
       changed.filter((d) => d.was !== undefined).map((d) => ({ ...d.stored, ordinal: d.ordinal })),
       at,
     );
+    await organizationStore.keepDepartments(
+      db,
+      trx,
+      changed
+        .filter((d) => pastFields.some((f) => d[f] !== d.stored[f]))
+        .map((d) => ({ ...d.stored, ordinal: d.ordinal })),
+      at,
+    );
     const recoded = changed.filter((d) => d.code !== d.stored.code);
     // No code of a department begins with a space, so these are free whoever takes whose code.
     await store.setCodes(
@@ -116,6 +124,8 @@ export function createDraftWriter(deps: {
 }
 
 const departmentFields = ["code", "name", "parent", "cost_centre", "manager", "dissolved_at"] as const;
+/** What a past position needs to know. */
+const pastFields = ["code", "name", "parent"] as const;
 const personFields = ["name", "mail", "department", "title", "manager", "left_at"] as const;
 
 function departmentState(d: DraftDepartment): DraftDepartment["stored"] {
