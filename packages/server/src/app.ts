@@ -21,7 +21,9 @@ import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type N
 import { pageRoute } from "./modules/page/index.ts";
 import {
   createDeviceDirectory,
+  createHandOvers,
   createOrgDevices,
+  handOverRoutes,
   createDevices,
   createMerges,
   deviceRoutes,
@@ -54,11 +56,13 @@ import {
 import { createImports, importRoutes } from "./modules/imports/index.ts";
 import {
   createEntitlements,
+  createMetricRules,
   createOrgLicenses,
   createPositions,
   createReconcile,
   createRights,
   entitlementRoutes,
+  metricRuleRoutes,
   positionRoutes,
   rightsRoutes,
   type Positions,
@@ -67,13 +71,15 @@ import {
 import { createRepository, type Repository } from "./modules/licenses/repository/index.ts";
 import {
   createOrganization,
+  createOrgChangeRequests,
   createOrgChangesApply,
+  orgChangeRoutes,
   organizationRoutes,
-  type OrgChanges,
+  type OrgChangeRequests,
   type Organization,
 } from "./modules/organization/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
-import { createPurchases, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
+import { createPurchases, createPurchaseSchedule, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
 
 /** As in package.json. */
 const programVersion = "0.1.0";
@@ -95,7 +101,7 @@ export interface Server {
   readonly software: SoftwareView;
   readonly devices: Devices;
   readonly organization: Organization;
-  readonly orgChanges: OrgChanges;
+  readonly orgChanges: OrgChangeRequests;
   readonly positions: Positions;
   readonly reconcile: Reconcile;
   readonly purchases: Purchases;
@@ -229,18 +235,34 @@ export async function createServer(options: {
     events,
     positions,
     entitlements,
-    settings: { timezone: "UTC", pooled: () => false },
+    settings: {
+      timezone: config.purchase?.timezone ?? "UTC",
+      pooled: (license) =>
+        config.purchase?.pooled === true || config.purchase?.pooledLicenses.includes(license) === true,
+    },
   });
+  const purchaseSchedule =
+    config.role !== "group" && config.purchase?.enabled === true
+      ? createPurchaseSchedule({ ...config.purchase, db, purchases, clock, log })
+      : undefined;
+  const counting = {
+    usage: repository,
+    lockHeads: (trx: Parameters<typeof lockHeads>[1], ordinals: readonly number[]) => lockHeads(db, trx, ordinals),
+  };
+  const handOvers = createHandOvers({ db, clock, events, ...counting });
   const orgLicenses = createOrgLicenses({ db });
-  const orgChanges = createOrgChangesApply({
+  const orgChanges = createOrgChangeRequests({
     db,
-    devices: createOrgDevices({
+    clock,
+    events,
+    log,
+    timezone: config.organization?.timezone ?? "UTC",
+    changes: createOrgChangesApply({
       db,
-      usage: repository,
-      lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+      devices: createOrgDevices({ db, ...counting }),
+      licenses: orgLicenses,
+      followers: [orgLicenses, access],
     }),
-    licenses: orgLicenses,
-    followers: [orgLicenses, access],
   });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
   // While devices are derived again the counts still say what the policy before made of them.
@@ -331,10 +353,21 @@ export async function createServer(options: {
     employeeExists: async (id) => (await organization.employee(id)) !== undefined,
   });
   organizationRoutes(app, { organization, authorize });
+  orgChangeRoutes(app, { orgChanges, authorize });
+  handOverRoutes(app, { handOvers, authorize });
   deviceRoutes(app, { devices, authorize });
   mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
   rightsRoutes(app, { rights, authorize });
+  metricRuleRoutes(app, {
+    metricRules: createMetricRules({
+      clock,
+      policy: policies.current,
+      licenses: () => derivation.current().licenses,
+      device: (id) => devices.device(id),
+    }),
+    authorize,
+  });
   positionRoutes(app, { positions, reconcile, authorize, clock });
   purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
@@ -391,12 +424,16 @@ export async function createServer(options: {
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;
       upstream?.start();
+      orgChanges.start();
+      purchaseSchedule?.start();
       const shown = host.includes(":") ? `[${host}]` : host;
       return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
     },
     async stop() {
       stopping = true;
       await upstream?.stop();
+      await orgChanges.stop();
+      await purchaseSchedule?.stop();
       nodes.stop();
       await app.close();
       await intake.drain();

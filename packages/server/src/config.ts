@@ -1,7 +1,8 @@
 /**
  * Purpose: the server's configuration (contract.md "Configuration"). The schema validates, fills defaults and documents.
  */
-import { loadConfig, tlsSchema, type TlsConfig } from "@daicho/kernel";
+import { kernelErrors, loadConfig, tlsSchema, type TlsConfig } from "@daicho/kernel";
+import { scheduleFault } from "./modules/purchases/index.ts";
 
 export interface ServerConfig {
   readonly role: "corporate" | "group" | "both";
@@ -24,6 +25,18 @@ export interface ServerConfig {
     readonly group: number;
   };
   readonly heartbeatSeconds: number;
+  readonly organization?: {
+    /** IANA name. */
+    readonly timezone?: string;
+  };
+  /** Absent = no purchase run by the calendar; one by hand is possible all the same. */
+  readonly purchase?: {
+    readonly enabled: boolean;
+    readonly schedule: string;
+    readonly timezone: string;
+    readonly pooled: boolean;
+    readonly pooledLicenses: readonly string[];
+  };
   readonly mail?: Readonly<Record<string, unknown>>;
   readonly alerts?: Readonly<Record<string, unknown>>;
 }
@@ -80,11 +93,57 @@ export const serverConfigSchema = {
         group: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
       },
     },
+    organization: {
+      type: "object",
+      additionalProperties: false,
+      default: {},
+      properties: {
+        timezone: {
+          type: "string",
+          default: "UTC",
+          description: "Time zone, such as Asia/Tokyo, at whose midnight planned organisation changes are applied.",
+        },
+      },
+    },
     heartbeatSeconds: {
       type: "integer",
       minimum: 10,
       default: 3600,
       description: "How often agents should come by when nothing changes.",
+    },
+    purchase: {
+      type: "object",
+      additionalProperties: false,
+      default: {},
+      description: "The purchase run by the calendar.",
+      properties: {
+        enabled: {
+          type: "boolean",
+          default: true,
+          description: "false: only by hand, with `daicho purchase run`.",
+        },
+        schedule: {
+          type: "string",
+          default: "0 6 1 * *",
+          description: "When, as in a crontab: minute, hour, day, month, weekday.",
+        },
+        timezone: {
+          type: "string",
+          default: "UTC",
+          description: "Time zone of the schedule, and of the month that names a run's period.",
+        },
+        pooled: {
+          type: "boolean",
+          default: false,
+          description: "true: the group server buys for this company; its own runs hand out what comes.",
+        },
+        pooledLicenses: {
+          type: "array",
+          items: { type: "string" },
+          default: [],
+          description: "Licences that the group server buys for this company, where it does not buy all of them.",
+        },
+      },
     },
     mail: { type: "object", description: "SMTP settings: { smtp, from }." },
     alerts: { type: "object", description: "Alert digest schedule: { digest, timezone }." },
@@ -96,5 +155,12 @@ export function loadServerConfig(options: {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly flags?: Readonly<Record<string, unknown>>;
 }): ServerConfig {
-  return loadConfig<ServerConfig>({ schema: serverConfigSchema, ...options });
+  const config = loadConfig<ServerConfig>({ schema: serverConfigSchema, ...options });
+  const fault = config.purchase && scheduleFault(config.purchase.schedule, config.purchase.timezone);
+  if (fault !== undefined)
+    throw kernelErrors.make("config-invalid", {
+      file: options.file ?? "configuration",
+      faults: `purchase.${fault.key}: ${fault.reason}`,
+    });
+  return config;
 }

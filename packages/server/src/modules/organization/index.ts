@@ -1,6 +1,9 @@
 export { type DepartmentInput } from "./departments.ts";
 export {
+  createOrgChangeRequests,
   createOrgChangesApply,
+  orgChangeRoutes,
+  type OrgChangeRequests,
   type DepartmentFollower,
   type DepartmentsFollowed,
   type OrgChange,

@@ -42,6 +42,15 @@ export const handOverStore = {
       rows,
     ),
 
+  /** With the device's id. */
+  find: (trx: Trx, id: string) =>
+    trx
+      .selectFrom("dev_handovers as h")
+      .innerJoin("dev_devices as v", "v.ordinal", "h.device")
+      .select(["h.device", "h.done_at", "v.id"])
+      .where("h.id", "=", id)
+      .executeTakeFirst(),
+
   openOf: (db: Db, dialect: DialectName, handedOver: readonly number[]) =>
     db
       .selectFrom("dev_handovers")

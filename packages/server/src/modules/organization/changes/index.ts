@@ -8,3 +8,5 @@ export type {
   OrgLicenses,
   OrgOutcome,
 } from "./types.ts";
+export { orgChangeRoutes } from "./routes.ts";
+export { createOrgChangeRequests, type OrgChangeDetails, type OrgChangeRequests } from "./service.ts";

@@ -11,6 +11,7 @@ export const orgChangeMigrations: readonly Migration[] = [
         .addColumn("id", "text", (c) => c.primaryKey())
         .addColumn("state", "text", (c) => c.notNull())
         .addColumn("effective_on", "text")
+        .addColumn("types", "text", (c) => c.notNull())
         .addColumn("changes", "text", (c) => c.notNull())
         .addColumn("idempotency_key", "text", (c) => c.unique())
         .addColumn("digest", "text", (c) => c.notNull())

@@ -7,6 +7,8 @@ export interface OrgChangeTables {
     state: string;
     /** Date (in the organisation's time zone) at whose start it is applied; null: at once. */
     effective_on: string | null;
+    /** Types of the changes, each once, with commas between. */
+    types: string;
     /** JSON: the changes as they were asked for. */
     changes: string;
     idempotency_key: string | null;
