@@ -124,6 +124,16 @@ export const serverErrors = defineErrors({
     message: "The organisation change has {count} fault(s); nothing was applied: {first}",
     action: "Correct the places under `faults` and send it again; `dryRun: true` shows what would happen.",
   },
+  "metric-rule-not-in-force": {
+    status: 422,
+    message: "The metric rule {id} does not count yet at {at}",
+    action: "Ask for a later `at`; the list at /api/v1/metric-rules shows from when each rule counts.",
+  },
+  "device-without-hardware": {
+    status: 422,
+    message: "The device {id} has not reported its hardware",
+    action: "Send `hardware` in place of `device`, or wait for the device's next report.",
+  },
   "policy-invalid": {
     status: 400,
     message: "The {edition} policy has {count} fault(s); nothing was applied: {first}",

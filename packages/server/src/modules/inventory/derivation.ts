@@ -1,9 +1,12 @@
 /**
  * Purpose: keeps what is derived from stored facts true to the policy in force. When a new dictionary is generated, a new deriver takes over for
  * everything that arrives from then on, and every stored device is derived again in slices; each device remembers the generation its licences were derived
- * with, so a crash in between only means going on where the marks end.
+ * with, so a crash in between only means going on where the marks end. The same happens on the day a metric rule comes into force.
+ * Invariants: a deriver's generation is that of its policy plus the revision - both only rise, so whoever works with an older one of either leaves a
+ * lower mark. `revision` counts what besides a policy changed the meaning of all facts.
  */
-import type { Clock, Log } from "@daicho/kernel";
+import { createMetricBook } from "@daicho/licensing";
+import type { Clock, Log, Timer } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
@@ -11,6 +14,7 @@ import type { Repository } from "../licenses/repository/index.ts";
 import { createDeriver, type Deriver } from "./deriver.ts";
 import { deriveLicenses } from "./commit.ts";
 import { headStore, lockHeads } from "./head-store.ts";
+import { reachMetricDay, readRevision } from "./revision.ts";
 import type { Titles } from "./titles.ts";
 
 export interface Derivation {
@@ -42,11 +46,12 @@ export async function createDerivation(deps: {
   readonly repository: Pick<Repository, "record" | "syncLicenses" | "openLicenses">;
 }): Promise<Derivation> {
   const { db, titles, events, log, clock } = deps;
-  let current = createDeriver({ generation: 0, dictionary: undefined, licensePolicy: undefined });
+  let current = createDeriver({ generation: 0, dictionary: undefined, licensePolicy: undefined, at: 0 });
   let next: Deriver | undefined;
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
+  let nextDay: Timer | undefined;
   titles.onLearn((learnt) => {
     current.learn(learnt);
     next?.learn(learnt);
@@ -54,8 +59,15 @@ export async function createDerivation(deps: {
 
   const adopt = async (): Promise<void> => {
     const policy = deps.policy();
-    if (policy.generation === current.generation) return;
-    next = createDeriver(policy);
+    const at = clock.now();
+    const rules = createMetricBook(policy.licensePolicy?.metrics ?? []);
+    await reachMetricDay(db, rules.lastChange(at));
+    nextDay?.cancel();
+    const day = rules.nextChange(at);
+    if (day !== undefined && !stopped) nextDay = clock.after(day - at, () => void derivation.refresh());
+    const generation = policy.generation + (await readRevision(db.kysely));
+    if (generation === current.generation) return;
+    next = createDeriver({ ...policy, generation, at });
     for await (const slice of titles.each(2000)) {
       next.learn(slice);
       await new Promise((resolve) => setImmediate(resolve));
@@ -159,6 +171,7 @@ export async function createDerivation(deps: {
     },
     async stop() {
       stopped = true;
+      nextDay?.cancel();
       off();
       await running;
     },

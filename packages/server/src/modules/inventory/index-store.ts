@@ -46,6 +46,18 @@ export const indexStore = {
     return row?.change ?? 0;
   },
 
+  addToMark: (db: Database, trx: Trx, name: string, change: number) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "inv_marks",
+        columns: [text("name"), integer("change")],
+        conflict: ["name"],
+        update: { change: "add" },
+      },
+      [[name, change]],
+    ),
+
   setMark: (db: Database, trx: Trx, name: string, change: number) =>
     db.bulk.insert(
       trx,

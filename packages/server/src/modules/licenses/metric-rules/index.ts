@@ -1,0 +1,2 @@
+export { createMetricRules, type MetricRules } from "./service.ts";
+export { metricRuleRoutes } from "./routes.ts";
