@@ -46,10 +46,11 @@ export const purchaseMigrations: readonly Migration[] = [
         .addColumn("amount", int, (c) => c.notNull())
         .addColumn("currency", "text", (c) => c.notNull())
         .execute();
-      await db.schema.createIndex("pur_chargebacks_run").on("pur_chargebacks").column("run").execute();
+      await db.schema.createIndex("pur_chargebacks_run").on("pur_chargebacks").columns(["run", "id"]).execute();
       await db.schema
         .createTable("pur_rights")
         .addColumn("run", "text", (c) => c.notNull())
+        .addColumn("place", int, (c) => c.notNull())
         .addColumn("license", int, (c) => c.notNull())
         .addColumn("department", int, (c) => c.notNull())
         .addColumn("department_code", "text", (c) => c.notNull())
@@ -57,7 +58,7 @@ export const purchaseMigrations: readonly Migration[] = [
         .addColumn("rights_after", int, (c) => c.notNull())
         .addColumn("requested_before", int, (c) => c.notNull())
         .addColumn("requested_after", int, (c) => c.notNull())
-        .addPrimaryKeyConstraint("pur_rights_key", ["run", "license", "department"] as never)
+        .addPrimaryKeyConstraint("pur_rights_key", ["run", "place"] as never)
         .execute();
       await db.schema
         .createTable("pur_schedule")

@@ -13,7 +13,7 @@ import { page, type Page } from "../../db/page.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import type { ListQuery } from "../../http/list.ts";
-import { eachPolitely, slicesOf } from "../../slices.ts";
+import { breathe, eachPolitely, slicesOf } from "../../slices.ts";
 import {
   adjustRights,
   eachCounts,
@@ -129,6 +129,9 @@ export interface PurchaseSettings {
   readonly pooled: (license: string) => boolean;
 }
 
+/** Rows read at a time. */
+const pageSize = 1000;
+
 export function createPurchases(deps: {
   readonly db: Database;
   readonly clock: Clock;
@@ -188,9 +191,10 @@ export function createPurchases(deps: {
         })),
       );
     const rights = rightsOf(licenses);
-    for await (const slice of slicesOf(rights, 1000)) {
-      const rows = slice.map((change) => ({
+    for await (const slice of slicesOf([...rights.entries()], 1000)) {
+      const rows = slice.map(([place, change]) => ({
         run: id,
+        place: place + 1,
         license: licenseOf.get(change.license) as number,
         department: ordinalOf(change.department),
         department_code: change.department,
@@ -283,12 +287,12 @@ export function createPurchases(deps: {
 
   type RightsOfRun = Awaited<ReturnType<typeof store.rightsAfter>>[number];
   async function eachRightsRow(trx: Trx, run: string, work: (row: RightsOfRun) => void): Promise<void> {
-    for (let after: readonly [string, string] | undefined; ;) {
-      const rows = await store.rightsAfter(trx, db.dialect, run, after, 2000);
-      await eachPolitely(rows, work);
-      const last = rows[rows.length - 1];
-      if (rows.length < 2000 || last === undefined) return;
-      after = [last.code, last.department_code];
+    for (let after = 0; ;) {
+      const rows = await store.rightsAfter(trx, run, after, pageSize);
+      rows.forEach(work);
+      after = rows[rows.length - 1]?.place ?? after;
+      if (rows.length < pageSize) return;
+      await breathe();
     }
   }
 
@@ -297,12 +301,12 @@ export function createPurchases(deps: {
       const rows = await filtered(store.chargebacks(trx), filter)
         .where("c.id", ">", after)
         .orderBy("c.id")
-        .limit(2000)
+        .limit(pageSize)
         .execute();
       yield* rows.map(chargebackItem);
-      const last = rows[rows.length - 1];
-      if (rows.length < 2000 || last === undefined) return;
-      after = last.id;
+      after = rows[rows.length - 1]?.id ?? after;
+      if (rows.length < pageSize) return;
+      await breathe();
     }
   }
 

@@ -3,7 +3,6 @@ import { sql, type Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
 import { integer, text } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
-import { byBytes } from "../../db/sets.ts";
 import type { PurchaseTables } from "./tables.ts";
 
 type Db = Kysely<Schema> | Trx;
@@ -95,6 +94,7 @@ export const purchaseStore = {
         table: "pur_rights",
         columns: [
           text("run"),
+          integer("place"),
           integer("license"),
           integer("department"),
           text("department_code"),
@@ -105,7 +105,7 @@ export const purchaseStore = {
         ],
       },
       rows.map((r) => [
-        ...[r.run, r.license, r.department, r.department_code],
+        ...[r.run, r.place, r.license, r.department, r.department_code],
         ...[r.rights_before, r.rights_after, r.requested_before, r.requested_after],
       ]),
     ),
@@ -172,38 +172,18 @@ export const purchaseStore = {
         "c.currency",
       ]),
 
-  /** Of one run, in the order of licence and department codes, after `after`. */
-  rightsAfter: (
-    db: Db,
-    dialect: Database["dialect"],
-    run: string,
-    after: readonly [license: string, department: string] | undefined,
-    limit: number,
-  ) => {
-    const license = byBytes(dialect, "l.code");
-    const department = byBytes(dialect, "p.department_code");
-    return db
+  /** Of one run, in their order, after `place`. */
+  rightsAfter: (db: Db, run: string, place: number, limit: number) =>
+    db
       .selectFrom("pur_rights as p")
       .innerJoin("lic_licenses as l", "l.ordinal", "p.license")
-      .select([
-        "l.code",
-        "p.license",
-        "p.department",
-        "p.department_code",
-        "p.rights_before",
-        "p.rights_after",
-        "p.requested_before",
-        "p.requested_after",
-      ])
+      .selectAll("p")
+      .select("l.code")
       .where("p.run", "=", run)
-      .$if(after !== undefined, (q) =>
-        q.where(sql<boolean>`(${license}, ${department}) > (${after?.[0]}, ${after?.[1]})`),
-      )
-      .orderBy(license)
-      .orderBy(department)
+      .where("p.place", ">", place)
+      .orderBy("p.place")
       .limit(limit)
-      .execute();
-  },
+      .execute(),
 
   departments: (db: Db) => db.selectFrom("org_departments").select(["ordinal", "parent", "cost_centre"]).execute(),
 

@@ -44,6 +44,8 @@ export interface PurchaseTables {
   /** Rights and requested that the run changed. */
   pur_rights: {
     run: string;
+    /** In the order of licence and department codes. */
+    place: number;
     license: number;
     department: number;
     department_code: string;
