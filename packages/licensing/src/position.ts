@@ -6,13 +6,20 @@
  */
 import type { Metric } from "@daicho/protocol";
 import { departmentState, type DepartmentState } from "./alarm.ts";
+import type { AllocationTotals } from "./coverage/index.ts";
 import { noUnmanaged, type Counts, type UnmanagedCounts } from "./counts.ts";
 import { isUnlimited, type Holding } from "./entitlement.ts";
 
 export interface CompanyNumbers extends Counts {
+  /** Copies that are there, before attached rights; without any, used = installed. */
+  readonly installed: number;
   readonly held: number;
   readonly overUnder: number;
   readonly idle: number;
+  /** used = allocated in use + not allocated in use; what is allocated = in use + not in use. */
+  readonly allocatedInUse: number;
+  readonly allocatedNotInUse: number;
+  readonly notAllocatedInUse: number;
   readonly unmanaged: UnmanagedCounts;
 }
 
@@ -21,9 +28,13 @@ export function companyPosition(input: {
   readonly metric: Metric;
   readonly holding: Holding;
   readonly counts: Counts;
+  /** Absent = as many as used. */
+  readonly installed?: number | undefined;
+  readonly allocated?: AllocationTotals | undefined;
   readonly unmanaged?: UnmanagedCounts;
 }): CompanyNumbers {
   const { holding, counts } = input;
+  const { inUse, notInUse } = input.allocated ?? { inUse: 0, notInUse: 0 };
   const difference = holding.held - counts.used;
   return {
     required: counts.required,
@@ -31,13 +42,19 @@ export function companyPosition(input: {
     rights: counts.rights,
     requested: counts.requested,
     used: counts.used,
+    installed: input.installed ?? counts.used,
     overUnder: neverShort(input.metric, holding) ? Math.max(0, difference) : difference,
     idle: Math.max(0, difference),
+    allocatedInUse: inUse,
+    allocatedNotInUse: notInUse,
+    notAllocatedInUse: counts.used - inUse,
     unmanaged: input.unmanaged ?? noUnmanaged,
   };
 }
 
 export interface DepartmentNumbers extends Counts {
+  /** Copies that are there, before attached rights. */
+  readonly installed: number;
   /** What a purchase run would grant now: used − rights where positive (domain.md §7). */
   readonly corrected: number;
   readonly overUnder: number;
@@ -50,6 +67,8 @@ export function departmentPosition(input: {
   readonly metric: Metric;
   readonly holding: Holding;
   readonly counts: Counts;
+  /** Absent = as many as used. */
+  readonly installed?: number | undefined;
   readonly unmanaged?: UnmanagedCounts;
 }): DepartmentNumbers {
   const { counts } = input;
@@ -61,6 +80,7 @@ export function departmentPosition(input: {
     requested: counts.requested,
     corrected: corrected(counts, unlimited),
     used: counts.used,
+    installed: input.installed ?? counts.used,
     overUnder: unlimited ? Math.max(0, difference) : difference,
     state: unlimited ? "fine" : departmentState(counts),
     unmanaged: input.unmanaged ?? noUnmanaged,

@@ -67,6 +67,11 @@ export const Position = Type.Object({
   used: Count,
   overUnder: Count,
   idle: Count,
+  /** Copies that are there, before attached rights; a server of an earlier version does not tell it, nor allocations. */
+  installed: Type.Optional(Count),
+  allocatedInUse: Type.Optional(Count),
+  allocatedNotInUse: Type.Optional(Count),
+  notAllocatedInUse: Type.Optional(Count),
   unmanaged: Unmanaged,
 });
 export type Position = Static<typeof Position>;

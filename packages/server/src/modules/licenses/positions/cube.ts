@@ -10,7 +10,9 @@ import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Schema } from "../../../db/schema.ts";
 import { breathe, slicesOf } from "../../../slices.ts";
+import { refreshFacts, type CoverageFacts } from "../coverage/index.ts";
 import { entitlementsScope, everythingScope, touchesScope } from "../version.ts";
+import type { Covered } from "./covered.ts";
 import { positionStore as store } from "./store.ts";
 
 export interface CubeLicense {
@@ -65,6 +67,10 @@ export interface Cube {
   readonly rows: ReadonlyMap<number, CubeRows>;
   /** By place of the licence. */
   readonly entitlements: ReadonlyMap<number, readonly Entitlement[]>;
+  /** What attached rights and allocations are worked out from; undefined where there are none. */
+  readonly coverage: CoverageFacts | undefined;
+  /** Once they are worked out (covered.ts): until then `used` is what is installed. */
+  readonly covered?: Covered;
   /** Changes of the version that did not say what they changed. */
   readonly unsaid: number;
 }
@@ -133,6 +139,7 @@ async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<
       else rows.set(department, fresh);
     }
   }
+  const bought = everything || (marks.get(entitlementsScope) ?? -1) > since;
   return {
     version,
     changedAt,
@@ -141,10 +148,11 @@ async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<
     departments,
     ordinalOf: new Map([...departments.values()].map((d) => [d.code, d.ordinal])),
     rows,
-    entitlements:
-      everything || (marks.get(entitlementsScope) ?? -1) > since
-        ? await fetchEntitlements(trx, places)
-        : held.entitlements,
+    entitlements: bought ? await fetchEntitlements(trx, places) : held.entitlements,
+    coverage: await refreshFacts(db, trx, licenses, everything ? undefined : held.coverage, {
+      departments: everything ? undefined : changed,
+      rules: bought || held.licenses.length !== licenses.length,
+    }),
     unsaid,
   };
 }
@@ -219,13 +227,13 @@ async function fetchEntitlements(
 /** Lays an entitlement's row to its licence. */
 export function putEntitlement(
   out: Map<number, Entitlement[]>,
-  row: Pick<Schema["lic_entitlements"], "license" | "metric" | "quantity" | "starts_at" | "expires_at">,
+  row: Pick<Schema["lic_entitlements"], "license" | "metric" | "quantity" | "pack_size" | "starts_at" | "expires_at">,
   places: ReadonlyMap<number, number>,
 ): void {
   const place = places.get(row.license) ?? -1;
   const entitlement: Entitlement = {
     metric: row.metric as Metric,
-    quantity: row.quantity,
+    quantity: row.quantity * row.pack_size,
     startsAt: row.starts_at,
     expiresAt: row.expires_at,
   };

@@ -9,6 +9,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import { loadFacts } from "../coverage/index.ts";
 import { unpackLicenses } from "../repository/index.ts";
 import { cubeRows, orderByCode, putEntitlement, type Cube, type CubeDepartment, type CubeLicense } from "./cube.ts";
 import { pastStore } from "./past-store.ts";
@@ -17,6 +18,8 @@ import { positionStore } from "./store.ts";
 export interface Past {
   /** The cube of that moment. What lies before everything recorded is a cube without numbers. */
   at(moment: number): Promise<Cube>;
+  /** The same, as this snapshot sees it: for whoever reads other things that must fit. */
+  within(trx: Trx, moment: number): Promise<Cube>;
 }
 
 /** After that long no transaction that began before is still under way. */
@@ -27,13 +30,30 @@ export const sliceOfDevices = 1000;
 export function createPast(deps: {
   readonly db: Database;
   readonly clock: Clock;
-  /** The cube of now. */
+  /** The cubes of now. */
   readonly current: () => Promise<Cube>;
+  readonly currentWithin: (trx: Trx) => Promise<Cube>;
 }): Past {
   const { db, clock } = deps;
   const cubes = new Map<number, { readonly cube: Cube; readonly settled: boolean }>();
   let turn: Promise<unknown> = Promise.resolve();
+  const keep = (moment: number, cube: Cube, began: number): void => {
+    cubes.delete(moment);
+    cubes.set(moment, { cube, settled: moment < began - settled });
+    const oldest = cubes.keys().next();
+    if (cubes.size > kept && oldest.done !== true) cubes.delete(oldest.value);
+  };
   return {
+    async within(trx, moment) {
+      const now = await deps.currentWithin(trx);
+      if (now.changedAt <= moment) return now;
+      const known = cubes.get(moment);
+      if (known?.settled === true) return known.cube;
+      const began = clock.now();
+      const cube = await cubeAt(db, trx, moment);
+      keep(moment, cube, began);
+      return cube;
+    },
     async at(moment) {
       const now = await deps.current();
       // Nothing was recorded since.
@@ -46,10 +66,7 @@ export function createPast(deps: {
         const found = cubes.get(moment);
         if (found !== undefined && (found.settled || found.cube.version >= now.version)) return found.cube;
         const cube = await db.snapshot((trx) => cubeAt(db, trx, moment));
-        cubes.delete(moment);
-        cubes.set(moment, { cube, settled: moment < began - settled });
-        const oldest = cubes.keys().next();
-        if (cubes.size > kept && oldest.done !== true) cubes.delete(oldest.value);
+        keep(moment, cube, began);
         return cube;
       });
       turn = next.catch(() => undefined);
@@ -92,6 +109,7 @@ async function cubeAt(db: Database, trx: Trx, moment: number): Promise<Cube> {
     ordinalOf: new Map([...departments.values()].map((d) => [d.code, d.ordinal])),
     rows,
     entitlements,
+    coverage: await loadFacts(db, trx, licenses, { at: moment }),
     unsaid: 0,
   };
 }

@@ -9,6 +9,7 @@ import { compareUsed, unassigned, type UsedRow } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
 import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import { effectAt, loadFacts } from "../coverage/index.ts";
 import type { Cube } from "./cube.ts";
 import type { Positions, Stamp } from "./service.ts";
 import { positionStore as store } from "./store.ts";
@@ -41,6 +42,7 @@ export interface ReconcileDifference {
   readonly law:
     | "stored-equals-recomputed"
     | "shown-equals-stored"
+    | "coverage-equals-recomputed"
     | "departments-sum-to-company"
     | "user-counts-equal-recomputed"
     | "interval-counts-for-its-department"
@@ -78,7 +80,7 @@ export function createReconcile(deps: {
   const run = async (): Promise<ReconcileResult> => {
     let confirmed: Map<string, ReconcileDifference> | undefined;
     for (let pass = 1; ; pass++) {
-      const found = await onePass(db, positions, repository);
+      const found = await onePass(db, positions, repository, () => clock.now());
       const now = new Map(found.differences.map((d) => [JSON.stringify(keyOf(d)), d]));
       confirmed = confirmed === undefined ? now : new Map([...confirmed].filter(([key]) => now.has(key)));
       if (confirmed.size > 0 && !found.still && pass < passes) continue;
@@ -107,6 +109,7 @@ async function onePass(
   db: Database,
   positions: Positions,
   repository: Recount,
+  now: () => number,
 ): Promise<{ version: number; devices: number; still: boolean; differences: readonly ReconcileDifference[] }> {
   const list: ReconcileDifference[] = [];
   const differences: Found = { push: (difference) => void (list.length < maxDifferences && list.push(difference)) };
@@ -146,6 +149,16 @@ async function onePass(
           });
       for (const row of stored) company.set(row.license, (company.get(row.license) ?? 0) + row.used);
     }
+    const covered = await coveredAnew(db, trx, cube, now());
+    for (const { license, used } of covered) company.set(license, (company.get(license) ?? 0) + used);
+    if (cube.version === version)
+      for (const d of compareUsed([...shownDifferences(cube)], covered))
+        differences.push({
+          law: "coverage-equals-recomputed",
+          ...named(d.department, d.license),
+          stored: d.stored,
+          recomputed: d.recomputed,
+        });
     if (cube.version === version) await compareCompany(positions, cube, company, differences);
     if (counted.users !== undefined) await compareUsers(trx, counted.users, named, differences);
     await compareIntervals(trx, cube, differences);
@@ -180,19 +193,39 @@ function codeOf(cube: Cube, department: number): string {
   return department === 0 ? unassigned : (cube.departments.get(department)?.code ?? `#${department}`);
 }
 
+/** What positions show as used, without what attached rights make of it. */
 function* shownUsed(cube: Cube, departments: readonly number[]): Generator<UsedRow<number>> {
   for (const department of departments) {
     const rows = cube.rows.get(department);
-    for (let i = 0; rows !== undefined && i < rows.license.length; i++)
+    const differences = cube.covered?.differences.get(department);
+    for (let i = 0; rows !== undefined && i < rows.license.length; i++) {
+      const place = rows.license[i] as number;
       yield {
         department,
-        license: cube.licenses[rows.license[i] as number]?.ordinal ?? 0,
-        used: rows.numbers[i * 4] as number,
+        license: cube.licenses[place]?.ordinal ?? 0,
+        used: (rows.numbers[i * 4] as number) - (differences?.get(place) ?? 0),
       };
+    }
   }
 }
 
-/** What the company's position shows as used = Σ of what is stored for its departments, the unassigned among them. */
+/** used − installed, as positions have it … */
+function* shownDifferences(cube: Cube): Generator<UsedRow<number>> {
+  for (const [department, row] of cube.covered?.differences ?? [])
+    for (const [place, used] of row) yield { department, license: cube.licenses[place]?.ordinal ?? 0, used };
+}
+
+/** … and worked out from scratch: rights, allocations and installations read again. */
+async function coveredAnew(db: Database, trx: Trx, cube: Cube, at: number): Promise<UsedRow<number>[]> {
+  const facts = await loadFacts(db, trx, cube.licenses);
+  const rows: UsedRow<number>[] = [];
+  if (facts !== undefined)
+    for (const [department, row] of (await effectAt(facts, at)).differences)
+      for (const [license, used] of row) rows.push({ department, license, used });
+  return rows;
+}
+
+/** What the company's position shows as used = Σ of what its departments have, the unassigned among them, attached rights counted in. */
 async function compareCompany(
   positions: Positions,
   cube: Cube,

@@ -9,6 +9,7 @@ import { pageOfItems, sendItems } from "../../../http/items.ts";
 import { ListQuery, sendList } from "../../../http/list.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import type { Reconcile } from "./reconcile.ts";
+import { changeRoutes } from "./changes-routes.ts";
 import { momentOf } from "./moment.ts";
 import type { AsOf, DepartmentItem, Positions } from "./service.ts";
 
@@ -27,6 +28,7 @@ const departmentLicense = {
   requested: Count,
   corrected: Count,
   used: Count,
+  installed: Type.Integer({ description: "Copies that are there, before attached rights" }),
   overUnder: Count,
   state: Type.Unsafe<string>({ type: "string", enum: [...departmentStates] }),
   unmanaged: Unmanaged,
@@ -63,6 +65,7 @@ export function positionRoutes(
   },
 ): void {
   const { positions, clock } = deps;
+  changeRoutes(app, { ...deps, changes: positions.changes });
   const asked = ({ asOf: text }: Filters): AsOf => ({ asOf: momentOf("asOf", text, clock.now()) });
   const read = { preHandler: deps.authorize.role("auditor") };
   const tags = ["positions"];

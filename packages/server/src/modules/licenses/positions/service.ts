@@ -27,7 +27,9 @@ import type { Position } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
+import { createChanges, type Changes } from "./changes.ts";
 import { createPast } from "./past.ts";
+import { withCoverage } from "./covered.ts";
 import { positionStore } from "./store.ts";
 
 export interface Stamp {
@@ -53,6 +55,8 @@ export interface DepartmentLicense extends Counts {
   readonly metric: string;
   /** What a purchase run would grant now (domain.md §7). */
   readonly corrected: number;
+  /** Copies that are there, before attached rights (coverage). */
+  readonly installed: number;
   readonly overUnder: number;
   /** domain.md §5.4 */
   readonly state: DepartmentState;
@@ -86,6 +90,8 @@ export interface Positions {
   cube(): Promise<Cube>;
   /** The numbers of a past moment. */
   cubeAt(moment: number): Promise<Cube>;
+  /** Differences between two moments, with their causes. */
+  readonly changes: Changes;
   /** The numbers as the transaction sees them: for the purchase run, which decides by them. */
   cubeWithin(trx: Trx): Promise<Cube>;
 }
@@ -93,21 +99,23 @@ export interface Positions {
 export function createPositions(deps: { readonly db: Database; readonly clock: Clock }): Positions {
   const { clock } = deps;
   const { current: cube, within } = createCube(deps);
-  const past = createPast({ db: deps.db, clock, current: cube });
+  const past = createPast({ db: deps.db, clock, current: cube, currentWithin: within });
   const stampedAt = async ({ asOf }: AsOf): Promise<{ cube: Cube; now: number; stamp: AnyStamp }> =>
     asOf === undefined
       ? stamped()
-      : { cube: await past.at(asOf), now: asOf, stamp: { at: new Date(asOf).toISOString() } };
+      : { cube: await withCoverage(await past.at(asOf), asOf), now: asOf, stamp: { at: new Date(asOf).toISOString() } };
   const stamped = async (): Promise<{ cube: Cube; now: number; stamp: Stamp }> => {
-    const current = await cube();
+    const measured = await cube();
     const now = clock.now();
+    const current = await withCoverage(measured, now);
     return { cube: current, now, stamp: { version: current.version, at: new Date(now).toISOString() } };
   };
 
   return {
-    cube,
-    cubeWithin: within,
-    cubeAt: (moment) => past.at(moment),
+    cube: async () => (await stamped()).cube,
+    cubeWithin: async (trx) => withCoverage(await within(trx), clock.now()),
+    changes: createChanges({ db: deps.db, past }),
+    cubeAt: async (moment) => withCoverage(await past.at(moment), moment),
 
     async company(options = {}) {
       const { cube: current, now, stamp } = await stampedAt(options);
@@ -205,23 +213,37 @@ function sumOf(cube: Cube, all: Iterable<CubeRows | undefined>): Sums {
   }
   return { numbers, state: states };
 }
+/** used − installed by place of the licence. */
+function differencesOf(cube: Cube, departments: Iterable<number>): ReadonlyMap<number, number> {
+  const sums = new Map<number, number>();
+  if (cube.covered === undefined) return sums;
+  for (const department of departments)
+    for (const [place, by] of cube.covered.differences.get(department) ?? [])
+      sums.set(place, (sums.get(place) ?? 0) + by);
+  return sums;
+}
+
 const companyOf = new WeakMap<Cube, Sums>();
 
 function companyItems(cube: Cube, at: number): Position[] {
   let sums = companyOf.get(cube);
   if (sums === undefined) companyOf.set(cube, (sums = sumOf(cube, cube.rows.values())));
+  const differences = differencesOf(cube, cube.covered?.differences.keys() ?? []);
   const holdings = holdingsAt(cube, at);
   const items: Position[] = [];
   for (const place of cube.byCode) {
     const { managed, code, name, metric } = cube.licenses[place] as CubeLicense;
     const counts = countsAt(sums, place);
     const holding = holdings[place];
-    if (!managed || (isNothing(counts) && holding === undefined)) continue;
+    const installed = counts.used - (differences.get(place) ?? 0);
+    const allocated = cube.covered?.allocations.get(place);
+    if (!managed || (isNothing(counts) && installed === 0 && allocated === undefined && holding === undefined))
+      continue;
     items.push({
       license: code,
       name,
       metric,
-      ...companyPosition({ metric, holding: holding ?? nothingHeld, counts }),
+      ...companyPosition({ metric, holding: holding ?? nothingHeld, counts, installed, allocated }),
     });
   }
   return items;
@@ -232,18 +254,20 @@ function departmentItems(cube: Cube, holdings: Holdings["of"], departments: read
     cube,
     departments.map((department) => cube.rows.get(department)),
   );
+  const differences = differencesOf(cube, departments);
   const items: DepartmentLicense[] = [];
   for (const place of cube.byCode) {
     const { managed, code, name, metric } = cube.licenses[place] as CubeLicense;
     const counts = countsAt(sums, place);
-    if (!managed || isNothing(counts)) continue;
+    const installed = counts.used - (differences.get(place) ?? 0);
+    if (!managed || (isNothing(counts) && installed === 0)) continue;
     const holding = holdings[place] ?? nothingHeld;
     const unlimited = neverShort(metric, holding);
     items.push({
       license: code,
       name,
       metric,
-      ...departmentPosition({ metric, holding, counts }),
+      ...departmentPosition({ metric, holding, counts, installed }),
       corrected: unlimited ? 0 : (sums.numbers[place * width + 4] as number),
       state: unlimited ? "fine" : (departmentStates[sums.state[place] as number] as DepartmentState),
     });

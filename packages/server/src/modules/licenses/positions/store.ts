@@ -26,7 +26,7 @@ export const positionStore = {
   entitlements: (trx: Trx, after: string, limit: number) =>
     trx
       .selectFrom("lic_entitlements")
-      .select(["id", "license", "metric", "quantity", "starts_at", "expires_at"])
+      .select(["id", "license", "metric", "quantity", "pack_size", "starts_at", "expires_at"])
       .where("replaced_at", "is", null)
       .where("id", ">", after)
       .orderBy("id")

@@ -37,3 +37,23 @@ export function unpackLicenses(bytes: Uint8Array): LicenseCount[] {
   }
   return out;
 }
+
+/** Calls `work` for each (licence, count) pair; makes nothing. */
+export function eachPacked(bytes: Uint8Array, work: (license: number, count: number) => void): void {
+  let value = 0;
+  let factor = 1;
+  let license = 0;
+  let isCount = false;
+  for (const byte of bytes) {
+    value += (byte & 0x7f) * factor;
+    if ((byte & 0x80) !== 0) {
+      factor *= 128;
+      continue;
+    }
+    if (isCount) work(license, value);
+    else license += value;
+    isCount = !isCount;
+    value = 0;
+    factor = 1;
+  }
+}

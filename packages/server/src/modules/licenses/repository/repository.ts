@@ -146,16 +146,21 @@ export function createRepository(deps: {
       }
     }
     if (revived.length > 0) await deps.deriveAgain(trx, revived);
-    if (closed.length + opened.length + gone.length === 0) return { changed: false };
+    const moved = new Set([...opened.map(({ device }) => device), ...gone]);
+    if (moved.size === 0) return { changed: false };
     await repositoryStore.close(db, trx, closed);
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
-    const departments = await writeUsage(trx, usage);
+    await writeUsage(trx, usage);
+    // Also where the counts stayed: who uses what decides what covers it.
+    const departments = new Set(
+      [...open.values(), ...opened].filter(({ device }) => moved.has(device)).map((i) => i.department),
+    );
     await touchPositions(db, trx, at, { departments });
     return { changed: true };
   };
 
-  const writeUsage = async (trx: Trx, usage: Usage): Promise<ReadonlySet<number>> => {
+  const writeUsage = async (trx: Trx, usage: Usage): Promise<void> => {
     const users = usage.users().flatMap(({ devices: change, ...row }) => (change === 0 ? [] : [{ ...row, change }]));
     // Two first devices of one user, counted at once by two transactions, would both see none before them.
     if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
@@ -176,7 +181,6 @@ export function createRepository(deps: {
       })
       .sort((a, b) => a.department - b.department || a.license - b.license);
     await repositoryStore.addUsage(db, trx, rows);
-    return new Set(rows.map((row) => row.department));
   };
 
   const metrics = async (from: Trx | Database["kysely"]): Promise<Map<number, string>> =>
