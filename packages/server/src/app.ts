@@ -16,6 +16,12 @@ import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { installProblems } from "./http/problem.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
+import {
+  applicationRoutes,
+  budgetRoutes,
+  createApplications,
+  type Applications,
+} from "./modules/applications/index.ts";
 import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
 import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
 import { pageRoute } from "./modules/page/index.ts";
@@ -104,6 +110,7 @@ export interface Server {
   readonly orgChanges: OrgChangeRequests;
   readonly positions: Positions;
   readonly reconcile: Reconcile;
+  readonly applications: Applications;
   readonly purchases: Purchases;
   readonly app: FastifyInstance;
   readonly db: Database;
@@ -229,12 +236,21 @@ export async function createServer(options: {
     positions,
     repository: { recount: repository.recount, rederive: derivation.rederive },
   });
+  const applications = createApplications({
+    db,
+    clock,
+    events,
+    access,
+    positions,
+    timezone: config.purchase?.timezone ?? "UTC",
+  });
   const purchases = createPurchases({
     db,
     clock,
     events,
     positions,
     entitlements,
+    applications: applications.settlement,
     settings: {
       timezone: config.purchase?.timezone ?? "UTC",
       pooled: (license) =>
@@ -261,7 +277,7 @@ export async function createServer(options: {
       db,
       devices: createOrgDevices({ db, ...counting }),
       licenses: orgLicenses,
-      followers: [orgLicenses, access],
+      followers: [orgLicenses, access, applications.settlement],
     }),
   });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
@@ -369,6 +385,8 @@ export async function createServer(options: {
     authorize,
   });
   positionRoutes(app, { positions, reconcile, authorize, clock });
+  applicationRoutes(app, { applications, authorize });
+  budgetRoutes(app, { budgets: applications.budgets, authorize });
   purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
 
@@ -414,6 +432,7 @@ export async function createServer(options: {
     orgChanges,
     positions,
     reconcile,
+    applications,
     purchases,
     app,
     db,

@@ -139,6 +139,48 @@ export const serverErrors = defineErrors({
     message: "The {edition} policy has {count} fault(s); nothing was applied: {first}",
     action: "Correct the places under `faults` and send it again; `daicho policy check` shows the same faults.",
   },
+  "application-state": {
+    status: 409,
+    message: "Application {id} is {state}; it cannot be {wanted}",
+    action: "Read its current state with GET; file a new application where one is needed.",
+  },
+  "step-decided": {
+    status: 409,
+    message: "Step {step} of application {id} is not the one that waits for a decision",
+    action: "Read the application; somebody decided at the same time, or its steps were passed on.",
+  },
+  "not-your-step": {
+    status: 403,
+    message: "Step {step} of application {id} is for {approver} to decide",
+    action: "Use the token of that person, or one with the role manager.",
+  },
+  "own-application": {
+    status: 403,
+    message: "Nobody decides an application of their own ({id})",
+    action: "Leave it to the next approver, or to another licence manager.",
+  },
+  "employee-gone": {
+    status: 403,
+    message: "Employee {employee}, for whom this token acts, has left",
+    action: "Revoke the token; use that of the successor.",
+  },
+  "quota-exceeded": {
+    status: 409,
+    message: "With {quantity} more, department {department} would have {wanted} of {license}; its quota is {quota}",
+    action: "Apply for fewer, or raise the quota of the department.",
+  },
+  "budget-exceeded": {
+    status: 409,
+    message:
+      "{quantity} of {license} cost {cost} {currency}; of the budget {period} of cost centre {costCentre} {left} {currency} are left",
+    action: "Raise the budget, apply for fewer, or accept idle rights.",
+  },
+  "budget-currency": {
+    status: 409,
+    message:
+      "The contract price of {license} is in {currency}; the budget {period} of cost centre {costCentre} is in {budgetCurrency}",
+    action: "Set the budget in the currency of the contract, or remove it.",
+  },
   "range-not-satisfiable": {
     status: 416,
     message: "The content has {size} bytes; the range asked for lies outside",

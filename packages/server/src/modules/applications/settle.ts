@@ -31,8 +31,8 @@ export interface Settlement {
    * what was granted where an application was withdrawn since.
    */
   unsettle(trx: Trx, source: string): Promise<readonly Granted[]>;
-  /** Open applications of a department now belong to another; for reorganisations, which move rights and requested the same way. */
-  handOn(trx: Trx, moves: readonly { readonly from: number; readonly to: number }[]): Promise<void>;
+  /** What a department that was merged or dissolved had open belongs to who took over, as its rights and requested do. Ordinals. */
+  departmentsChanged(trx: Trx, changed: { readonly merged: ReadonlyMap<number, number> }): Promise<void>;
 }
 
 export function createSettlement(deps: { readonly db: Database; readonly records: Records }): Settlement {
@@ -90,9 +90,8 @@ export function createSettlement(deps: { readonly db: Database; readonly records
       return [...back.values()];
     },
 
-    async handOn(trx, moves) {
-      const to = new Map(moves.map((move) => [move.from, move.to]));
-      const open = await store.unclosedOf(trx, db.dialect, [...to.keys()]);
+    async departmentsChanged(trx, { merged }) {
+      const open = await store.unclosedOf(trx, db.dialect, [...merged.keys()]);
       for await (const slice of slicesOf(open, 200)) {
         const loaded = await records.load(
           trx,
@@ -102,7 +101,7 @@ export function createSettlement(deps: { readonly db: Database; readonly records
           trx,
           loaded.map((record) => ({
             ...record,
-            row: { ...record.row, department: to.get(record.row.department) ?? record.row.department },
+            row: { ...record.row, department: merged.get(record.row.department) ?? record.row.department },
           })),
         );
       }

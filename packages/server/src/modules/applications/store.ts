@@ -3,7 +3,7 @@ import { sql, type Kysely, type SqlBool } from "kysely";
 import { integer, text, type BulkValue, type DialectName } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
-import { inSet } from "../../db/sets.ts";
+import { byBytes, inSet } from "../../db/sets.ts";
 import type { ApplicationRow, GrantRow, StepRow } from "./seal.ts";
 
 type Db = Kysely<Schema> | Trx;
@@ -64,9 +64,17 @@ export const applicationStore = {
       .where("idempotency", "=", idempotency)
       .executeTakeFirst(),
 
-  /** Ids after `after`, in their order: for walking over all. */
-  idsAfter: (db: Db, after: string, limit: number) =>
-    db.selectFrom("app_applications").select("id").where("id", ">", after).orderBy("id").limit(limit).execute(),
+  /** Ids after `after`, in the order of their bytes: for walking over all. */
+  idsAfter: (db: Db, dialect: DialectName, after: string, limit: number) => {
+    const id = byBytes(dialect, "app_applications.id");
+    return db
+      .selectFrom("app_applications")
+      .select("id")
+      .where(sql<SqlBool>`${id} > ${after}`)
+      .orderBy(id)
+      .limit(limit)
+      .execute();
+  },
 
   /** Approved and not fully granted, the first approved first. */
   openOf: (db: Db, dialect: DialectName, licenses: readonly number[]) =>
@@ -173,25 +181,28 @@ export const applicationStore = {
       .execute(),
 
   /** The department and those above it, upward. */
-  async chain(db: Db, department: number): Promise<{ department: number; manager: string | null }[]> {
+  async chain(
+    db: Db,
+    department: number,
+  ): Promise<{ department: number; manager: string | null; cost_centre: string | null }[]> {
     const rows = await db
-      .withRecursive("up(ordinal, parent, manager, depth)", (qb) =>
+      .withRecursive("up(ordinal, parent, manager, cost_centre, depth)", (qb) =>
         qb
           .selectFrom("org_departments as d")
-          .select(["d.ordinal", "d.parent", "d.manager", sql<number>`0`.as("depth")])
+          .select(["d.ordinal", "d.parent", "d.manager", "d.cost_centre", sql<number>`0`.as("depth")])
           .where("d.ordinal", "=", department)
           .unionAll(
             qb
               .selectFrom("org_departments as d")
               .innerJoin("up", "up.parent", "d.ordinal")
-              .select(["d.ordinal", "d.parent", "d.manager", sql<number>`up.depth + 1`.as("depth")]),
+              .select(["d.ordinal", "d.parent", "d.manager", "d.cost_centre", sql<number>`up.depth + 1`.as("depth")]),
           ),
       )
       .selectFrom("up")
-      .select(["up.ordinal", "up.manager"])
+      .select(["up.ordinal", "up.manager", "up.cost_centre"])
       .orderBy("up.depth")
       .execute();
-    return rows.map((row) => ({ department: row.ordinal, manager: row.manager }));
+    return rows.map(({ ordinal, ...row }) => ({ department: ordinal, ...row }));
   },
 
   /** Those of the employees who are there and have not left. */
@@ -220,13 +231,6 @@ export const applicationStore = {
 
   requested: (db: Db) =>
     db.selectFrom("lic_rights").select(["department", "license", "requested"]).where("requested", "<>", 0).execute(),
-
-  departmentNames: (db: Db, dialect: DialectName, ordinals: readonly number[]) =>
-    db
-      .selectFrom("org_departments")
-      .select(["ordinal", "code"])
-      .where(inSet(dialect, "org_departments.ordinal", ordinals))
-      .execute(),
 
   licenseNames: (db: Db, dialect: DialectName, ordinals: readonly number[]) =>
     db

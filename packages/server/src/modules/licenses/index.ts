@@ -1,3 +1,4 @@
+export { ensureLicenses } from "./catalog-store.ts";
 export { contractPrices, type ContractPrice } from "./contract-prices.ts";
 export * from "./entitlements/index.ts";
 export { createOrgLicenses } from "./organization.ts";

@@ -8,7 +8,7 @@ import type { FastifyInstance } from "fastify";
 import type { Position } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import { serverErrors } from "../../errors.ts";
-import type { AccessService } from "../access/index.ts";
+import { apiRoles, type AccessService } from "../access/index.ts";
 import type { Nodes } from "../nodes/index.ts";
 import { renderPage, style, type CompanyLine, type DepartmentLine } from "./template.ts";
 import { languageOf } from "./words.ts";
@@ -45,7 +45,8 @@ export function pageRoute(
       void reply.header("www-authenticate", 'Basic realm="Daicho - API token as password", charset="UTF-8"');
       throw serverErrors.make("not-authenticated");
     }
-    if (caller.role === "employee") throw serverErrors.make("not-allowed", { role: caller.role, needed: "auditor" });
+    if (apiRoles.indexOf(caller.role) > apiRoles.indexOf("auditor"))
+      throw serverErrors.make("not-allowed", { role: caller.role, needed: "auditor" });
     const [positions, departments, companies, distribution] = await Promise.all([
       numbers.positions?.(),
       numbers.departments?.(maxLines + 1),

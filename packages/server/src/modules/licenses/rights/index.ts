@@ -3,3 +3,4 @@ export { maxRights, rightsRoutes } from "./routes.ts";
 export type { RightsInput } from "./write.ts";
 export { setRightsRows } from "./set-rows.ts";
 export { adjustRights, type RightsChange } from "./adjust.ts";
+export { rightsAndQuota } from "./room.ts";

@@ -1,0 +1,185 @@
+/**
+ * Purpose: budgets per cost centre and period - a year or a month - with what is spent of them and what is committed, and the check of an application
+ * against them.
+ * Rules: spent = what purchase runs of the period charged to the cost centre; committed = what is approved and not granted × the contract price,
+ * counted in the periods that are running now, because the next run will charge it; a department pays from its own cost centre, else from that of the
+ * nearest department above that has one, as in chargebacks. What is in another currency is shown beside the figures and never added to them; a licence
+ * without a contract price costs nothing that is known.
+ */
+import type { Clock } from "@daicho/kernel";
+import type { Database, Trx } from "../../db/database.ts";
+import { lockLedger } from "../../db/locks.ts";
+import { serverErrors } from "../../errors.ts";
+import { pageOfItems } from "../../http/items.ts";
+import type { ListQuery } from "../../http/list.ts";
+import { contractPrices } from "../licenses/index.ts";
+import { costCentres, periodOf } from "../purchases/index.ts";
+import { budgetStore as store, type BudgetRow } from "./budget-store.ts";
+import { applicationStore } from "./store.ts";
+
+export interface BudgetInput {
+  readonly costCentre: string;
+  /** `2026` or `2026-11` */
+  readonly period: string;
+  /** Minor units of `currency`. */
+  readonly amount: number;
+  readonly currency: string;
+}
+
+export interface Budget extends BudgetInput {
+  readonly spent: number;
+  readonly committed: number;
+  /** Negative where more is spent and committed than there is. */
+  readonly left: number;
+  readonly otherCurrencies?: readonly {
+    readonly currency: string;
+    readonly spent: number;
+    readonly committed: number;
+  }[];
+}
+
+/** An application that is to be paid for. */
+export interface Cost {
+  readonly department: number;
+  /** Ordinal and code. */
+  readonly license: number;
+  readonly code: string;
+  readonly quantity: number;
+}
+
+export interface Budgets {
+  set(input: BudgetInput): Promise<{ readonly created: boolean; readonly budget: Budget }>;
+  remove(costCentre: string, period: string): Promise<boolean>;
+  list(
+    query: ListQuery & { readonly costCentre?: string; readonly period?: string },
+  ): Promise<{ readonly items: readonly Budget[]; readonly nextCursor?: string }>;
+  /**
+   * The first budget that does not cover the cost, as the error it would be. @throws budget-currency where cost and budget cannot be compared
+   */
+  exceeded(trx: Trx, cost: Cost, at: number): Promise<ReturnType<typeof serverErrors.make> | undefined>;
+}
+
+export function createBudgets(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** IANA name; periods are those of the purchase runs. */
+  readonly timezone: string;
+}): Budgets {
+  const { db, clock, timezone } = deps;
+  const monthOf = (at: number): string => periodOf(at, timezone);
+  /** A run belongs to the month or year its period's name begins with; one that is named otherwise to the time it was made at. */
+  const within = (period: string, run: { readonly period: string; readonly at: number }): boolean =>
+    (/^\d{4}(?!\d)/.test(run.period) ? run.period : monthOf(run.at)).startsWith(period);
+
+  async function figures(trx: Trx, rows: readonly BudgetRow[], at: number): Promise<Budget[]> {
+    if (rows.length === 0) return [];
+    const centres = [...new Set(rows.map((row) => row.cost_centre))];
+    const charged = await store.charged(trx, db.dialect, centres);
+    const open = await applicationStore.outstanding(trx);
+    const centreOf = costCentres(open.length === 0 ? [] : await store.departments(trx));
+    const prices = await contractPrices(
+      db,
+      trx,
+      open.map((row) => row.license),
+    );
+    const committed = new Map<string, number>();
+    for (const { department, license, quantity } of open) {
+      const price = prices.get(license);
+      if (price === undefined) continue;
+      const key = JSON.stringify([centreOf(department), price.currency]);
+      committed.set(key, (committed.get(key) ?? 0) + exact(Number(quantity) * price.unitPrice));
+    }
+    const month = monthOf(at);
+    return rows.map((row) => {
+      const sums = new Map<string, { spent: number; committed: number }>([[row.currency, { spent: 0, committed: 0 }]]);
+      const sumOf = (currency: string): { spent: number; committed: number } => {
+        const known = sums.get(currency) ?? { spent: 0, committed: 0 };
+        sums.set(currency, known);
+        return known;
+      };
+      for (const run of charged)
+        if (run.cost_centre === row.cost_centre && within(row.period, run))
+          sumOf(run.currency).spent += Number(run.amount);
+      if (month.startsWith(row.period))
+        for (const [key, amount] of committed) {
+          const [centre, currency] = JSON.parse(key) as [string | null, string];
+          if (centre === row.cost_centre) sumOf(currency).committed = exact(sumOf(currency).committed + amount);
+        }
+      const { spent, committed: bound } = sumOf(row.currency);
+      sums.delete(row.currency);
+      const others = [...sums].map(([currency, sum]) => ({ currency, ...sum }));
+      return {
+        costCentre: row.cost_centre,
+        period: row.period,
+        amount: row.amount,
+        currency: row.currency,
+        spent,
+        committed: bound,
+        left: exact(row.amount - spent - bound),
+        ...(others.length > 0 && { otherCurrencies: others.sort((a, b) => (a.currency < b.currency ? -1 : 1)) }),
+      };
+    });
+  }
+
+  return {
+    async set({ costCentre, period, amount, currency }) {
+      return db.transaction(async (trx) => {
+        await lockLedger(trx, db.dialect);
+        const at = clock.now();
+        const created = (await store.find(trx, costCentre, period)) === undefined;
+        const row = { cost_centre: costCentre, period, amount, currency, changed_at: at };
+        await store.set(trx, row);
+        const [budget] = await figures(trx, [row], at);
+        return { created, budget: budget as Budget };
+      });
+    },
+
+    remove: (costCentre, period) =>
+      db.transaction(async (trx) => {
+        await lockLedger(trx, db.dialect);
+        return store.remove(trx, costCentre, period);
+      }),
+
+    list: (query) =>
+      db.snapshot(async (trx) => {
+        const rows = (await store.all(trx))
+          .filter((row) => query.costCentre === undefined || row.cost_centre === query.costCentre)
+          .filter((row) => query.period === undefined || row.period === query.period)
+          .map((row) => ({ ...row, costCentre: row.cost_centre, key: `${row.cost_centre}\n${row.period}` }))
+          .sort((a, b) => (a.key < b.key ? -1 : 1));
+        const page = pageOfItems(rows, query, {
+          fields: ["costCentre", "period", "currency"],
+          keyOf: (row) => row.key,
+        });
+        return { ...page, items: await figures(trx, page.items, clock.now()) };
+      }),
+
+    async exceeded(trx, { department, license, code, quantity }, at) {
+      const chain = await applicationStore.chain(trx, department);
+      const costCentre = chain.find((d) => d.cost_centre !== null && d.cost_centre !== "")?.cost_centre;
+      if (costCentre == null || quantity === 0) return undefined;
+      const month = monthOf(at);
+      const budgets = await store.ofCentre(trx, costCentre, [month, month.slice(0, 4)]);
+      const price = (await contractPrices(db, trx, [license])).get(license);
+      if (budgets.length === 0 || price === undefined) return undefined;
+      const cost = exact(quantity * price.unitPrice);
+      for (const budget of await figures(trx, budgets, at)) {
+        const { period, currency, left } = budget;
+        if (currency !== price.currency)
+          throw serverErrors.make("budget-currency", {
+            ...{ license: code, currency: price.currency, period, costCentre, budgetCurrency: currency },
+          });
+        if (cost > left)
+          return serverErrors.make("budget-exceeded", {
+            ...{ quantity, license: code, cost, currency, period, costCentre, left },
+          });
+      }
+      return undefined;
+    },
+  };
+}
+
+/** A sum beyond what a number holds exactly is too much for any budget; it stays at the largest exact one. */
+function exact(amount: number): number {
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, amount));
+}
