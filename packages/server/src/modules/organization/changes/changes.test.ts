@@ -166,6 +166,155 @@ forEachStore((store) => {
       expect(await s.organization.department("B")).toMatchObject({ name: "Ex", manager: "E1" });
       expect(await s.used()).toEqual({ "B @DEV": 4, "B @USER": 2, "A1 @DEV": 1, "A @DEV": 1, "A @USER": 1 });
     });
+
+    it("merging sums people, devices, rights, required and what lies below into the one that stays", async () => {
+      const s = await company(await store.open());
+      const outcome = await s.apply({ type: "merge", departments: ["A", "A1"], to: "B" });
+      expect(outcome.departments).toMatchObject([
+        { department: "A", change: "dissolved", into: "B" },
+        { department: "A1", change: "dissolved", into: "B" },
+        { department: "A2", change: "changed", parent: "B" },
+      ]);
+      expect(await s.used()).toEqual({ "B @DEV": 6, "B @USER": 3 });
+      expect(await s.rightsOf()).toEqual({ "B @DEV": 5, "B @USER": 1 });
+      expect(await s.rightsOf("required")).toEqual({ "B @DEV": 6 });
+      expect((await s.organization.listDepartments({})).rows.map((d) => d.code)).toEqual(["A2", "B", "R"]);
+      expect((await s.organization.listDepartments({ dissolved: true })).rows).toHaveLength(5);
+      expect(await s.organization.department("A")).toMatchObject({ mergedInto: "B" });
+      expect((await s.devices.list({})).rows.map((d) => [d.id, d.countsFor])).toEqual(
+        ["PC1", "PC2", "PC3", "PC4", "PC5", "PC6"].map((id) => [id, "B"]),
+      );
+      await consistent(s);
+    });
+
+    it("several merge into a new one; the department above can be taken over by one below it", async () => {
+      const s = await company(await store.open());
+      await s.apply(
+        { type: "merge", departments: ["A", "B"], to: "C", name: "New" },
+        { type: "merge", department: "R", to: "A2" },
+      );
+      expect((await s.organization.listDepartments({})).rows.map((d) => [d.code, d.parent])).toEqual([
+        ["A1", "C"],
+        ["A2", undefined],
+        ["C", "A2"],
+      ]);
+      expect(await s.used()).toEqual({ "A1 @DEV": 1, "C @DEV": 5, "C @USER": 3 });
+      await consistent(s);
+    });
+
+    it("dissolving hands everything to the department above, or to whom it is told; a root with something needs to be told", async () => {
+      const s = await company(await store.open());
+      expect(await faultsOf(s.apply({ type: "dissolve", department: "R" }))).toEqual(["/changes/0/to value-invalid"]);
+      await s.apply({ type: "dissolve", department: "A" }, { type: "dissolve", department: "A1", to: "B" });
+      expect(await s.used()).toEqual({ "B @DEV": 2, "B @USER": 1, "R @DEV": 4, "R @USER": 2 });
+      expect(await s.rightsOf()).toEqual({ "B @DEV": 2, "R @DEV": 3, "R @USER": 1 });
+      expect(await s.organization.department("A2")).toMatchObject({ parent: "R" });
+      await consistent(s);
+      await s.db.transaction((trx) =>
+        s.organization.writeDepartments(trx, [{ code: "Z", name: "Z" }], { mode: "create", at: 1 }),
+      );
+      await s.apply({ type: "dissolve", department: "Z" });
+      expect(await s.organization.departmentExists("Z")).toBe(false);
+    });
+
+    it("splitting moves the people, devices and departments named, and rights as said or as used", async () => {
+      const s = await company(await store.open());
+      await s.apply({
+        ...{ type: "split", department: "A", to: "A9", name: "Nine" },
+        ...{ employees: ["E2"], devices: ["PC6"], children: ["A1"] },
+      });
+      expect(await s.used()).toEqual({
+        ...{ "A @DEV": 2, "A @USER": 1, "A1 @DEV": 1 },
+        ...{ "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1, "B @USER": 1 },
+      });
+      expect(await s.rightsOf()).toEqual({ "A @DEV": 1, "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1 });
+      expect(await s.organization.department("A9")).toMatchObject({ name: "Nine", parent: "R" });
+      expect(await s.organization.department("A1")).toMatchObject({ parent: "A9" });
+      await s.apply({
+        ...{ type: "split", department: "A", to: "B", employees: ["E1"] },
+        rights: [{ license: "@DEV", rights: 1 }],
+      });
+      expect(await s.rightsOf()).toEqual({ "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 2 });
+      expect(
+        await faultsOf(
+          s.apply({
+            ...{ type: "split", department: "A9", to: "B", employees: ["E3"], devices: ["PC1", "none"] },
+            ...{
+              children: ["A2"],
+              rights: [
+                { license: "@DEV", rights: 3 },
+                { license: "@NO", rights: 1 },
+              ],
+            },
+          }),
+        ),
+      ).toEqual([
+        "/changes/0/employees/0 value-invalid",
+        "/changes/0/devices/0 value-invalid",
+        "/changes/0/devices/1 not-found",
+        "/changes/0/children/0 value-invalid",
+        "/changes/0/rights/0/rights value-invalid",
+        "/changes/0/rights/1/license reference-unknown",
+      ]);
+      await consistent(s);
+    });
+
+    it("entitlements and machines that enrol follow the department that took over", async () => {
+      const s = await company(await store.open());
+      const saved = await s.entitlements.create({ license: "@DEV", quantity: 5, department: "A" });
+      await s.apply({ type: "merge", department: "A", to: "B" }, { type: "merge", department: "B", to: "A2" });
+      expect(await s.entitlements.entitlement(saved.id)).toMatchObject({ department: "A2", quantity: 5 });
+      const device = await s.db.transaction((trx) =>
+        s.directory.adopt(trx, {
+          ...{ id: "NEW", hostname: "new", department: "A", origin: "enrollment" },
+          taken: () => Promise.resolve(false),
+        }),
+      );
+      expect(device).toBeGreaterThan(0);
+      expect(await s.devices.device("NEW")).toMatchObject({ department: "A2" });
+    });
+
+    it("a code that was dissolved can be made again, empty; one that ended in the same request cannot", async () => {
+      const s = await company(await store.open());
+      await s.apply({ type: "merge", department: "A1", to: "B" });
+      expect(
+        await faultsOf(
+          s.apply({ type: "move", employee: "E1", to: "A1" }, { type: "rename", department: "B", code: "A1" }),
+        ),
+      ).toEqual(["/changes/0/to reference-unknown", "/changes/1/code already-exists"]);
+      await s.organization.saveDepartment({ code: "A1", name: "Anew" }, "create");
+      expect(await s.organization.department("A1")).toEqual({ code: "A1", name: "Anew" });
+      await s.apply({ type: "move", employee: "E1", to: "A1" });
+      expect(await s.used()).toMatchObject({ "A1 @DEV": 2 });
+      expect(
+        await faultsOf(
+          s.apply(
+            { type: "merge", department: "A1", to: "B" },
+            { type: "split", department: "B", to: "A1", name: "x", employees: ["E1"] },
+          ),
+        ),
+      ).toEqual(["/changes/1/to value-invalid"]);
+      await s.apply({ type: "dissolve", department: "A2", to: "B" });
+      await s.apply({ type: "split", department: "B", to: "A2", name: "Two", employees: ["E3"] });
+      expect(await s.organization.department("A2")).toEqual({ code: "A2", name: "Two", parent: "R" });
+      await consistent(s);
+    });
+  });
+
+  it("a file that names someone who left changes nothing where it says what is recorded, and is refused where it does not", async () => {
+    const s = await company(await store.open());
+    await s.apply({ type: "leave", employee: "E2" }, { type: "dissolve", department: "A" });
+    const write = (row: { id: string; name?: string; department?: string }) =>
+      s.db.transaction((trx) => s.organization.writeEmployees(trx, [row], { mode: "upsert", at: 1 }));
+    expect(await write({ id: "E2", name: "E2", department: "A" })).toMatchObject({ unchanged: 1, faults: [] });
+    expect((await write({ id: "E2", name: "other" })).faults).toMatchObject([{ field: "id", code: "employee-left" }]);
+    expect((await write({ id: "E2", department: "B" })).faults).toMatchObject([{ field: "id", code: "employee-left" }]);
+    expect(await faultsOf(s.apply({ type: "hire", employee: "E2" }))).toEqual(["/changes/0/department value-invalid"]);
+    await s.apply({ type: "hire", employee: "E2", department: "B" });
+    expect(await s.organization.employee("E2")).toMatchObject({ state: "active", department: "B" });
+    // The device stays where it is until someone hands it over.
+    expect(await s.used()).toMatchObject({ "R @DEV": 4 });
+    await consistent(s);
   });
 
   it("a fault names the change and the field, and nothing at all is applied", async () => {
