@@ -38,3 +38,18 @@ export function valueAt<V>(steps: readonly Step<V>[], at: number, before = false
   }
   return (steps[0] as Step<V>).value;
 }
+
+/** Where both are so; a step has the cause of the one that took it. */
+export function both(a: readonly Step<boolean>[], b: readonly Step<boolean>[]): readonly Step<boolean>[] {
+  if (b.length === 1) return b[0]?.value === true ? a : b;
+  if (a.length === 1) return a[0]?.value === true ? b : a;
+  const times = [...new Set([...a, ...b].map((step) => step.at))].sort((x, y) => x - y);
+  const steps: Step<boolean>[] = [];
+  for (const at of times) {
+    const value = valueAt(a, at) && valueAt(b, at);
+    const last = steps[steps.length - 1];
+    const cause = [...a, ...b].findLast((step) => step.at === at)?.cause ?? "unknown";
+    if (last?.value !== value) steps.push({ at, value, cause });
+  }
+  return steps;
+}

@@ -83,6 +83,52 @@ export const pastStore = {
       .select(["h.department", "h.license", "h.rights", "h.required", "h.requested"])
       .execute(),
 
+  /** What departments might use until each of these moments, in the order in which it was recorded. */
+  rightsHistory: (trx: Trx, dialect: DialectName, departments: readonly number[], after: number) =>
+    trx
+      .selectFrom("lic_rights_history")
+      .selectAll()
+      .where(inSet(dialect, "lic_rights_history.department", departments))
+      .where("until", ">", after)
+      .orderBy("id")
+      .execute(),
+
+  /** Versions of entitlements that were recorded by `to` and replaced later than `from`, if at all. */
+  entitlementsBetween: (trx: Trx, from: number, to: number, after: string, limit: number) =>
+    trx
+      .selectFrom("lic_entitlements")
+      .select([
+        "id",
+        "license",
+        "metric",
+        "quantity",
+        "pack_size",
+        "starts_at",
+        "expires_at",
+        "created_at",
+        "replaced_at",
+      ])
+      .where("created_at", "<=", to)
+      .where((eb) => eb.or([eb("replaced_at", "is", null), eb("replaced_at", ">", from)]))
+      .where("id", ">", after)
+      .orderBy("id")
+      .limit(limit)
+      .execute(),
+
+  deviceIds: (trx: Trx, dialect: DialectName, devices: readonly number[]) =>
+    trx
+      .selectFrom("dev_devices")
+      .select(["ordinal", "id"])
+      .where(inSet(dialect, "dev_devices.ordinal", devices))
+      .execute(),
+
+  employeeIds: (trx: Trx, dialect: DialectName, employees: readonly number[]) =>
+    trx
+      .selectFrom("org_employees")
+      .select(["ordinal", "id"])
+      .where(inSet(dialect, "org_employees.ordinal", employees))
+      .execute(),
+
   /** Entitlements as they were recorded at the moment. */
   entitlementsAt: (trx: Trx, at: number, after: string, limit: number) =>
     trx

@@ -1,0 +1,274 @@
+import { afterAll, describe, expect, it } from "vitest";
+import { manualClock } from "@daicho/kernel";
+import type { Cause } from "@daicho/licensing";
+import { startServer, type TestServer } from "../../../testing/server.ts";
+import { forEachStore } from "../../../testing/stores.ts";
+import type { ChangeItem } from "./changes.ts";
+
+const day = 86_400_000;
+const began = Date.parse("2026-01-01T09:00:00Z");
+
+/** The same year every time. */
+function dice(seed: number) {
+  let state = seed;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  const below = (n: number): number => Math.floor(next() * n);
+  return { below, of: <T>(list: readonly T[]): T => list[below(list.length)] as T };
+}
+
+interface Numbers {
+  readonly license: string;
+  readonly department?: string;
+  readonly used: number;
+  readonly held: number;
+  readonly rights: number;
+  readonly requested: number;
+  readonly required: number;
+}
+interface Recorded {
+  readonly at: number;
+  readonly company: readonly Numbers[];
+  readonly departments: readonly Numbers[];
+  readonly rollups: Readonly<Record<string, readonly Numbers[]>>;
+}
+
+async function company(clock: ReturnType<typeof manualClock>, made: TestServer) {
+  const { server } = made;
+  const send = async (method: string, path: string, json?: unknown): Promise<Record<string, unknown>> => {
+    const answer = await made.api(method, path, json === undefined ? {} : { json });
+    if (answer.status >= 300) throw new Error(`${method} ${path} ${JSON.stringify(json)}: ${answer.text}`);
+    return answer.text === "" ? {} : answer.json();
+  };
+  const licenses = ["@A", "@B", "@C", "@D", "@E", "@U", "@V"];
+  const metric = new Map(licenses.map((code) => [code, code === "@U" || code === "@V" ? "user" : "device"]));
+  const policy = (deselected: readonly string[] = []) =>
+    server.db.transaction((trx) =>
+      server.repository.syncLicenses(
+        trx,
+        licenses
+          .filter((code) => !deselected.includes(code))
+          .map((code) => ({ code, name: `Product ${code}`, metric: metric.get(code) as "user" | "device" })),
+        new Set(deselected),
+      ),
+    );
+  const devices = new Map<string, number>();
+  const report = async (id: string, uses: readonly string[], cause: Cause = "report") => {
+    const device = devices.get(id) as number;
+    await server.db.transaction((trx) =>
+      server.repository.record(
+        trx,
+        [{ device, licenses: uses.map((license) => ({ license, count: metric.get(license) === "user" ? 1 : 1 + (device % 3) })) }],
+        clock.now(),
+        cause,
+      ),
+    ); // prettier-ignore
+  };
+  await policy();
+  for (const [code, parent] of [["R", null], ["A", "R"], ["B", "R"], ["A1", "A"], ["A2", "A"], ["B1", "B"]] as const)
+    await send("POST", "/api/v1/departments", { code, name: code, parent, costCentre: code }); // prettier-ignore
+  for (let e = 0; e < 12; e++)
+    await server.organization.saveEmployee({ id: `E${e}`, name: `E${e}`, department: ["A1", "A2", "B1", "B"][e % 4] as string }, "create"); // prettier-ignore
+  for (let v = 0; v < 24; v++) {
+    await server.devices.save(
+      { id: `V${v}`, ...(v % 5 !== 0 ? { employee: `E${v % 12}` } : {}), ...(v % 3 === 0 ? { department: "A" } : {}) },
+      "create",
+    );
+  }
+  for (const row of await server.db.kysely.selectFrom("dev_devices").select(["id", "ordinal"]).execute())
+    devices.set(row.id, row.ordinal);
+  return { send, licenses, metric, policy, devices: [...devices.keys()], report };
+}
+
+/** One thing that happens in a company. What is refused because of the state the company is in is nothing that happened. */
+async function happen(
+  { below, of }: ReturnType<typeof dice>,
+  c: Awaited<ReturnType<typeof company>>,
+  { server, api }: TestServer,
+  live: { departments: string[]; entitlements: string[]; made: number },
+  now: number,
+): Promise<string> {
+  const kind = below(26);
+  const attempt = async (method: string, path: string, json: unknown) => {
+    const answer = await api(method, path, { json });
+    if (answer.status >= 500) throw new Error(answer.text);
+    return answer.status < 300 ? answer.json() : undefined;
+  };
+  const department = of(live.departments);
+  if (kind < 9) {
+    const uses = c.licenses.filter(() => below(3) === 0);
+    await c.report(of(c.devices), uses, of(["report", "report", "report", "import", "corrected", "policy"] as const));
+    return "report";
+  }
+  if (kind < 11) {
+    await attempt("PATCH", `/api/v1/employees/E${below(12)}`, { department });
+    return "move";
+  }
+  if (kind < 13) {
+    const change = of([{ employee: `E${below(12)}` }, { employee: null }, { department }, { state: "disposed" }, { state: "in-use" }]); // prettier-ignore
+    await attempt("PATCH", `/api/v1/devices/${of(c.devices)}`, change);
+    return "reassign";
+  }
+  if (kind < 16) {
+    const entitlement = {
+      license: of(c.licenses),
+      quantity: 1 + below(9),
+      unitPrice: 100,
+      currency: "JPY",
+      ...(below(2) === 0 && { startsAt: new Date(now + (below(60) - 30) * day).toISOString() }),
+      ...(below(2) === 0 && { expiresAt: new Date(now + (40 + below(90)) * day).toISOString() }),
+    };
+    const made = await attempt("POST", "/api/v1/entitlements", entitlement);
+    if (made !== undefined) live.entitlements.push(String(made["id"]));
+    return "buy";
+  }
+  if (kind === 16 && live.entitlements.length > 0) {
+    await attempt("PATCH", `/api/v1/entitlements/${of(live.entitlements)}`, { quantity: below(12) });
+    return "edit";
+  }
+  if (kind === 17 && live.entitlements.length > 3) {
+    const [id] = live.entitlements.splice(below(live.entitlements.length), 1);
+    await api("DELETE", `/api/v1/entitlements/${id}`);
+    return "withdraw";
+  }
+  if (kind < 20) {
+    await attempt("PUT", `/api/v1/departments/${department}/licenses/${of(c.licenses)}`, of([{ rights: below(9) }, { required: below(9) }])); // prettier-ignore
+    return "rights";
+  }
+  if (kind === 20) {
+    await c.policy(below(2) === 0 ? [of(c.licenses)] : []);
+    return "selection";
+  }
+  if (kind === 21) {
+    const code = of(["@E", "@V"]);
+    c.metric.set(code, c.metric.get(code) === "user" ? "device" : "user");
+    await c.policy();
+    return "metric";
+  }
+  const changes: object[] =
+    kind === 22
+      ? [{ type: "move", department, to: of(live.departments) }]
+      : kind === 23
+        ? [{ type: "split", department, to: `N${++live.made}`, name: "new", employees: [] }]
+        : kind === 24
+          ? of([
+              [{ type: "merge", department, to: of(live.departments) }],
+              [{ type: "rename", department, code: `X${++live.made}`, name: `renamed ${live.made}` }],
+              [{ type: "leave", employee: `E${below(12)}` }],
+              [{ type: "hire", employee: `E${below(12)}`, department }],
+            ])
+          : [];
+  if (kind === 25) await attempt("POST", "/api/v1/purchase-runs", { period: `p${now}` });
+  else await attempt("POST", "/api/v1/org-changes", { changes });
+  const rows = await server.db.kysely
+    .selectFrom("org_departments")
+    .select("code")
+    .where("dissolved_at", "is", null)
+    .execute();
+  live.departments = rows.map((row) => row.code);
+  return kind === 25 ? "purchase run" : "reorganisation";
+}
+
+forEachStore((store) => {
+  describe("positions of the past (design.md Time)", () => {
+    const cleanups: (() => Promise<void>)[] = [];
+    afterAll(async () => {
+      for (const cleanup of cleanups) await cleanup();
+    });
+
+    it(
+      "a year: positions asked for as of 50 past days are what was recorded on them, and any two differ by their causes exactly",
+      { timeout: 600_000 },
+      async () => {
+        const clock = manualClock(began);
+        const made = await startServer(store, { role: "corporate" }, clock);
+        cleanups.push(() => made.stop());
+        const { server } = made;
+        const c = await company(clock, made);
+        const random = dice(20_260_101);
+        const live = { departments: ["R", "A", "B", "A1", "A2", "B1"], entitlements: [] as string[], made: 0 };
+        const happened = new Map<string, number>();
+
+        const record = async (asOf?: number): Promise<Omit<Recorded, "at">> => {
+          const codes = asOf === undefined ? live.departments : [];
+          const rollups: Record<string, readonly Numbers[]> = {};
+          for (const code of codes)
+            rollups[code] = (await server.positions.department(code, { rollup: true })).items as unknown as Numbers[];
+          return {
+            company: (await server.positions.company({ asOf })).items as unknown as Numbers[],
+            departments: [...(await server.positions.departments({ asOf })).items] as unknown as Numbers[],
+            rollups,
+          };
+        };
+        const recorded: Recorded[] = [];
+        for (let n = 0; n < 365; n++) {
+          for (let i = random.below(4); i > 0; i--) {
+            const what = await happen(random, c, made, live, clock.now());
+            happened.set(what, (happened.get(what) ?? 0) + 1);
+            // Some things happen within the same millisecond.
+            clock.advance(random.below(3) * 1000);
+          }
+          if (n % 7 === 3) recorded.push({ at: clock.now(), ...(await record()) });
+          clock.advance(day - (clock.now() - began - n * day));
+        }
+        expect(recorded.length).toBeGreaterThanOrEqual(50);
+        for (const what of ["report", "move", "reassign", "buy", "edit", "withdraw", "rights", "selection", "metric", "reorganisation", "purchase run"])
+          expect(happened.get(what), what).toBeGreaterThan(3); // prettier-ignore
+
+        for (const then of recorded) {
+          const again = await record(then.at);
+          expect(again.company, new Date(then.at).toISOString()).toEqual(then.company);
+          expect(again.departments, new Date(then.at).toISOString()).toEqual(then.departments);
+          for (const [code, items] of Object.entries(then.rollups))
+            expect((await server.positions.department(code, { rollup: true, asOf: then.at })).items).toEqual(items);
+        }
+
+        const causes = new Set<string>();
+        const explained = (items: readonly ChangeItem[]): void => {
+          for (const item of items) {
+            expect(item.unexplained, JSON.stringify(item)).toEqual({ used: 0, held: 0, rights: 0, requested: 0, required: 0 }); // prettier-ignore
+            for (const cause of item.causes) {
+              expect(cause.cause).not.toBe("unknown");
+              causes.add(cause.cause);
+            }
+          }
+        };
+        const same = (items: readonly ChangeItem[], end: "from" | "to", then: readonly Numbers[]): void => {
+          const shown = new Map(then.map((item) => [`${item.department ?? ""} ${item.license}`, item]));
+          for (const item of items) {
+            const position = shown.get(`${item.department ?? ""} ${item.license}`);
+            for (const measure of ["used", "rights", "requested", "required"] as const)
+              expect(item[end][measure], JSON.stringify(item)).toBe(position?.[measure] ?? 0);
+            if (item.department === undefined) expect(item[end].held).toBe(position?.held ?? 0);
+          }
+        };
+        for (let i = 0; i < 40; i++) {
+          const [a, b] = [random.of(recorded), random.of(recorded)].sort((x, y) => x.at - y.at) as [Recorded, Recorded];
+          const between = { from: a.at, to: b.at };
+          const all = await server.positions.changes.between(between);
+          explained(all);
+          same(all, "from", a.company);
+          same(all, "to", b.company);
+          // What is not told did not change.
+          const told = new Set(all.map((item) => item.license));
+          for (const item of a.company)
+            if (!told.has(item.license)) expect(b.company.find((x) => x.license === item.license)).toMatchObject({ used: item.used, held: item.held }); // prettier-ignore
+          explained(await server.positions.changes.between({ ...between, byDepartment: true }));
+          const department = random.of(Object.keys(b.rollups));
+          for (const rollup of [true, false]) {
+            const items = await server.positions.changes.between({ ...between, department, rollup });
+            explained(items);
+            if (rollup) same(items.map(({ department: _, ...item }) => item as ChangeItem), "to", (b.rollups[department] ?? []).map((n) => ({ ...n, held: 0 }))); // prettier-ignore
+          }
+        }
+        for (const cause of ["installed", "removed", "imported", "moved", "reorganized", "reassigned", "disposed", "handed-over", "corrected", "policy", "metric", "purchased", "entitlement-edited", "entitlement-withdrawn", "entitlement-started", "entitlement-expired", "rights-edited", "purchase-run"])
+          expect([...causes]).toContain(cause); // prettier-ignore
+        expect((await server.reconcile()).differences).toEqual([]);
+      },
+    );
+  });
+});
