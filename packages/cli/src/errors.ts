@@ -22,6 +22,16 @@ export const cliErrors = defineErrors({
     message: "{file}: {reason}",
     action: "Give {expected}.",
   },
+  "metric-rule-unknown": {
+    status: 400,
+    message: "the policies have no metric rule {id}; {known}",
+    action: "Check the spelling of --metric, or name the policy that has the rule too.",
+  },
+  "metric-rule-not-in-force": {
+    status: 400,
+    message: "the metric rule {id} does not count yet at {at}",
+    action: "Give a later day with --at.",
+  },
   "server-not-named": {
     status: 400,
     message: "no server was named",

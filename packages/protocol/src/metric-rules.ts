@@ -4,6 +4,7 @@
  * Invariants: a factor has at most three decimals, so every count is exact arithmetic over thousandths; several rules of one id differ in
  * `validFrom`, and the newest that is valid counts.
  */
+import { Hardware } from "./inventory.ts";
 import { Type, type Static } from "./type.ts";
 import { validator } from "./schema.ts";
 
@@ -36,6 +37,8 @@ export const MetricFactor = Type.Object(
     cpu: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     /** Glob over the processor's manufacturer. */
     manufacturer: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
+    /** Glob over the operating system's family (linux, windows, macos) or its name. */
+    os: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
     factor: Factor,
   },
   { additionalProperties: false },
@@ -98,6 +101,7 @@ export type Processors = Static<typeof Processors>;
 /** What metric rules ask of a machine: the inventory's `hardware` with what an administrator may add to it. */
 export const MeasuredHardware = Type.Object(
   {
+    ...Hardware.properties,
     cpu: Type.Optional(Processors),
     /** In place of `cpu` where the processors of one machine differ. */
     cpus: Type.Optional(Type.Array(Processors, { minItems: 1, maxItems: 4096 })),

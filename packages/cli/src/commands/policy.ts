@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { withExamples, type Context } from "../command.ts";
+import { usage, withExamples, type Context } from "../command.ts";
 
 export function policyCommand(context: Context): Command {
   return withExamples(new Command("policy"), [
@@ -8,7 +8,8 @@ export function policyCommand(context: Context): Command {
     .description("Check, build and explain policies; needs no server")
     .addCommand(checkCommand(context))
     .addCommand(buildCommand(context))
-    .addCommand(explainCommand(context));
+    .addCommand(explainCommand(context))
+    .addCommand(countCommand(context));
 }
 
 function checkCommand(context: Context): Command {
@@ -63,4 +64,35 @@ function explainCommand(context: Context): Command {
       const { explainInventory } = await import("../policy/explain.ts");
       context.outcome = await explainInventory(files, options, context.io);
     });
+}
+
+function countCommand(context: Context): Command {
+  return withExamples(new Command("count"), [
+    [
+      "daicho policy count group.policy.yaml --metric windows-server-standard --hardware host.json",
+      'how many units that machine needs, step by step; host.json: { "cpu": { "sockets": 2, "cores": 16 }, "virtualMachines": 6 }',
+    ],
+    [
+      "daicho policy count group.policy.yaml --metric ibm-pvu --inventory server.json",
+      "the same with a scanned machine",
+    ],
+  ])
+    .description("Count the units a machine needs under a metric rule of the policies, and say why")
+    .argument("<file...>", "policies, enterprise and local")
+    .requiredOption("--metric <id>", "the metric rule")
+    .option("--hardware <file>", "hardware as JSON: cpu or cpus, virtual, host, virtualMachines, virtualCores, users")
+    .option("--inventory <file>", "inventory as `agent scan` prints it")
+    .option("--at <date>", "with the rule of that day (2026-01-31 or a date and time); otherwise that of now")
+    .option("--json", "print the count and its steps as JSON")
+    .action(
+      async (
+        files: readonly string[],
+        options: { metric: string; hardware?: string; inventory?: string; at?: string; json?: true },
+      ) => {
+        if ((options.hardware === undefined) === (options.inventory === undefined))
+          await usage("policy count", "give either --hardware or --inventory");
+        const { countByPolicy } = await import("../policy/count.ts");
+        context.outcome = await countByPolicy(files, options, context.io);
+      },
+    );
 }

@@ -15,17 +15,20 @@ export async function buildPolicyFiles(
   if (policies === undefined) return 1;
   const { dictionary, licensePolicy } = documentsOf(policies, options.company, io.env);
   const written = [];
-  for (const [name, document, entries] of [
-    ["dictionary.json", dictionary, dictionary.software.length],
-    ["license-policy.json", licensePolicy, licensePolicy.rules.length],
+  const metricRules = licensePolicy.metrics?.length ?? 0;
+  for (const [name, document, entries, metrics] of [
+    ["dictionary.json", dictionary, dictionary.software.length, 0],
+    ["license-policy.json", licensePolicy, licensePolicy.rules.length, metricRules],
   ] as const) {
     const file = join(options.out, name);
     await writeWhole(file, `${JSON.stringify(document, undefined, 2)}\n`);
-    written.push({ file, version: document.version, entries });
+    written.push({ file, version: document.version, entries, ...(metrics > 0 && { metricRules: metrics }) });
   }
   if (options.json === true) await say(io.out, JSON.stringify({ written }, undefined, 2));
   else
-    for (const { file, version, entries } of written)
-      await say(io.out, `${file} (version ${version}, ${entries} entries)`);
+    for (const { file, version, entries, metricRules: metrics } of written) {
+      const rules = metrics === undefined ? "" : `, ${metrics} metric rules`;
+      await say(io.out, `${file} (version ${version}, ${entries} entries${rules})`);
+    }
   return 0;
 }

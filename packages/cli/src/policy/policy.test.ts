@@ -145,3 +145,57 @@ describe("policy explain (contract.md)", () => {
     expect(err).toMatch(/broken\.json: \/software\/0 .*\[file-invalid\]/);
   });
 });
+
+describe("policy count (domain.md §5)", () => {
+  const enterprise = example("enterprise.policy.yaml");
+  const count = (metric: string, hardware: unknown, ...more: string[]) =>
+    daicho([
+      ...["policy", "count", enterprise, "--metric", metric, "--json"],
+      ...["--hardware", file("hardware.json", JSON.stringify(hardware)), ...more],
+    ]);
+
+  // ../../../../../shared/data/licence-vectors.json, by the rules of the example policy
+  it.each([
+    ["windows-server-standard", { cpu: { sockets: 1, cores: 8 } }, { units: 16, packs: 8 }],
+    ["windows-server-standard", { cpu: { sockets: 2, cores: 16 } }, { units: 16, packs: 8 }],
+    ["windows-server-standard", { cpu: { sockets: 2, cores: 32 } }, { units: 32, packs: 16 }],
+    ["windows-server-standard", { cpu: { sockets: 2, cores: 16 }, virtualMachines: 2 }, { units: 16 }],
+    ["windows-server-standard", { cpu: { sockets: 2, cores: 16 }, virtualMachines: 6 }, { units: 48 }],
+    ["windows-server-datacenter", { cpu: { sockets: 2, cores: 16 }, virtualMachines: 50 }, { units: 16 }],
+    ["windows-server-per-vm", { virtual: true, virtualCores: 12 }, { units: 12 }],
+    ["windows-server-per-vm", { virtual: true, virtualCores: 1 }, { units: 8 }],
+    ["sql-server-per-core", { cpu: { cores: 24 } }, { units: 24, packs: 12 }],
+    ["sql-server-per-core", { cpu: { sockets: 2, cores: 4 } }, { units: 8, packs: 4 }],
+    ["oracle-processor", { cpu: { model: "Xeon", sockets: 2, cores: 32 } }, { units: 16, userMinimum: 400 }],
+    ["oracle-named-user", { cpu: { model: "Xeon", sockets: 2, cores: 32 } }, { units: 400, unit: "user" }],
+    ["oracle-socket", { cpu: { sockets: 2, cores: 32 } }, { units: 2 }],
+    ["ibm-pvu", { cpu: { model: "POWER10 S1022", cores: 16 } }, { units: 1120 }],
+    ["ibm-pvu", { cpu: { cores: 8 } }, { units: 960 }],
+    ["ibm-pvu", { cpu: { model: "POWER9 E980", cores: 8 }, os: { family: "linux" } }, { units: 560 }],
+  ])("%s of %j is %j", async (metric, hardware, expected) => {
+    const { status, out, err } = await count(metric, hardware);
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    expect(JSON.parse(out)).toMatchObject({ rule: metric, ...expected });
+  });
+
+  it("tells each step in words, from an inventory too", async () => {
+    const inventory = example("inventories/linux-server.json");
+    const metric = ["--metric", "oracle-processor"];
+    const { status, out } = await daicho(["policy", "count", enterprise, ...metric, "--inventory", inventory]);
+    expect(status).toBe(0);
+    expect(out).toContain("factor: 12  (times 0.5");
+    expect(out.trimEnd().split("\n").at(-1)).toBe("12 processors, at least 300 users");
+  });
+
+  it("names a rule that is not there, hardware that is none, a date that is none", async () => {
+    const missing = await count("nothing", {});
+    expect([missing.status, missing.err]).toEqual([1, expect.stringContaining("[metric-rule-unknown]")]);
+    const wrong = await count("ibm-pvu", { cpu: { cores: "many" } });
+    expect([wrong.status, wrong.err]).toEqual([
+      1,
+      expect.stringMatching(/hardware\.json: \/cpu\/cores .*\[file-invalid\]/),
+    ]);
+    expect((await count("ibm-pvu", {}, "--at", "soon")).status).toBe(2);
+    expect((await daicho(["policy", "count", enterprise, "--metric", "ibm-pvu"])).status).toBe(2);
+  });
+});

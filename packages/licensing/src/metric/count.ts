@@ -100,22 +100,23 @@ interface Needs {
 function machineNeeds(metric: CompiledMetric, hardware: MeasuredHardware, say: Say): Needs {
   const { rule } = metric;
   const terms = rule.virtual ?? "own";
+  const { os } = hardware;
   if (hardware.virtual === true) {
     const below = hardware.host && processorsOf(hardware.host);
     if (terms === "host" && below !== undefined) {
       say("virtual", one, "a virtual machine needs all of the physical machine below");
-      return physical(metric, below, say);
+      return physical(metric, below, os, say);
     }
     if (terms === "host")
       say("virtual", one, "the physical machine below is not known: counted by its own virtual cores");
-    const own = virtual(metric, processorsOf(hardware), hardware.virtualCores, say);
+    const own = virtual(metric, processorsOf(hardware), os, hardware.virtualCores, say);
     if (terms !== "sub-capacity" || below === undefined) return own;
-    return lower(own, below, metric, say);
+    return lower(own, below, metric, os, say);
   }
   const processors = processorsOf(hardware);
   if (terms === "sub-capacity" && hardware.virtualCores !== undefined)
-    return lower(virtual(metric, processors, hardware.virtualCores, say), processors, metric, say);
-  const full = physical(metric, processors, say);
+    return lower(virtual(metric, processors, os, hardware.virtualCores, say), processors, metric, os, say);
+  const full = physical(metric, processors, os, say);
   const machines = hardware.virtualMachines ?? 0;
   if (rule.stacking === undefined || machines <= rule.stacking) return full;
   const times = BigInt(Math.ceil(machines / rule.stacking));
@@ -129,9 +130,20 @@ function machineNeeds(metric: CompiledMetric, hardware: MeasuredHardware, say: S
 }
 
 /** Sub-capacity: the virtual cores, but never more than the whole physical machine. */
-function lower(own: Needs, below: readonly Processors[], metric: CompiledMetric, say: Say): Needs {
+function lower(
+  own: Needs,
+  below: readonly Processors[],
+  metric: CompiledMetric,
+  os: MeasuredHardware["os"],
+  say: Say,
+): Needs {
   const silent: CountStep[] = [];
-  const full = physical(metric, below, (step, value, says) => void silent.push({ step, value: decimal(value), says }));
+  const full = physical(
+    metric,
+    below,
+    os,
+    (step, value, says) => void silent.push({ step, value: decimal(value), says }),
+  );
   const capped = full.needed < own.needed;
   say(
     "virtual",
@@ -146,7 +158,7 @@ function processorsOf(hardware: Pick<MeasuredHardware, "cpu" | "cpus">): readonl
   return hardware.cpus ?? [hardware.cpu ?? {}];
 }
 
-function physical(metric: CompiledMetric, all: readonly Processors[], say: Say): Needs {
+function physical(metric: CompiledMetric, all: readonly Processors[], os: MeasuredHardware["os"], say: Say): Needs {
   const { rule } = metric;
   const level = rule.rounding?.level ?? "server";
   const direction = directionOf(metric);
@@ -155,10 +167,9 @@ function physical(metric: CompiledMetric, all: readonly Processors[], say: Say):
   let counted = 0n;
   let raised = 0n;
   let factored = 0n;
-  let raw = 0n;
   const because: string[] = [];
   for (const processors of all) {
-    const { factor, because: line } = metric.factorOf(processors);
+    const { factor, because: line } = metric.factorOf(processors, os);
     let sum = 0n;
     for (const { cores, sockets } of spread(processors)) {
       const base = rule.count === "cores" ? cores : 1;
@@ -174,7 +185,6 @@ function physical(metric: CompiledMetric, all: readonly Processors[], say: Say):
   }
   say("processors", counted, shape(all, rule.count));
   if (raised > counted) say("minimum-per-processor", raised, `at least ${minimum} for each processor`);
-  raw = factored;
   if (factored !== raised || rule.factors !== undefined || rule.factor !== undefined)
     say("factor", factored, `times ${[...new Set(because)].slice(0, 8).join("; ")}`);
 
@@ -184,23 +194,24 @@ function physical(metric: CompiledMetric, all: readonly Processors[], say: Say):
   if (needed !== factored) say("rounding", needed, `${direction}, per ${level}`);
   const least = BigInt(rule.minimum?.perServer ?? 0) * one;
   if (needed < least) say("minimum-per-server", (needed = least), `at least ${decimal(least)} for the machine`);
-  return { raw, needed };
+  return { raw: factored, needed };
 }
 
 /** A virtual machine, or all virtual machines of a physical one: virtual cores, whatever processors they seem to lie on. */
 function virtual(
   metric: CompiledMetric,
   all: readonly Processors[],
+  os: MeasuredHardware["os"],
   virtualCores: number | undefined,
   say: Say,
 ): Needs {
   const { rule } = metric;
   let own = 0;
   // Virtual machines wander: the dearest processor they may run on counts.
-  let line = metric.factorOf(all[0] ?? {});
+  let line = metric.factorOf(all[0] ?? {}, os);
   for (const processors of all) {
     for (const { cores, sockets } of spread(processors)) own += rule.count === "cores" ? cores * sockets : sockets;
-    const other = metric.factorOf(processors);
+    const other = metric.factorOf(processors, os);
     if (other.factor > line.factor) line = other;
   }
   const base = rule.count === "cores" && virtualCores !== undefined ? Math.max(1, virtualCores) : own;

@@ -3,7 +3,7 @@
  * Invariants: never throws and never invents: what is there in another form than ours (inventories may say more than this version knows) is left
  * out, and numbers beyond any machine's are cut to the limit of what may be said.
  */
-import { MeasuredHardware, type Hardware, type Processors } from "@daicho/protocol";
+import type { Hardware, MeasuredHardware, Processors } from "@daicho/protocol";
 
 const most = { sockets: 65_536, cores: 1_048_576, machines: 1_000_000, users: 1_000_000_000 };
 
@@ -16,6 +16,7 @@ export function measuredHardware(hardware: Hardware | undefined): MeasuredHardwa
   const users = whole(more["users"], most.users);
   return {
     ...processorsIn(more),
+    ...(hardware.os !== undefined && { os: hardware.os }),
     ...(hardware.virtual !== undefined && { virtual: hardware.virtual }),
     ...(host !== undefined && { host: processorsIn(host) }),
     ...(virtualMachines !== undefined && { virtualMachines }),

@@ -50,6 +50,7 @@ const values: MetricRule = {
   count: "cores",
   unit: "value-unit",
   factors: [
+    { cpu: "*POWER*", os: "linux", factor: 70 },
     { cpu: "*POWER10*S1022*", factor: 70 },
     { cpu: "*POWER10*E1050*", factor: 100 },
     { cpu: "*POWER10*", factor: 120 },
@@ -210,6 +211,9 @@ describe("virtual machines and sub-capacity (§5)", () => {
     [{ cpu: { model: "IBM POWER10 S1022", cores: 16 } }, 1120],
     [{ cpu: { cores: 8 } }, 960],
     [{ cpu: { model: "IBM POWER10 E1080", cores: 4 } }, 480],
+    [{ cpu: { model: "IBM POWER10 E1080", cores: 4 }, os: { family: "linux", name: "SLES" } }, 280],
+    [{ cpu: { model: "IBM POWER10 E1080", cores: 4 }, os: { name: "AIX" } }, 480],
+    [{ cpu: { model: "Xeon", cores: 4 }, os: { family: "linux" } }, 480],
     // 4 virtual cores on 16 physical ones; 64 on 16 are capped
     [
       {
@@ -428,9 +432,11 @@ describe("hardware as inventories give it", () => {
         host: { cpu: { cores: 1e9, sockets: -1 } },
         virtualCores: 2.5,
         users: 7,
+        os: { family: "linux" },
       } as never),
     ).toEqual({
       virtual: true,
+      os: { family: "linux" },
       cpu: { model: "M", sockets: 2, cores: 8 },
       host: { cpu: { cores: 1_048_576 } },
       users: 7,

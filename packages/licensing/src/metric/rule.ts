@@ -2,7 +2,15 @@
  * Purpose: metric rules made ready for counting, and which of them is in force on a day (domain.md §5 "Metrics").
  * Invariants: factors are whole thousandths, so no count ever depends on how a fraction is stored; no name of a vendor or product is in this code.
  */
-import { compileGlob, foldName, matchGlob, type Glob, type MetricRule, type Processors } from "@daicho/protocol";
+import {
+  compileGlob,
+  foldName,
+  matchGlob,
+  type Glob,
+  type MeasuredHardware,
+  type MetricRule,
+  type Processors,
+} from "@daicho/protocol";
 
 export interface MetricFactorLine {
   /** Thousandths. */
@@ -13,7 +21,7 @@ export interface MetricFactorLine {
 
 export interface CompiledMetric {
   readonly rule: MetricRule;
-  factorOf(processors: Processors): MetricFactorLine;
+  factorOf(processors: Processors, os: MeasuredHardware["os"]): MetricFactorLine;
 }
 
 export function compileMetric(rule: MetricRule): CompiledMetric {
@@ -21,17 +29,25 @@ export function compileMetric(rule: MetricRule): CompiledMetric {
     factor: thousandths(rule.factor ?? 1),
     because: rule.factors === undefined ? "for every processor" : "for processors that no line names",
   };
-  const lines = (rule.factors ?? []).map(({ cpu, manufacturer, factor }) => ({
+  const lines = (rule.factors ?? []).map(({ cpu, manufacturer, os, factor }) => ({
     cpu: globOf(cpu),
     manufacturer: globOf(manufacturer),
+    os: globOf(os),
     factor: thousandths(factor),
-    because: [cpu, manufacturer].filter((pattern) => pattern !== undefined).join(", ") || "for every processor",
+    because: [cpu, manufacturer, os].filter((pattern) => pattern !== undefined).join(", ") || "for every processor",
   }));
   return {
     rule,
-    factorOf({ model, manufacturer }) {
-      const folded = { cpu: foldName(model ?? "").trim(), manufacturer: foldName(manufacturer ?? "").trim() };
-      return lines.find((l) => fits(l.cpu, folded.cpu) && fits(l.manufacturer, folded.manufacturer)) ?? otherwise;
+    factorOf({ model, manufacturer }, os) {
+      const cpu = folded(model);
+      const maker = folded(manufacturer);
+      const systems = [folded(os?.family), folded(os?.name)];
+      return (
+        lines.find(
+          (line) =>
+            fits(line.cpu, cpu) && fits(line.manufacturer, maker) && systems.some((system) => fits(line.os, system)),
+        ) ?? otherwise
+      );
     },
   };
 }
@@ -73,6 +89,10 @@ function startOf({ validFrom }: MetricRule): number {
 /** Exact: a factor has at most three decimals. */
 function thousandths(factor: number): bigint {
   return BigInt(Math.round(factor * 1000));
+}
+
+function folded(text: string | undefined): string {
+  return foldName(text ?? "").trim();
 }
 
 function globOf(pattern: string | undefined): Glob | undefined {

@@ -119,11 +119,12 @@ function readStacking(reader: Reader, entries: Entries): number | undefined {
 
 function readFactors(reader: Reader, entries: Entries): readonly MetricFactor[] {
   const lines = readList(reader, entries, "factors", (map): MetricFactor | undefined => {
-    const line = readMap(reader, map, "factors", ["cpu", "manufacturer", "factor"]);
+    const line = readMap(reader, map, "factors", ["cpu", "manufacturer", "os", "factor"]);
     const cpu = readText(reader, line, "cpu", { limit: 256 })?.value;
     const manufacturer = readText(reader, line, "manufacturer", { limit: 256 })?.value;
+    const os = readText(reader, line, "os", { limit: 256 })?.value;
     const factor = readFactor(reader, line, map);
-    return factor === undefined ? undefined : withoutAbsent({ cpu, manufacturer, factor });
+    return factor === undefined ? undefined : withoutAbsent({ cpu, manufacturer, os, factor });
   });
   if (lines.length > maxMetricFactors) {
     const node = entries.get("factors")?.value;
