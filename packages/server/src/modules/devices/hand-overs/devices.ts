@@ -29,11 +29,13 @@ export function createOrgDevices(deps: { readonly db: Database } & Counting): Or
         devices.map((d) => [d.ordinal, d.employee, d.department]),
       ),
     async handOver(trx, entries, at) {
-      for await (const slice of slicesOf(entries, 1000))
+      // Ids of one moment differ by chance alone; the list shall show devices in the order given.
+      const ids = entries.map(() => newId(at)).sort();
+      for await (const slice of slicesOf([...entries.entries()], 1000))
         await store.open(
           db,
           trx,
-          slice.map((e) => [newId(at), e.device, e.employee, at]),
+          slice.map(([i, e]) => [ids[i] ?? "", e.device, e.employee, at]),
         );
     },
     moved: (trx, devices, at, cause) => moveUsed(db, deps, trx, devices, at, cause),

@@ -9,6 +9,7 @@ export const orgChangeMigrations: readonly Migration[] = [
       await db.schema
         .createTable("org_changes")
         .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("place", ordinalType(dialect), (c) => c.notNull().unique())
         .addColumn("state", "text", (c) => c.notNull())
         .addColumn("effective_on", "text")
         .addColumn("types", "text", (c) => c.notNull())
@@ -24,7 +25,7 @@ export const orgChangeMigrations: readonly Migration[] = [
       await db.schema
         .createIndex("org_changes_planned")
         .on("org_changes")
-        .columns(["effective_on", "id"])
+        .columns(["effective_on", "place"])
         .where("state" as never, "=", "planned" as never)
         .execute();
       await db.schema.alterTable("org_departments").addColumn("merged_into", ordinalType(dialect)).execute();

@@ -27,7 +27,12 @@ export const requestStore = {
   byKey: (db: Db, key: string): Promise<OrgChangeRow | undefined> =>
     db.selectFrom("org_changes").selectAll().where("idempotency_key", "=", key).executeTakeFirst(),
 
-  insert: (trx: Trx, row: OrgChangeRow) => trx.insertInto("org_changes").values(row).execute(),
+  /** Call with the ledger's lock held: the next place is the highest and one. */
+  insert: (trx: Trx, row: Omit<OrgChangeRow, "place">) =>
+    trx
+      .insertInto("org_changes")
+      .values({ ...row, place: sql<number>`(select coalesce(max(place), 0) + 1 from org_changes)` })
+      .execute(),
 
   update: (trx: Trx, id: string, set: Partial<Pick<OrgChangeRow, "state" | "done_at" | "outcome" | "failure">>) =>
     trx.updateTable("org_changes").set(set).where("id", "=", id).execute(),
@@ -40,7 +45,7 @@ export const requestStore = {
       .where("state", "=", "planned")
       .where("effective_on", "<=", day)
       .orderBy("effective_on")
-      .orderBy("id")
+      .orderBy("place")
       .execute(),
 
   /** Does the work and takes it back; what else the transaction did stays. */

@@ -109,7 +109,7 @@ export function createOrgChangeRequests(deps: {
       ]);
   };
 
-  const applied = async (trx: Trx, row: OrgChangeRow, by: string): Promise<OrgChangeRow> => {
+  const applied = async <R extends Pick<OrgChangeRow, "id" | "changes">>(trx: Trx, row: R, by: string): Promise<R> => {
     const at = clock.now();
     const outcome = JSON.stringify(await deps.changes.apply(trx, changesOf(row), { at, by }));
     const set = { state: "applied", done_at: at, outcome, failure: null };
@@ -205,7 +205,7 @@ export function createOrgChangeRequests(deps: {
           throw serverErrors.make("conflict", { reason: "This Idempotency-Key came with another request before" });
         }
         const expected = future ? await rehearsed(trx, request, by) : undefined;
-        const planned: OrgChangeRow = {
+        const planned: Omit<OrgChangeRow, "place"> = {
           id: newId(clock.now()),
           state: "planned",
           effective_on: effectiveOn ?? null,
@@ -281,7 +281,9 @@ function changesOf(row: Pick<OrgChangeRow, "changes">): readonly OrgChange[] {
   return JSON.parse(row.changes) as readonly OrgChange[];
 }
 
-function itemOf(row: Omit<OrgChangeRow, "changes" | "outcome" | "digest" | "idempotency_key">): OrgChangeItem {
+function itemOf(
+  row: Omit<OrgChangeRow, "place" | "changes" | "outcome" | "digest" | "idempotency_key">,
+): OrgChangeItem {
   return {
     id: row.id,
     state: row.state as OrgChangeState,
@@ -294,7 +296,7 @@ function itemOf(row: Omit<OrgChangeRow, "changes" | "outcome" | "digest" | "idem
   };
 }
 
-function detailsOf(row: OrgChangeRow): OrgChangeDetails {
+function detailsOf(row: Omit<OrgChangeRow, "place">): OrgChangeDetails {
   return {
     ...itemOf(row),
     changes: changesOf(row),

@@ -1,8 +1,9 @@
 /** Organisation changes: planned, applied, failed, cancelled (modules/organization/changes). */
 export interface OrgChangeTables {
   org_changes: {
-    /** Sorts by time of making, and planned changes of one day are applied in that order. */
     id: string;
+    /** Counts up; planned changes of one day are applied in this order. */
+    place: number;
     /** planned | applied | failed | cancelled */
     state: string;
     /** Date (in the organisation's time zone) at whose start it is applied; null: at once. */
