@@ -1,11 +1,12 @@
 /**
- * Purpose: the titles of Windows' Uninstall keys: the live registry's, or those of exported `.reg` files in its place.
+ * Purpose: the titles of Windows' Uninstall keys: the live registry's, those of exported `.reg` files in its place, or those of a mounted disk's hives.
  * Invariants: one scan reads its exports once, however many readers there are (titles, packages, probes): the tree belongs to the
- * scan's context. No registry (no Windows, no exports) is nothing at all; native-reg missing on Windows is an error.
+ * scan's context. No registry (no Windows, no exports, no hives) is nothing at all; native-reg missing on Windows is an error.
  */
-import { createFindings, scanError, type Findings } from "../findings.ts";
+import { createFindings, scanError } from "../findings.ts";
 import type { CollectContext, Collector } from "../collector.ts";
 import { rootedFiles } from "../rooted-files.ts";
+import { openDiskRegistry } from "./disk.ts";
 import { openLiveRegistry } from "./live.ts";
 import { readRegistryFiles, type WantsKey } from "./offline.ts";
 import type { RegistryTree } from "./tree.ts";
@@ -16,28 +17,14 @@ export const registry: Collector = {
   async collect(context) {
     const findings = createFindings();
     const tree = await registryOf(context);
-    if (tree === undefined) {
-      reportHives(context, findings);
-      return findings.result();
-    }
+    if (tree === undefined) return findings.result();
     collectUninstall(tree, findings);
     const { titles, errors } = findings.result();
     return { titles, errors: [...tree.takeFaults(), ...errors] };
   },
 };
 
-/** A Windows disk keeps its registry in binary hives; that they are not read must not look like a machine without software. */
-function reportHives(context: CollectContext, findings: Findings): void {
-  const hive = "/Windows/System32/config/SOFTWARE";
-  if (context.live || !rootedFiles(context.root, false).exists(hive)) return;
-  findings.error(
-    hive,
-    "unsupported",
-    "registry hives are not read; export the keys with `reg export` and add them with --registry",
-  );
-}
-
-type Wanted = Pick<CollectContext, "registryFiles" | "live" | "platform">;
+type Wanted = Pick<CollectContext, "registryFiles" | "live" | "platform" | "root">;
 const trees = new WeakMap<Wanted, Promise<RegistryTree | undefined>>();
 
 /** The registry of this scan, opened at the first call; `wants` of that call says which keys of exports are kept besides the usual. */
@@ -53,7 +40,8 @@ export function registryOf(context: Wanted, wants: WantsKey = () => false): Prom
 async function open(context: Wanted, wants: WantsKey): Promise<RegistryTree | undefined> {
   const files = context.registryFiles ?? [];
   if (files.length > 0) return readRegistryFiles(files, (path) => usual.test(path) || wants(path));
-  if (!context.live || context.platform !== "win32") return undefined;
+  if (!context.live) return openDiskRegistry(rootedFiles(context.root, false));
+  if (context.platform !== "win32") return undefined;
   try {
     return await openLiveRegistry();
   } catch {
