@@ -84,6 +84,7 @@ import {
   type OrgChangeRequests,
   type Organization,
 } from "./modules/organization/index.ts";
+import { createScim, createScimFollower } from "./modules/scim/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
 import { createPurchases, createPurchaseSchedule, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
 
@@ -267,19 +268,21 @@ export async function createServer(options: {
   };
   const handOvers = createHandOvers({ db, clock, events, ...counting });
   const orgLicenses = createOrgLicenses({ db });
+  const changes = createOrgChangesApply({
+    db,
+    devices: createOrgDevices({ db, ...counting }),
+    licenses: orgLicenses,
+    followers: [orgLicenses, access, applications.settlement, createScimFollower()],
+  });
   const orgChanges = createOrgChangeRequests({
     db,
     clock,
     events,
     log,
     timezone: config.organization?.timezone ?? "UTC",
-    changes: createOrgChangesApply({
-      db,
-      devices: createOrgDevices({ db, ...counting }),
-      licenses: orgLicenses,
-      followers: [orgLicenses, access, applications.settlement],
-    }),
+    changes,
   });
+  const scim = createScim({ db, clock, events, organization, changes, config: config.scim });
   const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
   // While devices are derived again the counts still say what the policy before made of them.
   let counted = 0;
@@ -369,6 +372,7 @@ export async function createServer(options: {
     employeeExists: async (id) => (await organization.employee(id)) !== undefined,
   });
   organizationRoutes(app, { organization, authorize });
+  scim.routes(app, { authorize, log });
   orgChangeRoutes(app, { orgChanges, authorize });
   handOverRoutes(app, { handOvers, authorize });
   deviceRoutes(app, { devices, authorize });

@@ -25,6 +25,11 @@ export interface ServerConfig {
     readonly group: number;
   };
   readonly heartbeatSeconds: number;
+  readonly scim?: {
+    readonly groups?: "departments" | "ignore";
+    readonly createDepartments?: boolean;
+    readonly url?: string;
+  };
   readonly organization?: {
     /** IANA name. */
     readonly timezone?: string;
@@ -110,6 +115,30 @@ export const serverConfigSchema = {
       minimum: 10,
       default: 3600,
       description: "How often agents should come by when nothing changes.",
+    },
+    scim: {
+      type: "object",
+      additionalProperties: false,
+      default: {},
+      description: "People from an identity provider (/scim/v2).",
+      properties: {
+        groups: {
+          type: "string",
+          enum: ["departments", "ignore"],
+          default: "departments",
+          description: "departments: a group is a department, its members are its people. ignore: groups move nobody.",
+        },
+        createDepartments: {
+          type: "boolean",
+          default: true,
+          description: "A department that a user names and nobody knows is made; false: the user is refused.",
+        },
+        url: {
+          type: "string",
+          pattern: "^https?://",
+          description: "Address clients reach this server by, if a proxy hides it; used in the locations of resources.",
+        },
+      },
     },
     purchase: {
       type: "object",

@@ -20,6 +20,7 @@ import { orgChangeMigrations } from "../modules/organization/changes/migrations.
 import { organizationMigrations } from "../modules/organization/migrations.ts";
 import { policyMigrations } from "../modules/policies/migrations.ts";
 import { purchaseMigrations } from "../modules/purchases/migrations.ts";
+import { scimMigrations } from "../modules/scim/migrations.ts";
 
 export interface Migration {
   /** `yyyymmddhhmm-context-what` */
@@ -42,6 +43,7 @@ export const migrations: readonly Migration[] = [
   ...inventoryMigrations,
   ...policyMigrations,
   ...purchaseMigrations,
+  ...scimMigrations,
   ...nodeMigrations,
   ...groupMigrations,
 ].sort((a, b) => (a.name < b.name ? -1 : 1));

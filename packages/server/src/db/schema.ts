@@ -15,6 +15,7 @@ import type { OrgChangeTables } from "../modules/organization/changes/tables.ts"
 import type { OrganizationTables } from "../modules/organization/tables.ts";
 import type { PolicyTables } from "../modules/policies/tables.ts";
 import type { PurchaseTables } from "../modules/purchases/tables.ts";
+import type { ScimTables } from "../modules/scim/tables.ts";
 
 export interface MigrationTable {
   name: string;
@@ -37,6 +38,7 @@ export interface Schema
     InventoryTables,
     PolicyTables,
     PurchaseTables,
+    ScimTables,
     NodeTables,
     GroupTables {
   schema_migrations: MigrationTable;

@@ -20,22 +20,36 @@ declare module "fastify" {
 export interface Authorize {
   /** The caller's token must have this role or a mightier one. */
   role(needed: ApiRole): preHandlerAsyncHookHandler;
+  /** The caller's token must have one of these roles. */
+  anyOf(...roles: readonly ApiRole[]): preHandlerAsyncHookHandler;
   /** The caller must be an enrolled node of one of these kinds. */
   node(...kinds: readonly NodeKind[]): preHandlerAsyncHookHandler;
 }
 
 export function createAuthorize(deps: { readonly access: AccessService; readonly clock: Clock }): Authorize {
   const verify = createCredentialVerifier({ root: () => deps.access.root(), now: () => deps.clock.now() });
+  const callerOf = async (request: FastifyRequest): Promise<Caller> => {
+    const header = request.headers.authorization;
+    const token = header?.startsWith("Bearer ") === true ? header.slice(7).trim() : undefined;
+    const caller = token === undefined ? undefined : await deps.access.authenticate(token);
+    if (caller === undefined) throw serverErrors.make("not-authenticated");
+    return caller;
+  };
   return {
     role: (needed) => async (request) => {
-      const header = request.headers.authorization;
-      const token = header?.startsWith("Bearer ") === true ? header.slice(7).trim() : undefined;
-      const caller = token === undefined ? undefined : await deps.access.authenticate(token);
-      if (caller === undefined) throw serverErrors.make("not-authenticated");
+      const caller = await callerOf(request);
       if (apiRoles.indexOf(caller.role) > apiRoles.indexOf(needed))
         throw serverErrors.make("not-allowed", { role: caller.role, needed });
       request.caller = caller;
     },
+    anyOf:
+      (...roles) =>
+      async (request) => {
+        const caller = await callerOf(request);
+        if (!roles.includes(caller.role))
+          throw serverErrors.make("not-allowed", { role: caller.role, needed: roles.join(" or ") });
+        request.caller = caller;
+      },
     node:
       (...kinds) =>
       async (request: FastifyRequest) => {

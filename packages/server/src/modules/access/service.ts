@@ -23,9 +23,9 @@ import { accessStore, type EnrollmentTokenRow } from "./store.ts";
 
 /**
  * Mightiest first: admin does everything; manager everything but tokens and policies; auditor reads; employee sees and does what concerns the
- * employee the token is bound to, in applications and nowhere else.
+ * employee the token is bound to, in applications and nowhere else; provisioner - an identity provider - uses /scim/v2 and nothing else.
  */
-export const apiRoles = ["admin", "manager", "auditor", "employee"] as const;
+export const apiRoles = ["admin", "manager", "auditor", "employee", "provisioner"] as const;
 export type ApiRole = (typeof apiRoles)[number];
 
 /** Who calls with an API token. */

@@ -1,0 +1,2 @@
+export { createScim, createScimFollower, type Scim, type ScimConfig } from "./service.ts";
+export { scimErrors } from "./protocol/errors.ts";
