@@ -50,7 +50,7 @@ export const applicationMigrations: readonly Migration[] = [
         .addColumn("signature", "text")
         .addPrimaryKeyConstraint("app_steps_key", ["application", "place"] as never)
         .execute();
-      await db.schema.createIndex("app_steps_approver").on("app_steps").columns(["approver", "state"]).execute();
+      await db.schema.createIndex("app_steps_approver").on("app_steps").columns(["state", "approver"]).execute();
       await db.schema
         .createTable("app_grants")
         .addColumn("application", "text", (c) => c.notNull())
