@@ -61,12 +61,17 @@ import {
 } from "./modules/inventory/index.ts";
 import { createImports, importRoutes } from "./modules/imports/index.ts";
 import {
+  allocationRoutes,
+  createAllocations,
   createEntitlements,
   createMetricRules,
   createOrgLicenses,
   createPositions,
   createReconcile,
   createRights,
+  createVersionPaths,
+  licenseRoutes,
+  versionPathRoutes,
   entitlementRoutes,
   metricRuleRoutes,
   positionRoutes,
@@ -229,6 +234,8 @@ export async function createServer(options: {
   });
   const organization = createOrganization({ db, clock, events, devices });
   const entitlements = createEntitlements({ db, clock, events });
+  const allocations = createAllocations({ db, clock, events });
+  const versionPaths = createVersionPaths({ db, clock, events });
   const rights = createRights({ db, clock, events });
   const positions = createPositions({ db, clock });
   const reconcile = createReconcile({
@@ -283,7 +290,7 @@ export async function createServer(options: {
     changes,
   });
   const scim = createScim({ db, clock, events, organization, changes, config: config.scim });
-  const imports = createImports({ db, clock, events, organization, devices, entitlements, rights });
+  const imports = createImports({ db, clock, events, organization, devices, entitlements, allocations, rights });
   // While devices are derived again the counts still say what the policy before made of them.
   let counted = 0;
   const countedWith = (): number => (derivation.underWay ? counted : (counted = policies.current().enterprise));
@@ -378,6 +385,9 @@ export async function createServer(options: {
   deviceRoutes(app, { devices, authorize });
   mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
+  allocationRoutes(app, { allocations, authorize });
+  versionPathRoutes(app, { paths: versionPaths, authorize });
+  licenseRoutes(app, { db, authorize });
   rightsRoutes(app, { rights, authorize });
   metricRuleRoutes(app, {
     metricRules: createMetricRules({

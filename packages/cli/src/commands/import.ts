@@ -7,9 +7,10 @@ const csvKinds: readonly (readonly [kind: string, columns: string])[] = [
   ["devices", "id,hostname,serial,employee,department,manager,state"],
   [
     "entitlements",
-    "license,metric,quantity,unitPrice,currency,purchasedAt,startsAt,expiresAt,rights,contract,order,department",
+    "license,metric,quantity,unitPrice,currency,purchasedAt,startsAt,expiresAt,rights,contract,order,department,certificate,supplier,parent,manager,packSize",
   ],
   ["rights", "department,license,rights,required"],
+  ["allocations", "license,device,employee,quantity,entitlement"],
 ];
 
 export function importCommand(context: Context): Command {

@@ -124,3 +124,17 @@ export const rightsColumns: TableSpec = {
   key: (row) => JSON.stringify([row["department"], row["license"]]),
   keyColumn: "license",
 };
+
+export const allocationColumns: TableSpec = {
+  columns: [
+    text("license", "fault", limits.license),
+    text("device", "null", limits.id),
+    text("employee", "null", limits.id),
+    positive("quantity", maxQuantity),
+    text("entitlement", "null", 64),
+  ],
+  required: (present) => ["license", ...(present.has("employee") ? [] : ["device"])],
+  key: (row) =>
+    JSON.stringify([row["license"], row["device"] ?? null, row["employee"] ?? null, row["entitlement"] ?? null]),
+  keyColumn: "license",
+};

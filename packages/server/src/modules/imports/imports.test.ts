@@ -6,7 +6,7 @@ import { createEvents } from "../../events.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { createDeviceDirectory, createDevices } from "../devices/index.ts";
 import { lockHeads } from "../inventory/index.ts";
-import { createEntitlements, createPositions, createReconcile, createRights } from "../licenses/index.ts";
+import { createAllocations, createEntitlements, createPositions, createReconcile, createRights } from "../licenses/index.ts";
 import { createRepository } from "../licenses/repository/index.ts";
 import { createOrganization } from "../organization/index.ts";
 import { createImports, type ImportKind } from "./index.ts";
@@ -32,7 +32,14 @@ function assemble(db: Database) {
   const rights = createRights(common);
   const positions = createPositions(common);
   const reconcile = createReconcile({ ...common, positions, repository });
-  const imports = createImports({ ...common, organization, devices, entitlements, rights });
+  const imports = createImports({
+    ...common,
+    organization,
+    devices,
+    entitlements,
+    rights,
+    allocations: createAllocations(common),
+  });
   const run = (kind: ImportKind, text: string | Buffer, options = {}) =>
     imports.run(kind, Buffer.from(text as string), options);
   const faults = async (kind: ImportKind, text: string, options = {}): Promise<unknown[]> => {

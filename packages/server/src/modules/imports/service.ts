@@ -1,5 +1,5 @@
 /**
- * Purpose: day-one data from CSV files (contract.md): departments, employees, devices, entitlements, rights.
+ * Purpose: day-one data from CSV files (contract.md): departments, employees, devices, entitlements, rights, allocations.
  * Invariants: all or nothing, in one transaction; the file is read and checked before the transaction begins; what is there already is updated, and
  * importing the same file again changes nothing; one file at a time. A dry run does everything and takes it back.
  */
@@ -9,13 +9,20 @@ import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { RolledBack, rowFaults, type RowFault, type WriteResult } from "../../rows.ts";
 import type { DeviceInput, Devices } from "../devices/index.ts";
-import type { Entitlements, Rights, RightsInput } from "../licenses/index.ts";
+import type { AllocationInput, Allocations, Entitlements, Rights, RightsInput } from "../licenses/index.ts";
 import type { DepartmentInput, EmployeeInput, Organization } from "../organization/index.ts";
-import { departmentColumns, deviceColumns, employeeColumns, entitlementColumns, rightsColumns } from "./columns.ts";
+import {
+  allocationColumns,
+  departmentColumns,
+  deviceColumns,
+  employeeColumns,
+  entitlementColumns,
+  rightsColumns,
+} from "./columns.ts";
 import { decodeText, type Encoding } from "./decode.ts";
 import { maxFaults, readTable, type ImportFault, type TableSpec } from "./table.ts";
 
-export const importKinds = ["departments", "employees", "devices", "entitlements", "rights"] as const;
+export const importKinds = ["departments", "employees", "devices", "entitlements", "rights", "allocations"] as const;
 export type ImportKind = (typeof importKinds)[number];
 
 export interface ImportResult {
@@ -53,8 +60,9 @@ export function createImports(deps: {
   readonly devices: Devices;
   readonly entitlements: Entitlements;
   readonly rights: Rights;
+  readonly allocations: Allocations;
 }): Imports {
-  const { db, clock, events, organization, devices, entitlements, rights } = deps;
+  const { db, clock, events, organization, devices, entitlements, rights, allocations } = deps;
   const mode = "upsert";
   const kinds: Readonly<Record<ImportKind, Kind>> = {
     departments: {
@@ -77,6 +85,10 @@ export function createImports(deps: {
     rights: {
       spec: rightsColumns,
       write: (trx, rows, at) => rights.write(trx, rows as unknown as RightsInput[], { at }),
+    },
+    allocations: {
+      spec: allocationColumns,
+      write: (trx, rows, at) => allocations.write(trx, rows as unknown as AllocationInput[], { at }),
     },
   };
 

@@ -2,11 +2,16 @@
  * Purpose: licence codes ↔ ordinals, for entitlements and rights. A code may be bought or granted before any policy knows it: it then gets its row
  * here, named by its code until a policy names it.
  */
+import type { Kysely } from "kysely";
 import type { Metric } from "@daicho/protocol";
 import { text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
+import type { Schema } from "../../db/schema.ts";
 import { inSet } from "../../db/sets.ts";
 import { slicesOf } from "../../slices.ts";
+
+export const licenseRows = (db: Kysely<Schema> | Trx) =>
+  db.selectFrom("lic_licenses as l").select(["l.code", "l.name", "l.metric", "l.managed"]);
 
 /** Ordinals of these codes; codes that are new get a row with the given metric. */
 export async function ensureLicenses(

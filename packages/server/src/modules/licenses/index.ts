@@ -1,4 +1,6 @@
 export { ensureLicenses } from "./catalog-store.ts";
+export * from "./allocations/index.ts";
+export { licenseRoutes } from "./catalog-routes.ts";
 export { contractPrices, type ContractPrice } from "./contract-prices.ts";
 export * from "./entitlements/index.ts";
 export { createOrgLicenses } from "./organization.ts";
@@ -6,3 +8,4 @@ export * from "./metric-rules/index.ts";
 export * from "./positions/index.ts";
 export * from "./rights/index.ts";
 export { holdCounting, recordingTime, touchPositions, type Touched } from "./version.ts";
+export * from "./version-paths/index.ts";

@@ -1,0 +1,104 @@
+/** Purpose: allocations as rows; one query per method. A row with `until` is history, kept under `<id>/<when>` where the allocation goes on otherwise. */
+import type { Kysely } from "kysely";
+import type { Database, Trx } from "../../../db/database.ts";
+import { integer, text, type DialectName } from "../../../db/dialect.ts";
+import type { Schema } from "../../../db/schema.ts";
+import { inSet } from "../../../db/sets.ts";
+
+type Db = Kysely<Schema> | Trx;
+export type AllocationRow = Schema["lic_allocations"];
+
+const columns = [
+  text("id"),
+  integer("license"),
+  text("entitlement"),
+  integer("device"),
+  integer("employee"),
+  integer("quantity"),
+  integer("since"),
+  integer("until"),
+] as const;
+
+export const allocationStore = {
+  list: (db: Db) =>
+    db
+      .selectFrom("lic_allocations as a")
+      .innerJoin("lic_licenses as l", "l.ordinal", "a.license")
+      .leftJoin("dev_devices as d", "d.ordinal", "a.device")
+      .leftJoin("org_employees as e", "e.ordinal", "a.employee")
+      .select([
+        "a.id",
+        "l.code as license",
+        "l.name",
+        "a.entitlement",
+        "d.id as device",
+        "e.id as employee",
+        "a.quantity",
+        "a.since",
+        "a.until",
+      ]),
+
+  currentOfLicenses: (db: Db, dialect: DialectName, licenses: readonly number[]): Promise<AllocationRow[]> =>
+    db
+      .selectFrom("lic_allocations")
+      .selectAll()
+      .where(inSet(dialect, "lic_allocations.license", licenses))
+      .where("until", "is", null)
+      .execute(),
+
+  byId: (db: Db, id: string): Promise<AllocationRow | undefined> =>
+    db.selectFrom("lic_allocations").selectAll().where("id", "=", id).executeTakeFirst(),
+
+  insert: (db: Database, trx: Trx, rows: readonly AllocationRow[]) =>
+    db.bulk.insert(
+      trx,
+      { table: "lic_allocations", columns },
+      rows.map((row) => columns.map(({ name }) => row[name as keyof AllocationRow])),
+    ),
+
+  changeQuantities: (db: Database, trx: Trx, rows: readonly Pick<AllocationRow, "id" | "quantity" | "since">[]) =>
+    db.bulk.update(
+      trx,
+      { table: "lic_allocations", keys: [text("id")], set: [integer("quantity"), integer("since")] },
+      rows.map((row) => [row.id, row.quantity, row.since]),
+    ),
+
+  async end(db: Db, id: string, at: number): Promise<boolean> {
+    const result = await db
+      .updateTable("lic_allocations")
+      .set({ until: at })
+      .where("id", "=", id)
+      .where("until", "is", null)
+      .executeTakeFirst();
+    return Number(result.numUpdatedRows) === 1;
+  },
+
+  licenses: (db: Db, dialect: DialectName, codes: readonly string[]) =>
+    db
+      .selectFrom("lic_licenses")
+      .select(["code", "ordinal"])
+      .where(inSet(dialect, "lic_licenses.code", codes))
+      .execute(),
+
+  devices: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+    db
+      .selectFrom("dev_devices")
+      .select(["id", "ordinal", "state"])
+      .where(inSet(dialect, "dev_devices.id", ids))
+      .execute(),
+
+  employees: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+    db
+      .selectFrom("org_employees")
+      .select(["id", "ordinal", "left_at"])
+      .where(inSet(dialect, "org_employees.id", ids))
+      .execute(),
+
+  entitlements: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+    db
+      .selectFrom("lic_entitlements")
+      .select(["id", "license"])
+      .where(inSet(dialect, "lic_entitlements.id", ids))
+      .where("replaced_at", "is", null)
+      .execute(),
+};
