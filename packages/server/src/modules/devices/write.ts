@@ -169,7 +169,7 @@ export async function moveUsed(
   at: number,
   cause: Cause = "reassigned",
 ): Promise<void> {
-  const size = 1000;
+  const size = 250;
   if (devices.length > size) await holdCounting(trx, db.dialect);
   for await (const slice of slicesOf(devices, size)) await counting.usage.reassign(trx, slice, at, cause);
 }

@@ -8,7 +8,7 @@ import type { DaichoError } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { serverErrors } from "../../../errors.ts";
-import { eachPolitely } from "../../../slices.ts";
+import { breathe, eachPolitely } from "../../../slices.ts";
 import { recordingTime } from "../../licenses/index.ts";
 import { codeOf, countsFor, type Draft, type DraftDepartment } from "./draft.ts";
 import { interpret } from "./interpret.ts";
@@ -86,7 +86,13 @@ export function createOrgChangesApply(deps: {
           return usedBy(trx, departments);
         },
       };
-      for (const [index, change] of changes.entries()) await interpret(step, change, `/changes/${index}`);
+      let until = performance.now() + 8;
+      for (const [index, change] of changes.entries()) {
+        await interpret(step, change, `/changes/${index}`);
+        if (performance.now() < until) continue;
+        await breathe();
+        until = performance.now() + 8;
+      }
       if (faults.length > 0) throw orgChangeInvalid(faults);
 
       await write();

@@ -4,6 +4,7 @@
  * differences are written; a person's devices and a department's people are kept as sets that every operation keeps true.
  */
 import { findCycle, unassigned } from "@daicho/licensing";
+import { eachPolitely } from "../../../slices.ts";
 import type { MoveCause, OrgDevice, OrgRightsRow } from "./types.ts";
 
 export interface DepartmentState {
@@ -99,7 +100,7 @@ export interface Loaded {
   readonly rights: readonly OrgRightsRow[];
 }
 
-export function createDraft(loaded: Loaded): Draft {
+export async function createDraft(loaded: Loaded): Promise<Draft> {
   const departments = new Map<number, DraftDepartment>();
   const codes = new Map<string, DraftDepartment>();
   const people = new Map<string, DraftPerson>();
@@ -119,13 +120,15 @@ export function createDraft(loaded: Loaded): Draft {
     codes.set(state.code, department);
   }
   const peopleByOrdinal = new Map<number, DraftPerson>();
-  for (const { ordinal, id, ...state } of loaded.people) {
-    const person: DraftPerson = { ...state, id, ordinal, was: state, stored: state, devices: new Set() };
+  await eachPolitely(loaded.people, (row) => {
+    const { ordinal, id, name, mail, department, title, manager, left_at } = row;
+    const devices = new Set<DraftDevice>();
+    const person = { ordinal, id, name, mail, department, title, manager, left_at, was: row, stored: row, devices };
     people.set(id, person);
     peopleByOrdinal.set(ordinal, person);
-    if (state.department !== null && state.left_at === null) addTo(byDepartment, state.department, person);
-  }
-  for (const { ordinal, id, employee, department } of loaded.devices) {
+    if (department !== null && left_at === null) addTo(byDepartment, department, person);
+  });
+  await eachPolitely(loaded.devices, ({ ordinal, id, employee, department }) => {
     const user = employee === null ? undefined : peopleByOrdinal.get(employee);
     const device: DraftDevice = {
       ...{ ordinal, id, user, department },
@@ -136,7 +139,7 @@ export function createDraft(loaded: Loaded): Draft {
     deviceIds.set(id, device);
     user?.devices.add(device);
     if (department !== null) addTo(managed, department, device);
-  }
+  });
   for (const row of loaded.rights) {
     rowsOf(row.department).set(row.license, row);
     storedRights.set(`${row.department}:${row.license}`, row);

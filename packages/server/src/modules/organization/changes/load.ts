@@ -48,7 +48,7 @@ export async function loadDraft(
   const involved = new Set([0, ...mentioned]);
   for (const person of people.values()) if (person.department !== null) involved.add(person.department);
   for (const device of owned.values()) if (device.department !== null) involved.add(device.department);
-  const draft = createDraft({
+  const draft = await createDraft({
     departments,
     people: [...people.values()],
     devices: [...owned.values()],

@@ -109,12 +109,16 @@ export function createOrgChangeRequests(deps: {
       ]);
   };
 
-  const applied = async <R extends Pick<OrgChangeRow, "id" | "changes">>(trx: Trx, row: R, by: string): Promise<R> => {
+  const applied = async <R extends Pick<OrgChangeRow, "id" | "changes">>(
+    trx: Trx,
+    row: R,
+    by: string,
+  ): Promise<{ readonly row: R; readonly result: OrgOutcome }> => {
     const at = clock.now();
-    const outcome = JSON.stringify(await deps.changes.apply(trx, changesOf(row), { at, by }));
-    const set = { state: "applied", done_at: at, outcome, failure: null };
-    await store.update(trx, row.id, set);
-    return { ...row, ...set };
+    const result = await deps.changes.apply(trx, changesOf(row), { at, by });
+    const set = { state: "applied", done_at: at, failure: null };
+    await store.update(trx, row.id, { ...set, outcome: JSON.stringify(result) });
+    return { row: { ...row, ...set }, result };
   };
 
   const failed = (id: string, states: readonly string[], failure: OrgChangeItem["failure"]): Promise<void> =>
@@ -126,17 +130,18 @@ export function createOrgChangeRequests(deps: {
     });
 
   /** Applies one record that is in one of these states; answers undefined where it no longer is. */
-  const run = async (id: string, states: readonly string[], by?: string): Promise<OrgChangeRow | undefined> => {
+  const run = async (id: string, states: readonly string[], by?: string): Promise<OrgChangeDetails | undefined> => {
     try {
-      const row = await db.transaction(async (trx) => {
+      const done = await db.transaction(async (trx) => {
         await lockLedger(trx, db.dialect);
         const found = await store.byId(trx, id);
         return found === undefined || !states.includes(found.state)
           ? undefined
           : applied(trx, found, by ?? found.created_by);
       });
-      if (row !== undefined) announce();
-      return row;
+      if (done === undefined) return undefined;
+      announce();
+      return { ...detailsOf(done.row), result: done.result };
     } catch (error) {
       if (isDaichoError(error, "org-change-invalid")) {
         const { code, message } = error;
@@ -201,7 +206,7 @@ export function createOrgChangeRequests(deps: {
         await lockLedger(trx, db.dialect);
         const known = key === null ? undefined : await store.byKey(trx, key);
         if (known !== undefined) {
-          if (known.digest === digest) return { row: known, fresh: false };
+          if (known.digest === digest) return { row: known, result: undefined, fresh: false };
           throw serverErrors.make("conflict", { reason: "This Idempotency-Key came with another request before" });
         }
         const expected = future ? await rehearsed(trx, request, by) : undefined;
@@ -220,7 +225,7 @@ export function createOrgChangeRequests(deps: {
           failure: null,
         };
         await store.insert(trx, planned);
-        return { row: future ? planned : await applied(trx, planned, by), result: expected, fresh: true };
+        return { ...(future ? { row: planned, result: expected } : await applied(trx, planned, by)), fresh: true };
       });
       if (fresh && row.state === "applied") announce();
       return { ...detailsOf(row), ...(result !== undefined && { result }) };
@@ -256,8 +261,8 @@ export function createOrgChangeRequests(deps: {
       }),
 
     async applyNow(id, by) {
-      const row = await run(id, ["planned", "failed"], by);
-      if (row !== undefined) return detailsOf(row);
+      const done = await run(id, ["planned", "failed"], by);
+      if (done !== undefined) return done;
       const { state } = await db.transaction((trx) => there(trx, id));
       throw serverErrors.make("conflict", { reason: `${id} is ${state} already` });
     },
