@@ -270,5 +270,122 @@ forEachStore((store) => {
         expect((await server.reconcile()).differences).toEqual([]);
       },
     );
+
+    it("through the API: dates, events page by page, and one clear error for what cannot be asked", async () => {
+      const clock = manualClock(began);
+      const made = await startServer(store, { role: "corporate" }, clock);
+      cleanups.push(() => made.stop());
+      const c = await company(clock, made);
+      const get = async <T = Record<string, unknown>>(path: string) => {
+        const answer = await made.api("GET", path);
+        return { status: answer.status, body: answer.json<T & { items: Record<string, unknown>[] }>() };
+      };
+      for (let v = 0; v < 6; v++) await c.report(`V${v}`, ["@A", "@U"]);
+      clock.advance(day);
+      await c.send("POST", "/api/v1/entitlements", { license: "@A", quantity: 5, expiresAt: "2026-01-03" });
+      await c.send("PATCH", "/api/v1/employees/E1", { department: "B" });
+      await c.send("PUT", "/api/v1/departments/B/licenses/@A", { rights: 4 });
+      clock.advance(3 * day);
+      await c.report("V1", ["@U"]);
+
+      // A day that is over stands for its end, the day in progress for now.
+      const first = await get("/api/v1/positions?asOf=2026-01-01");
+      expect(first.body).toMatchObject({ at: "2026-01-01T23:59:59.999Z" });
+      expect(first.body).not.toHaveProperty("version");
+      const used = (items: Record<string, unknown>[], license: string) => items.find((i) => i["license"] === license);
+      expect(used(first.body.items, "@A")).toMatchObject({ used: 12, held: 0 });
+      expect(used((await get("/api/v1/positions?asOf=2026-01-02")).body.items, "@A")).toMatchObject({ used: 12, held: 5, rights: 4 }); // prettier-ignore
+      expect(used((await get("/api/v1/positions?asOf=2026-01-04")).body.items, "@A")).toMatchObject({ used: 12, held: 0 }); // prettier-ignore
+      const today = await get("/api/v1/positions?asOf=2026-01-05");
+      expect(today.body).toMatchObject({ at: "2026-01-05T09:00:00.000Z", version: expect.any(Number) as unknown });
+      expect(used(today.body.items, "@A")).toMatchObject({ used: 9 });
+      expect((await get("/api/v1/positions?asOf=2025-06-01T00:00:00Z")).body.items).toEqual([]);
+      expect((await get("/api/v1/departments/A2/positions?asOf=2026-01-01&license=@A")).body.items).toMatchObject([{ used: 3 }]); // prettier-ignore
+      expect((await get("/api/v1/departments/A2/positions?asOf=2026-01-02&license=@A")).body.items).toEqual([]);
+      expect((await get("/api/v1/departments/R/positions?asOf=2026-01-02&license=@A&rollup=true")).body.items).toMatchObject([{ used: 11 }]); // prettier-ignore
+      expect((await get("/api/v1/positions/departments?asOf=2026-01-02&department=B&license=@A")).body.items).toMatchObject([{ used: 5, rights: 4 }]); // prettier-ignore
+
+      const changes = await get<{ from: string }>("/api/v1/positions/changes?from=2026-01-01&license=@A");
+      expect(changes.body).toMatchObject({ from: "2026-01-01T23:59:59.999Z", to: "2026-01-05T09:00:00.000Z" });
+      expect(changes.body.items).toMatchObject([
+        {
+          license: "@A",
+          from: { used: 12, held: 0, rights: 0 },
+          to: { used: 9, held: 0, rights: 4 },
+          causes: [
+            { cause: "removed", used: -3, count: 1 },
+            { cause: "moved", used: 0, count: 2 },
+            { cause: "purchased", held: 5 },
+            { cause: "entitlement-expired", held: -5 },
+            { cause: "rights-edited", rights: 4 },
+          ],
+          unexplained: { used: 0, held: 0, rights: 0, requested: 0, required: 0 },
+        },
+      ]);
+      const ofB = await get("/api/v1/positions/changes?from=2026-01-01&department=B");
+      expect(ofB.body.items).toMatchObject([
+        { department: "B", license: "@A", from: { used: 2 }, to: { used: 2 }, causes: [{ cause: "removed", used: -3 }, { cause: "moved", used: 3 }, { cause: "rights-edited" }] },
+        { department: "B", license: "@U", to: { used: 2 }, causes: [{ cause: "moved", used: 1 }] },
+      ]); // prettier-ignore
+      const each = await get("/api/v1/positions/changes?from=2026-01-01&by=department&license=@U");
+      expect(each.body.items.map((i) => [i["department"], (i["to"] as { used: number }).used - (i["from"] as { used: number }).used])).toEqual([["A", 0], ["A1", 0], ["A2", -1], ["B", 1], ["B1", 0], ["unassigned", 0]]); // prettier-ignore
+
+      const whole = await get("/api/v1/positions/changes?from=2026-01-01&detail=true");
+      expect(whole.body.items).toHaveLength(8);
+      expect(whole.body.items[1]).toMatchObject({ at: "2026-01-02T09:00:00.000Z", cause: "moved", measure: "used", license: "@A", department: "A2", by: -3, device: "V1", before: { department: "A2", employee: "E1", count: 3 }, after: { department: "B" } }); // prettier-ignore
+      expect(whole.body.items.map((e) => e["measure"])).toEqual(["used", "used", "used", "used", "held", "rights", "held", "used"]); // prettier-ignore
+      const paged: unknown[] = [];
+      for (let cursor = ""; ;) {
+        const page = await get<{ nextCursor?: string }>(`/api/v1/positions/changes?from=2026-01-01&detail=true&limit=3${cursor}`); // prettier-ignore
+        paged.push(...page.body.items);
+        if (page.body.nextCursor === undefined) break;
+        cursor = `&cursor=${page.body.nextCursor}`;
+      }
+      expect(paged).toEqual(whole.body.items);
+
+      for (const [path, status, code, where] of [
+        ["positions?asOf=yesterday", 400, "input-invalid", "querystring/asOf"],
+        ["positions?asOf=2026-02-30", 400, "input-invalid", "querystring/asOf"],
+        ["positions?asOf=2026-01-06", 400, "input-invalid", "querystring/asOf"],
+        ["positions/departments?asOf=2026-01-05T09:00:00.001Z", 400, "input-invalid", "querystring/asOf"],
+        ["departments/NOWHERE/positions?asOf=2026-01-02", 404, "not-found", undefined],
+        ["departments/A/positions?asOf=2025-01-02", 404, "not-found", undefined],
+        ["positions/changes", 400, "input-invalid", "querystring"],
+        ["positions/changes?from=2026-01-04&to=2026-01-02", 400, "input-invalid", "querystring/from"],
+        ["positions/changes?from=2026-01-01&department=NOWHERE", 404, "not-found", undefined],
+        ["positions/changes?from=2026-01-01&department=A&by=department", 400, "input-invalid", "querystring/by"],
+        ["positions/changes?from=2026-01-01&rollup=true", 400, "input-invalid", "querystring/rollup"],
+        ["positions/changes?from=2026-01-01&detail=true&cursor=x", 400, "input-invalid", "querystring/cursor"],
+        ["positions/changes?from=2026-01-01&detail=true&sort=license", 400, "input-invalid", "querystring/sort"],
+      ] as const) {
+        const { status: got, body } = await get<{ code: string; faults?: { path: string }[] }>(`/api/v1/${path}`);
+        expect([got, body.code, body.faults?.[0]?.path], path).toEqual([status, code, where]);
+      }
+    });
+
+    it("a clock that is set back makes no two intervals of a device overlap", async () => {
+      const clock = manualClock(began);
+      const made = await startServer(store, { role: "corporate" }, clock);
+      cleanups.push(() => made.stop());
+      const c = await company(clock, made);
+      const { repository, db, positions } = made.server;
+      const record = (at: number, uses: readonly string[]) =>
+        db.transaction((trx) =>
+          repository.record(trx, [{ device: 1, licenses: uses.map((license) => ({ license, count: 1 })) }], at),
+        );
+      await record(began + 1000, ["@A"]);
+      await record(began + 500, ["@A", "@B"]);
+      await record(began + 3000, []);
+      await record(began + 2000, ["@B"]);
+      await c.send("POST", "/api/v1/entitlements", { license: "@B", quantity: 1 });
+      clock.advance(10_000);
+      const used = async (after: number) => {
+        const { items } = await positions.company({ asOf: began + after });
+        return Object.fromEntries(items.filter((i) => i.used > 0).map((i) => [i.license, i.used]));
+      };
+      expect([await used(999), await used(1000), await used(2500), await used(3000)]).toEqual([{}, { "@A": 1, "@B": 1 }, { "@A": 1, "@B": 1 }, { "@B": 1 }]); // prettier-ignore
+      for (const item of await positions.changes.between({ from: began, to: began + 9000 }))
+        expect(item.unexplained.used).toBe(0);
+    });
   });
 });
