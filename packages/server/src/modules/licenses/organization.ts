@@ -20,7 +20,9 @@ export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses 
     used: (trx, departments) => store.used(trx, db.dialect, departments),
     codes: async (trx) => new Map((await store.codes(trx)).map((row) => [row.ordinal, row.code])),
     managing: (trx, departments) => entitlementsOfDepartments(db, trx, departments),
-    touch: (trx, departments, at) => touchPositions(db, trx, at, { departments }),
+    async touch(trx, departments, at) {
+      await touchPositions(db, trx, at, { departments });
+    },
     departmentsChanged: (trx, { merged, at }) => handEntitlements(db, trx, merged, at),
   };
 }
