@@ -84,7 +84,7 @@ forEachStore((store) => {
       for (let round = 1; round <= rounds; round++) {
         const period = `p${round}`;
         // Over all rounds the kills are spread over the whole of a run.
-        const moment = (): number => ((round - 1 + chance.next()) / rounds) * took * 1.1;
+        const moment = (): number => ((round - 1 + chance.next()) / rounds) * took * 2.5;
         // Two at once, from two hands; the server dies under both.
         await killedDuring(moment(), () => [
           acme.api.send("POST", "/api/v1/purchase-runs", { period }),

@@ -37,7 +37,7 @@ export const TrustRoot = Type.Object(
 );
 export type TrustRoot = Static<typeof TrustRoot>;
 
-export type DocumentType = "dictionary/v1" | "enterprise-policy/v1" | "certificate/v1";
+export type DocumentType = "dictionary/v1" | "enterprise-policy/v1" | "certificate/v1" | "company-orders/v1";
 
 /** Why a document was refused. Codes are protocol: they travel upward in a node's status. */
 export type DocumentRefusal =

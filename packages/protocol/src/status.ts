@@ -91,3 +91,36 @@ export const CompanyPositions = Type.Object(
 );
 export type CompanyPositions = Static<typeof CompanyPositions>;
 export const validateCompanyPositions = validator(CompanyPositions);
+
+const Money = Type.Integer({ minimum: 0 });
+
+/** What a group bought for one company in one order. Amounts in minor units. */
+export const CompanyOrder = Type.Object(
+  {
+    /** Rises: what comes later sorts later. */
+    id: Type.String({ minLength: 1, maxLength: 64 }),
+    /** The group's order number. */
+    order: Type.String({ minLength: 1, maxLength: 128 }),
+    period: Type.String({ maxLength: 64 }),
+    license: Type.String({ minLength: 1, maxLength: 64 }),
+    metric: Type.String({ maxLength: 32 }),
+    quantity: Type.Integer({ minimum: 1 }),
+    unitPrice: Money,
+    amount: Money,
+    currency: Type.String({ maxLength: 3 }),
+    at: Type.String({ maxLength: 40 }),
+  },
+  { additionalProperties: true },
+);
+export type CompanyOrder = Static<typeof CompanyOrder>;
+
+/** `GET /ingest/v1/company-orders`, the payload of a signed document: what the company asked from has not booked yet, oldest first. */
+export const CompanyOrders = Type.Object(
+  {
+    company: Type.String({ minLength: 1, maxLength: 128 }),
+    orders: Type.Array(CompanyOrder, { maxItems: 1000 }),
+  },
+  { additionalProperties: true },
+);
+export type CompanyOrders = Static<typeof CompanyOrders>;
+export const validateCompanyOrders = validator(CompanyOrders);

@@ -91,6 +91,7 @@ import {
 } from "./modules/organization/index.ts";
 import { createScim, createScimFollower } from "./modules/scim/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
+import { createBookkeeping, createPooling, poolingRoutes } from "./modules/pooling/index.ts";
 import { createPurchases, createPurchaseSchedule, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
 
 /** As in package.json. */
@@ -329,6 +330,17 @@ export async function createServer(options: {
     countedWith,
     ownPositions,
   });
+  const books = config.role === "group" ? undefined : createBookkeeping({ db, clock, events, entitlements });
+  const pooling = createPooling({
+    db,
+    clock,
+    events,
+    signer: access.signer,
+    own: books && { name: config.name, books },
+    companies: () => companies.inventories(),
+    // "Something is new here": servers below then ask for their orders, too.
+    announce: () => nodes.channel.policyChanged(["server"]),
+  });
   const upstream =
     config.upstream &&
     createUpstream({
@@ -339,6 +351,7 @@ export async function createServer(options: {
       policies,
       nodes,
       ownPositions,
+      books,
       countedWith,
       events,
       clock,
@@ -401,6 +414,14 @@ export async function createServer(options: {
   positionRoutes(app, { positions, reconcile, authorize, clock });
   applicationRoutes(app, { applications, authorize });
   budgetRoutes(app, { budgets: applications.budgets, authorize });
+  poolingRoutes(app, {
+    pooling,
+    authorize,
+    role: config.role,
+    clock,
+    timezone: config.purchase?.timezone ?? "UTC",
+    serverOf: async (company) => (await nodes.serverOf(company))?.id,
+  });
   purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
 

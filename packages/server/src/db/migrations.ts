@@ -19,6 +19,7 @@ import { nodeMigrations } from "../modules/nodes/migrations.ts";
 import { orgChangeMigrations } from "../modules/organization/changes/migrations.ts";
 import { organizationMigrations } from "../modules/organization/migrations.ts";
 import { policyMigrations } from "../modules/policies/migrations.ts";
+import { poolingMigrations } from "../modules/pooling/migrations.ts";
 import { purchaseMigrations } from "../modules/purchases/migrations.ts";
 import { scimMigrations } from "../modules/scim/migrations.ts";
 
@@ -43,6 +44,7 @@ export const migrations: readonly Migration[] = [
   ...inventoryMigrations,
   ...policyMigrations,
   ...purchaseMigrations,
+  ...poolingMigrations,
   ...scimMigrations,
   ...nodeMigrations,
   ...groupMigrations,

@@ -14,6 +14,7 @@ import type { HandOverTables } from "../modules/devices/hand-overs/tables.ts";
 import type { OrgChangeTables } from "../modules/organization/changes/tables.ts";
 import type { OrganizationTables } from "../modules/organization/tables.ts";
 import type { PolicyTables } from "../modules/policies/tables.ts";
+import type { PoolingTables } from "../modules/pooling/tables.ts";
 import type { PurchaseTables } from "../modules/purchases/tables.ts";
 import type { ScimTables } from "../modules/scim/tables.ts";
 
@@ -38,6 +39,7 @@ export interface Schema
     InventoryTables,
     PolicyTables,
     PurchaseTables,
+    PoolingTables,
     ScimTables,
     NodeTables,
     GroupTables {

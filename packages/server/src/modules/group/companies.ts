@@ -8,6 +8,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import { inputInvalid } from "../../http/problem.ts";
+import { eachPolitely } from "../../slices.ts";
 import type { Nodes } from "../nodes/index.ts";
 import { groupStore, type CompanyRow } from "./store.ts";
 
@@ -32,6 +33,10 @@ export interface Companies {
   list(): Promise<readonly Company[]>;
   /** undefined = there is no such company. */
   positions(name: string): Promise<(Company & { readonly positions: readonly Position[] }) | undefined>;
+  /** All inventories, each with its version: for orders that are pooled. */
+  inventories(): Promise<
+    readonly { readonly name: string; readonly version: number; readonly positions: readonly Position[] }[]
+  >;
   /** @throws not-allowed, input-invalid */
   receive(sender: Certificate, positions: CompanyPositions): Promise<"stored" | "duplicate">;
 }
@@ -80,6 +85,16 @@ export function createCompanies(deps: {
       if (row !== undefined) return { ...companyOf(row), positions: JSON.parse(row.positions) as Position[] };
       const server = await nodes.serverOf(name);
       return server === undefined ? undefined : { name, node: server.id, positions: [] };
+    },
+
+    async inventories() {
+      const all: { name: string; version: number; positions: readonly Position[] }[] = [];
+      await eachPolitely(await groupStore.positions(db.kysely), ({ name, version, positions }) => {
+        if (name !== deps.company) all.push({ name, version, positions: JSON.parse(positions) as Position[] });
+      });
+      const self = await own();
+      if (self?.version !== undefined) all.push({ name: self.name, version: self.version, positions: self.positions });
+      return all;
     },
 
     async receive(sender, { company, version, policy, at, devices, positions }) {

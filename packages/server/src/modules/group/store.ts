@@ -53,6 +53,9 @@ export const groupStore = {
       .orderBy("name")
       .execute(),
 
+  positions: (db: Db) =>
+    db.selectFrom("grp_companies").select(["name", "version", "positions"]).orderBy("name").execute(),
+
   company: (db: Db, name: string) =>
     db.selectFrom("grp_companies").selectAll().where("name", "=", name).executeTakeFirst(),
 

@@ -23,6 +23,7 @@ import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { Nodes } from "../nodes/index.ts";
 import type { Policies } from "../policies/index.ts";
+import { fetchOrders, type Bookkeeping } from "../pooling/index.ts";
 import type { OwnPositions } from "./companies.ts";
 import { groupStore } from "./store.ts";
 import { createTask, type Task } from "./task.ts";
@@ -57,6 +58,8 @@ export function createUpstream(deps: {
   readonly nodes: Nodes;
   /** Absent at a group below a group: it is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
+  /** Where what the group orders for this company is booked; absent at a group below a group. */
+  readonly books: Pick<Bookkeeping, "newest" | "book"> | undefined;
   /** Enterprise policy version the counts are made with. */
   readonly countedWith: () => number;
   readonly events: Events;
@@ -81,7 +84,7 @@ export function createUpstream(deps: {
     if (stopping.signal.aborted) return;
     const uplink = createUplink({ ...transport, identity, ...(clockOffset !== undefined && { clockOffset }) });
     ends.unshift(() => uplink.close());
-    work(uplink);
+    work(uplink, identity);
   }
 
   /** Comes back enrolled, or when stopping. */
@@ -117,7 +120,7 @@ export function createUpstream(deps: {
     return undefined;
   }
 
-  function work(uplink: Uplink): void {
+  function work(uplink: Uplink, identity: Identity): void {
     /** After how long to try again; undefined = done. */
     const outcome = (result: UplinkResult<unknown>): number | undefined => {
       lastError = result.kind === "ok" ? undefined : result.kind === "retry" ? result.code : result.problem.code;
@@ -184,10 +187,34 @@ export function createUpstream(deps: {
         },
       });
 
+    const { books } = deps;
+    const orders =
+      books &&
+      createTask({
+        clock,
+        leastDistanceMs,
+        everyMs: 3 * minute,
+        onError: failed("orders"),
+        async run() {
+          const root = identity.enrollment?.root;
+          if (root === undefined) return minute;
+          const { signal } = stopping;
+          const result = await fetchOrders({ uplink, root, company: deps.company, books, signal });
+          const again = outcome(result);
+          if (result.kind !== "ok" || result.value.kind !== "untrusted") return again;
+          lastError = result.value.refusal;
+          log.warn("upstream-orders-refused", { code: result.value.refusal });
+          return minute;
+        },
+      });
+
     const onMessage = (message: DownMessage): void => {
       // Many companies hear of a new policy in the same moment; a little apart is kinder and no slower to the eye.
-      if (message.type === "policy-changed" || message.type === "hello") policy.soon(random() * debounceMs);
-      else if (message.type === "scan-now" && message.devices === undefined) nodes.channel.scanNow();
+      if (message.type === "policy-changed" || message.type === "hello") {
+        policy.soon(random() * debounceMs);
+        orders?.soon(random() * debounceMs);
+      }
+      if (message.type === "scan-now" && message.devices === undefined) nodes.channel.scanNow();
     };
     channel = createChannel({
       uplink,
@@ -200,7 +227,7 @@ export function createUpstream(deps: {
         positions?.soon(0);
       },
     });
-    const tasks: readonly Task[] = [policy, status, ...(positions ? [positions] : [])];
+    const tasks: readonly Task[] = [policy, status, ...(positions ? [positions] : []), ...(orders ? [orders] : [])];
     ends.unshift(
       events.on("status-changed", () => status.soon(debounceMs)),
       events.on("dictionary-changed", () => status.soon(debounceMs)),

@@ -30,8 +30,8 @@ export async function recordingTime(trx: Trx, at: number): Promise<number> {
   return Math.max(at, (await versionStore.changedAt(trx)).changed_at);
 }
 
-/** Call as the last write of a transaction that changed counts, the department tree or entitlements. */
-export async function touchPositions(db: Database, trx: Trx, at: number, touched: Touched): Promise<void> {
+/** Call as the last write of a transaction that changed counts, the department tree or entitlements. Answers the version that has them. */
+export async function touchPositions(db: Database, trx: Trx, at: number, touched: Touched): Promise<number> {
   const version = await versionStore.raise(trx, at);
   const scopes = new Set(touched.departments ?? []);
   if (touched.entitlements === true) scopes.add(entitlementsScope);
@@ -43,6 +43,7 @@ export async function touchPositions(db: Database, trx: Trx, at: number, touched
     version,
   );
   await versionStore.count(db, trx, touchesScope);
+  return version;
 }
 
 /**

@@ -8,6 +8,7 @@ import { pageOfItems } from "../../http/items.ts";
 import { ListQuery, listOf, sendList } from "../../http/list.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import { runStates, type RunState } from "./answer.ts";
+import { PeriodName } from "./period.ts";
 import { sendRun } from "./send.ts";
 import type { ChargebackFilter, ChargebackItem, Purchases } from "./service.ts";
 
@@ -15,11 +16,6 @@ const Money = Type.Integer({ description: "Minor units of `currency`" });
 const Currency = Type.String({ description: "ISO 4217" });
 const State = Type.Unsafe<RunState>({ type: "string", enum: [...runStates] });
 const Time = Type.String({ description: "RFC 3339, UTC" });
-/** No `/`: it parts the period from the count in order numbers. */
-const Period = Type.String({
-  pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-  description: "Name of the period, such as 2026-11; absent = this month in the configured time zone",
-});
 const Id = Type.Object({ id: Type.String({ maxLength: 64, pattern: "^[0-9a-z-]+(\\.csv)?$" }) });
 
 const order = {
@@ -110,7 +106,7 @@ export function purchaseRoutes(
         headers: Type.Object({ "idempotency-key": Type.Optional(Text(255)) }),
         body: Type.Union([
           Type.Object(
-            { dryRun: Type.Optional(Type.Boolean()), period: Type.Optional(Period) },
+            { dryRun: Type.Optional(Type.Boolean()), period: Type.Optional(PeriodName) },
             { additionalProperties: false },
           ),
           Type.Null(),
