@@ -2,7 +2,7 @@
  * Purpose: what one context asks of another. A context implements its own port in its folder; app.ts hands the ports out.
  * Everything that happens inside a transaction gets the transaction passed in.
  */
-import type { Cause } from "@daicho/licensing";
+import type { Cause, UnmanagedClass } from "@daicho/licensing";
 import type { Dictionary, LicensePolicy, SignedDocument } from "@daicho/protocol";
 import type { Trx } from "./db/database.ts";
 
@@ -57,7 +57,8 @@ export interface UsageRepository {
     trx: Trx,
     changes: readonly {
       readonly device: number;
-      readonly licenses: readonly { readonly license: string; readonly count: number }[];
+      /** `class`: not managed, and counted beside `used` (domain.md §3). */
+      readonly licenses: readonly { readonly license: string; readonly count: number; readonly class?: UnmanagedClass }[];
     }[],
     at: number,
     /** `report` unless said otherwise. */
@@ -65,6 +66,8 @@ export interface UsageRepository {
   ): Promise<{ readonly changed: boolean }>;
   /** The devices' user, department or state changed: moves their open intervals and `used` with them. `cause`: `reassigned` unless said otherwise. */
   reassign(trx: Trx, devices: readonly number[], at: number, cause?: Cause): Promise<{ readonly changed: boolean }>;
+  /** The devices' chassis changed, or whether they are virtual: what they use stays, what covers it may not. */
+  reshaped(trx: Trx, devices: readonly number[], at: number): Promise<void>;
 }
 
 /** Implemented by modules/policies. */

@@ -20,9 +20,10 @@ import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { writeDeviceChanges, type StateChange } from "../inventory/commit.ts";
+import { isReshaped } from "../licenses/coverage/index.ts";
 import type { Deriver } from "../inventory/deriver.ts";
 import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inventory/head-store.ts";
-import { applyDifference, difference, packSorted, unpackSorted } from "../inventory/pack.ts";
+import { applyDifference, difference } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
 import { orderOf, showsFork } from "./order.ts";
@@ -123,6 +124,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     const states = await headStore.states(trx, needState);
 
     const results: ReportResult[] = [];
+    const first = new Map<string, string>();
     const changed = new Map<number, { head: HeadRow; states: StateChange[] }>();
     let worked = 0;
 
@@ -160,7 +162,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
       const evidence = header.evidence ?? null;
       if (identity.first_evidence === null && evidence !== null) {
-        await headStore.setFirstEvidence(trx, sender.id, evidence);
+        first.set(sender.id, evidence);
         identity.first_evidence = evidence;
       }
       changed.set(sender.device, {
@@ -181,6 +183,11 @@ export function createIntake(deps: IntakeDeps): Intake {
       });
       results.push({ status: "stored" });
     }
+    await headStore.setFirstEvidence(
+      db,
+      trx,
+      [...first].map(([id, evidence]) => ({ id, evidence })),
+    );
     const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changed.values()], now);
     return { results, ...committed };
   };
@@ -272,7 +279,7 @@ type Applied =
 /** The state after a full report or a delta; checked against the digest the device signed. */
 function applyReport(report: ReceivedReport, before: StateRow | undefined, titles: Titles): Applied {
   const needFull = (code: string): Applied => ({ ok: false, result: { status: "need-full", code } });
-  const held = before === undefined ? new Uint32Array(0) : unpackSorted(before.titles);
+  const held = before === undefined ? new Uint32Array(0) : before.titles;
   let ids: Uint32Array | undefined;
   let change: { readonly added: ArrayLike<number>; readonly removed: ArrayLike<number> };
   if (report.titles !== undefined) {
@@ -312,6 +319,7 @@ function applyReport(report: ReceivedReport, before: StateRow | undefined, title
       ids,
       ...change,
       first: before === undefined,
+      reshaped: before !== undefined && named !== undefined && isReshaped(before.machine, machine),
       ...(named !== undefined && { named: { hostname: named.hostname, ...(serial !== undefined && { serial }) } }),
       state: {
         device: report.sender.device,

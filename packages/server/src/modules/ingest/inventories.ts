@@ -16,9 +16,10 @@ import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
+import { isReshaped } from "../licenses/coverage/index.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
 import { headStore, lockHeads } from "../inventory/head-store.ts";
-import { difference, packSorted, unpackSorted } from "../inventory/pack.ts";
+import { difference } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
 import { usableSerial } from "./enroll.ts";
@@ -115,16 +116,16 @@ export function createInventoryImport(deps: {
             states: [
               ...(earlier?.states ?? []),
               {
-                ids,
-                ...difference(before === undefined ? new Uint32Array(0) : unpackSorted(before.titles), ids),
+                ...difference(before === undefined ? new Uint32Array(0) : before.titles, ids),
                 first: before === undefined,
+                reshaped: before !== undefined && isReshaped(before.machine, state.machine),
                 named: {
                   hostname: inventory.device.hostname,
                   ...(hardwareSerial !== undefined && { serial: hardwareSerial }),
                 },
                 state: {
                   device,
-                  titles: packSorted(ids),
+                  titles: ids,
                   details: state.details,
                   probes: state.probes,
                   machine: state.machine,

@@ -2,14 +2,14 @@
  * Purpose: writes what became of devices - reports or imported inventories - in the caller's transaction: heads, states, change log, names,
  * licence repository and counters together, so that none is ever true without the others (design.md "Delivery").
  */
-import { unpackMachine, unpackProbes } from "@daicho/protocol";
 import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
-import type { AssertedCode, Deriver, DerivedLicense } from "./deriver.ts";
+import { deriveAll } from "./derive.ts";
+import type { Deriver } from "./deriver.ts";
 import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
 import { indexStore } from "./index-store.ts";
-import { packChange, unpackSorted } from "./pack.ts";
+import { packChange } from "./pack.ts";
 
 export interface StateChange {
   readonly state: StateRow;
@@ -18,6 +18,8 @@ export interface StateChange {
   readonly removed: ArrayLike<number>;
   /** The device had no state before. */
   readonly first: boolean;
+  /** Its chassis changed, or whether it is virtual. */
+  readonly reshaped?: boolean;
   /** Host name and serial, where the machine section changed. */
   readonly named?: { readonly hostname: string; readonly serial?: string };
 }
@@ -85,28 +87,14 @@ export async function writeDeviceChanges(
       ? { changed: false }
       : await deps.repository.record(
           trx,
-          last.map(({ state, ids }) => ({ device: state.device, licenses: deriveLicenses(deriver, state, ids) })),
+          await deriveAll(trx, deriver, last),
           now,
           cause,
         );
+  const reshaped = changes
+    .filter(({ states }) => states.some((s) => s.reshaped === true))
+    .map(({ head }) => head.device);
+  if (reshaped.length > 0) await deps.repository.reshaped(trx, reshaped, now);
   const change = log.length > 0 ? await indexStore.lastChange(trx) : 0;
-  return { notes: notes.map((note) => ({ ...note, change })), countsChanged: changed };
-}
-
-/** The licences of a stored state under a policy. */
-export function deriveLicenses(
-  deriver: Deriver,
-  state: StateRow,
-  ids = unpackSorted(state.titles),
-): readonly DerivedLicense[] {
-  return deriver.licensesOf({
-    titles: ids,
-    hits: unpackProbes(state.probes),
-    asserted: readAsserted(state.asserted),
-    machine: () => unpackMachine(state.machine),
-  });
-}
-
-export function readAsserted(text: string | null): readonly AssertedCode[] {
-  return text === null ? [] : (JSON.parse(text) as AssertedCode[]);
+  return { notes: notes.map((note) => ({ ...note, change })), countsChanged: changed || reshaped.length > 0 };
 }

@@ -7,11 +7,11 @@
 import { unpackMachine } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
-import { deriveLicenses } from "./commit.ts";
+import { deriveAll } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type StateRow } from "./head-store.ts";
 import { indexStore } from "./index-store.ts";
-import { difference, packChange, unpackSorted } from "./pack.ts";
+import { difference, packChange } from "./pack.ts";
 import type { TitleIndex } from "./title-index.ts";
 
 export interface ReportExchange {
@@ -48,7 +48,7 @@ export function createReportExchange(deps: {
       await headStore.upsertStates(db, trx, turned);
       await headStore.insertHeads(db, trx, [...heads.values()].map((h) => ({ ...h, device: other.get(h.device) as number }))); // prettier-ignore
 
-      const titlesOf = (device: number): Uint32Array => unpackSorted(states.get(device)?.titles ?? Buffer.alloc(0));
+      const titlesOf = (device: number): Uint32Array => states.get(device)?.titles ?? new Uint32Array(0);
       const changes = [a, b].map((device) => ({
         device,
         ...difference(titlesOf(device), titlesOf(other.get(device) as number)),
@@ -62,13 +62,19 @@ export function createReportExchange(deps: {
           return [{ device: state.device, hostname: machine.hostname, ...(serial !== undefined && { serial }) }];
         }),
       );
-      const licensesAt = new Map(turned.map((state) => [state.device, deriveLicenses(deps.deriver(), state)]));
+      const derived = await deriveAll(
+        trx,
+        deps.deriver(),
+        turned.map((state) => ({ state })),
+      );
+      const licensesAt = new Map(derived.map(({ device, licenses }) => [device, licenses]));
       await deps.repository.record(
         trx,
         [a, b].map((device) => ({ device, licenses: licensesAt.get(device) ?? [] })),
         at,
         "merged",
       );
+      await deps.repository.reshaped(trx, [a, b], at);
       const change = await indexStore.lastChange(trx);
       return () => {
         for (const { id } of identities) deps.forget(id);

@@ -288,6 +288,12 @@ export function traitsIn(machine: Uint8Array): DeviceTraits {
   }
 }
 
+export function isReshaped(before: Buffer, now: Uint8Array): boolean {
+  if (before.equals(now)) return false;
+  const [a, b] = [traitsIn(before), traitsIn(now)];
+  return a.portable !== b.portable || a.virtual !== b.virtual;
+}
+
 function sameKeys(a: ReadonlyMap<number, unknown>, b: ReadonlyMap<number, unknown>): boolean {
   return a.size === b.size && [...a.keys()].every((key) => b.has(key));
 }

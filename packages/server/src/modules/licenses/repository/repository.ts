@@ -50,19 +50,48 @@ export interface Repository extends UsageRepository {
   /** What a device uses now. */
   licensesOf(
     device: number,
-  ): Promise<readonly { readonly license: string; readonly count: number; readonly since: number }[]>;
+  ): Promise<
+    readonly {
+      readonly license: string;
+      readonly class?: UnmanagedClass;
+      readonly count: number;
+      readonly since: number;
+    }[]
+  >;
   /** Devices above `after` that use the licence, ascending, at most `limit`. */
   devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
   /** What each of the devices uses, for comparing with what its facts yield. */
   openLicenses(
     trx: Trx,
     devices: readonly number[],
-  ): Promise<ReadonlyMap<number, readonly { license: string; count: number }[]>>;
+  ): Promise<ReadonlyMap<number, readonly { license: string; class?: UnmanagedClass; count: number }[]>>;
 }
 
 interface Known {
   readonly ordinal: number;
   readonly metric: string;
+}
+
+interface Use {
+  readonly license: string;
+  readonly class?: UnmanagedClass;
+}
+
+/** The code of the row that counts it: no text from outside holds the separator, so none names a variant. */
+function rowCode({ license, class: of }: Use): string {
+  return of === undefined ? license : `${license}\u001f${of}`;
+}
+
+/** By ordinal what each row counts. */
+function usesByOrdinal(rows: Awaited<ReturnType<typeof repositoryStore.licenses>>): ReadonlyMap<number, Use> {
+  const codes = new Map(rows.map((row) => [row.ordinal, row.code]));
+  return new Map(
+    rows.map((row): [number, Use] => {
+      const of = unmanagedClasses.find((c) => c === row.class);
+      const license = codes.get(row.base ?? row.ordinal) ?? row.code;
+      return [row.ordinal, { license, ...(of !== undefined && { class: of }) }];
+    }),
+  );
 }
 
 export function createRepository(deps: {
@@ -71,22 +100,43 @@ export function createRepository(deps: {
   readonly clock: Clock;
   /** These devices' licences must be derived from their facts anew, once the transaction has committed. */
   readonly deriveAgain: (trx: Trx, devices: readonly number[]) => Promise<void>;
+  /** Who has a device can decide about the class of what is on it. */
+  readonly classifies?: () => boolean;
 }): Repository {
   const { db, devices } = deps;
 
-  /** Licence rows by code; new codes get a row. */
-  const known = async (trx: Trx, codes: ReadonlySet<string>): Promise<Map<string, Known>> => {
-    const rows = await repositoryStore.licenses(trx);
-    const map = new Map<string, Known>(rows.map((row) => [row.code, { ordinal: row.ordinal, metric: row.metric }]));
-    const missing = [...codes].filter((code) => !map.has(code));
-    if (missing.length > 0) {
+  /** Licence rows by `rowCode`; new codes and variants get a row. */
+  const known = async (trx: Trx, uses: readonly Use[]): Promise<Map<string, Known>> => {
+    const map = new Map<string, Known>();
+    const look = async (): Promise<void> => {
+      for (const row of await repositoryStore.licenses(trx))
+        map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
+    };
+    await look();
+    const missing = new Set(uses.flatMap(({ license }) => (map.has(license) ? [] : [license])));
+    if (missing.size > 0) {
       await repositoryStore.addLicenses(
         db,
         trx,
-        missing.map((code) => ({ code, name: code, metric: "device" })),
+        [...missing].map((code) => ({ code, name: code, metric: "device" })),
       );
-      for (const row of await repositoryStore.licenses(trx))
-        map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
+      await look();
+    }
+    const variants = new Map(
+      uses.flatMap((use) =>
+        use.class === undefined || map.has(rowCode(use)) ? [] : [[rowCode(use), { ...use, class: use.class }] as const],
+      ),
+    );
+    if (variants.size > 0) {
+      await repositoryStore.addVariants(
+        db,
+        trx,
+        [...variants].map(([code, { license, class: of }]) => {
+          const { ordinal, metric } = map.get(license) as Known;
+          return { code, name: license, metric, base: ordinal, class: of };
+        }),
+      );
+      await look();
     }
     return map;
   };
@@ -123,7 +173,9 @@ export function createRepository(deps: {
         held.licenses.equals(licenses) &&
         held.department === assignment.department &&
         held.employee === assignment.employee;
-      if (held === undefined && target === "same" && assignment.counts) revived.push(device);
+      const moves = held?.department !== assignment.department || held.employee !== assignment.employee;
+      const asks = held === undefined || (moves && deps.classifies?.() === true);
+      if (asks && target === "same" && assignment.counts) revived.push(device);
       if (same || (held === undefined && licenses.length === 0)) continue;
       const why = causeCodes[cause === "reassigned" && !assignment.counts ? "disposed" : cause];
       if (held !== undefined) {
@@ -202,13 +254,12 @@ export function createRepository(deps: {
 
   return {
     async record(trx, changes, at, cause = "report") {
-      const codes = new Set(changes.flatMap((c) => c.licenses.map((l) => l.license)));
-      const licenses = await known(trx, codes);
+      const licenses = await known(trx, changes.flatMap((c) => c.licenses)); // prettier-ignore
       const metricOf = new Map([...licenses.values()].map((l) => [l.ordinal, l.metric]));
       const wanted = new Map(
         changes.map((c) => [
           c.device,
-          c.licenses.map((l): LicenseCount => [(licenses.get(l.license) as Known).ordinal, l.count]),
+          c.licenses.map((l): LicenseCount => [(licenses.get(rowCode(l)) as Known).ordinal, l.count]),
         ]),
       );
       return apply(trx, wanted, metricOf, at, cause);
@@ -216,6 +267,12 @@ export function createRepository(deps: {
 
     async reassign(trx, ids, at, cause = "reassigned") {
       return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at, cause);
+    },
+
+    async reshaped(trx, ids, asked) {
+      const open = await repositoryStore.open(trx, ids, undefined);
+      const departments = new Set([...open.values()].map(({ department }) => department));
+      if (departments.size > 0) await touchPositions(db, trx, await recordingTime(trx, asked), { departments });
     },
 
     async syncLicenses(trx, infos, deselected) {
@@ -236,9 +293,24 @@ export function createRepository(deps: {
       );
       if (changed.length + unmanaged.length === 0) return metrics;
       const at = await recordingTime(trx, deps.clock.now());
-      const former = [...changed.flatMap(({ code }) => before.get(code) ?? []), ...unmanaged];
+      // What is beside a licence is counted like it.
+      const metricOf = new Map(changed.map(({ code, metric }) => [before.get(code)?.ordinal, metric]));
+      const variants = [...before.values()].flatMap((row) => {
+        const metric = row.base === null ? undefined : metricOf.get(row.base);
+        return metric === undefined || metric === row.metric ? [] : [{ row, metric }];
+      });
+      const former = [
+        ...changed.flatMap(({ code }) => before.get(code) ?? []),
+        ...unmanaged,
+        ...variants.map(({ row }) => row),
+      ];
       await repositoryStore.keepLicenses(db, trx, former, at);
       await repositoryStore.upsertLicenses(db, trx, changed);
+      await repositoryStore.setMetrics(
+        db,
+        trx,
+        variants.map(({ row, metric }) => ({ ordinal: row.ordinal, metric })),
+      );
       await repositoryStore.setManaged(
         trx,
         unmanaged.map((row) => row.ordinal),
@@ -274,21 +346,22 @@ export function createRepository(deps: {
     async licensesOf(device) {
       const row = (await repositoryStore.open(db.kysely, [device], undefined)).get(device);
       if (row === undefined) return [];
-      const codes = new Map((await repositoryStore.licenses(db.kysely)).map((l) => [l.ordinal, l.code]));
+      const uses = usesByOrdinal(await repositoryStore.licenses(db.kysely));
       return unpackLicenses(row.licenses).map(([license, count]) => ({
-        license: codes.get(license) ?? String(license),
+        ...(uses.get(license) ?? { license: String(license) }),
         count,
         since: row.since,
       }));
     },
 
     async devicesWith(license, after, limit) {
-      const ordinal = (await repositoryStore.licenses(db.kysely)).find((l) => l.code === license)?.ordinal;
+      const uses = usesByOrdinal(await repositoryStore.licenses(db.kysely));
+      const wanted = new Set([...uses].flatMap(([ordinal, use]) => (use.license === license ? [ordinal] : [])));
       const found: number[] = [];
-      for (let from = after; ordinal !== undefined && found.length < limit;) {
+      for (let from = after; wanted.size > 0 && found.length < limit;) {
         const rows = await repositoryStore.openAfter(db.kysely, from, 2000);
         if (rows.length === 0) break;
-        for (const row of rows) if (unpackLicenses(row.licenses).some(([l]) => l === ordinal)) found.push(row.device);
+        for (const row of rows) if (unpackLicenses(row.licenses).some(([l]) => wanted.has(l))) found.push(row.device);
         from = rows[rows.length - 1]?.device ?? from;
         await new Promise((resolve) => setImmediate(resolve));
       }
@@ -296,12 +369,12 @@ export function createRepository(deps: {
     },
 
     async openLicenses(trx, ids) {
-      const codes = new Map((await repositoryStore.licenses(trx)).map((l) => [l.ordinal, l.code]));
+      const uses = usesByOrdinal(await repositoryStore.licenses(trx));
       return new Map(
         [...(await repositoryStore.open(trx, ids, undefined))].map(([device, row]) => [
           device,
           unpackLicenses(row.licenses).map(([license, count]) => ({
-            license: codes.get(license) ?? String(license),
+            ...(uses.get(license) ?? { license: String(license) }),
             count,
           })),
         ]),
