@@ -15,6 +15,7 @@ import type { ListQuery } from "../../http/list.ts";
 import { contractPrices } from "../licenses/index.ts";
 import { costCentres, periodOf } from "../purchases/index.ts";
 import { budgetStore as store, type BudgetRow } from "./budget-store.ts";
+import { groupBy } from "./group.ts";
 import { applicationStore } from "./store.ts";
 
 export interface BudgetInput {
@@ -74,7 +75,7 @@ export function createBudgets(deps: {
   async function figures(trx: Trx, rows: readonly BudgetRow[], at: number): Promise<Budget[]> {
     if (rows.length === 0) return [];
     const centres = [...new Set(rows.map((row) => row.cost_centre))];
-    const charged = await store.charged(trx, db.dialect, centres);
+    const charged = groupBy(await store.charged(trx, db.dialect, centres), (run) => run.cost_centre);
     const open = await applicationStore.outstanding(trx);
     const centreOf = costCentres(open.length === 0 ? [] : await store.departments(trx));
     const prices = await contractPrices(
@@ -82,30 +83,25 @@ export function createBudgets(deps: {
       trx,
       open.map((row) => row.license),
     );
-    const committed = new Map<string, number>();
-    for (const { department, license, quantity } of open) {
-      const price = prices.get(license);
-      if (price === undefined) continue;
-      const key = JSON.stringify([centreOf(department), price.currency]);
-      committed.set(key, (committed.get(key) ?? 0) + exact(Number(quantity) * price.unitPrice));
-    }
+    const bound = groupBy(open, (row) => centreOf(row.department));
     const month = monthOf(at);
     return rows.map((row) => {
-      const sums = new Map<string, { spent: number; committed: number }>([[row.currency, { spent: 0, committed: 0 }]]);
+      const sums = new Map<string, { spent: number; committed: number }>();
       const sumOf = (currency: string): { spent: number; committed: number } => {
         const known = sums.get(currency) ?? { spent: 0, committed: 0 };
         sums.set(currency, known);
         return known;
       };
-      for (const run of charged)
-        if (run.cost_centre === row.cost_centre && within(row.period, run))
-          sumOf(run.currency).spent += Number(run.amount);
+      for (const run of charged.get(row.cost_centre) ?? [])
+        if (within(row.period, run)) sumOf(run.currency).spent += Number(run.amount);
       if (month.startsWith(row.period))
-        for (const [key, amount] of committed) {
-          const [centre, currency] = JSON.parse(key) as [string | null, string];
-          if (centre === row.cost_centre) sumOf(currency).committed = exact(sumOf(currency).committed + amount);
+        for (const { license, quantity } of bound.get(row.cost_centre) ?? []) {
+          const price = prices.get(license);
+          if (price === undefined) continue;
+          const sum = sumOf(price.currency);
+          sum.committed = exact(sum.committed + Number(quantity) * price.unitPrice);
         }
-      const { spent, committed: bound } = sumOf(row.currency);
+      const { spent, committed } = sumOf(row.currency);
       sums.delete(row.currency);
       const others = [...sums].map(([currency, sum]) => ({ currency, ...sum }));
       return {
@@ -114,8 +110,8 @@ export function createBudgets(deps: {
         amount: row.amount,
         currency: row.currency,
         spent,
-        committed: bound,
-        left: exact(row.amount - spent - bound),
+        committed,
+        left: exact(row.amount - spent - committed),
         ...(others.length > 0 && { otherCurrencies: others.sort((a, b) => (a.currency < b.currency ? -1 : 1)) }),
       };
     });

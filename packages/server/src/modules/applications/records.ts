@@ -5,6 +5,7 @@
  */
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
+import { groupBy } from "./group.ts";
 import type { ApplicationRecord, Seals } from "./seal.ts";
 import { applicationStore as store } from "./store.ts";
 
@@ -63,14 +64,4 @@ export function createRecords(deps: { readonly db: Database; readonly seals: Sea
       );
     },
   };
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const list = groups.get(keyOf(item));
-    if (list === undefined) groups.set(keyOf(item), [item]);
-    else list.push(item);
-  }
-  return groups;
 }

@@ -15,6 +15,7 @@ import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import type { ListQuery } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
+import { breathe } from "../../slices.ts";
 import type { AccessService, Caller } from "../access/index.ts";
 import { ensureLicenses, type Positions } from "../licenses/index.ts";
 import { concerns, isManager, mayDecide, mayWithdraw, nameOf, seesAll } from "./actors.ts";
@@ -106,6 +107,7 @@ export function createApplications(deps: {
         for (const record of loaded) {
           const renewed = record.row.state === "pending" ? await routes.passOn(trx, record, at) : undefined;
           if (renewed !== undefined) await records.save(trx, [renewed]);
+          await breathe();
         }
       });
     }
