@@ -78,7 +78,7 @@ function openSqlite(url: string): Opened {
   } catch (error) {
     throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
   }
-  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database: keepingStatements(database) as never }) });
+  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database: keepingStatements(database) }) });
   const readers = sqliteReaders(file);
   return {
     kysely,
@@ -103,7 +103,7 @@ function sqliteReaders(file: string): { use: Opened["snapshot"]; close(): Promis
         idle.pop() ??
         new Kysely<Schema>({
           dialect: new SqliteDialect({
-            database: keepingStatements(new Sqlite(file, { readonly: true, fileMustExist: true })) as never,
+            database: keepingStatements(new Sqlite(file, { readonly: true, fileMustExist: true })),
           }),
         });
       try {

@@ -52,6 +52,8 @@ export interface BulkUpdate {
   /** Key columns first, then the columns to set. */
   readonly keys: readonly BulkColumn[];
   readonly set: readonly BulkColumn[];
+  /** Only rows in which this column is null. */
+  readonly whereNull?: string;
 }
 
 export interface Bulk<S> {
@@ -78,8 +80,8 @@ export function sqliteBulk<S>(database: BetterSqlite3.Database): Bulk<S> {
         rows,
       );
     },
-    update(_trx, { table, keys, set }, rows) {
-      const text = `update ${table} set ${set.map((c) => `${c.name} = ?`).join(", ")} where ${keys.map((k) => `${k.name} = ?`).join(" and ")}`;
+    update(_trx, { table, keys, set, whereNull }, rows) {
+      const text = `update ${table} set ${set.map((c) => `${c.name} = ?`).join(", ")} where ${keys.map((k) => `${k.name} = ?`).join(" and ")}${whereNull === undefined ? "" : ` and ${whereNull} is null`}`;
       return run(
         text,
         rows.map((row) => [...row.slice(keys.length), ...row.slice(0, keys.length)]),
@@ -104,11 +106,14 @@ export function postgresBulk<S>(): Bulk<S> {
         trx,
       );
     },
-    async update(trx, { table, keys, set }, rows) {
+    async update(trx, { table, keys, set, whereNull }, rows) {
       if (rows.length === 0) return;
       const all = [...keys, ...set];
       const assign = set.map((c) => `${c.name} = v.${c.name}`).join(", ");
-      const where = keys.map((k) => `${table}.${k.name} = v.${k.name}`).join(" and ");
+      const where = [
+        ...keys.map((k) => `${table}.${k.name} = v.${k.name}`),
+        ...(whereNull === undefined ? [] : [`${table}.${whereNull} is null`]),
+      ].join(" and ");
       await sql`update ${sql.raw(table)} set ${sql.raw(assign)} from unnest(${unnest(all, rows)}) as v(${sql.raw(all.map((c) => c.name).join(", "))}) where ${sql.raw(where)}`.execute(
         trx,
       );

@@ -26,6 +26,19 @@ export function among(
   return inSet(db.getExecutor().adapter instanceof PostgresAdapter ? "postgres" : "sqlite", column, values);
 }
 
+/** The same for columns of bytes. */
+export function amongBytes(
+  db: { getExecutor(): { readonly adapter: object } },
+  column: string,
+  values: readonly Buffer[],
+): RawBuilder<SqlBool> {
+  if (values.length === 0) return sql<SqlBool>`1 = 0`;
+  if (db.getExecutor().adapter instanceof PostgresAdapter)
+    return sql<SqlBool>`${sql.ref(column)} = any(${values}::bytea[])`;
+  const hex = JSON.stringify(values.map((value) => value.toString("hex")));
+  return sql<SqlBool>`${sql.ref(column)} in (select unhex(value) from json_each(${hex}))`;
+}
+
 /** Text in the order of its bytes, which is the same on both stores whatever PostgreSQL's locale; absent sorts as empty. */
 export function byBytes(dialect: DialectName, column: string, nullable = false): RawBuilder<string> {
   const ref = nullable ? sql<string>`coalesce(${sql.ref(column)}, '')` : sql<string>`${sql.ref(column)}`;

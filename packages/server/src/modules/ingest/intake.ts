@@ -316,18 +316,18 @@ function applyReport(report: ReceivedReport, before: StateRow | undefined, title
   return {
     ok: true,
     change: {
-      ids,
       ...change,
       first: before === undefined,
       reshaped: before !== undefined && named !== undefined && isReshaped(before.machine, machine),
       ...(named !== undefined && { named: { hostname: named.hostname, ...(serial !== undefined && { serial }) } }),
       state: {
         device: report.sender.device,
-        titles: packSorted(ids),
+        titles: ids,
         details,
         probes,
         machine,
         scan: report.scan ?? before?.scan ?? null,
+        base: before?.base ?? null,
         // What an import once asserted gives way to what the machine itself reports.
         asserted: null,
       },

@@ -13,7 +13,6 @@ import { packChange } from "./pack.ts";
 
 export interface StateChange {
   readonly state: StateRow;
-  readonly ids: Uint32Array;
   readonly added: ArrayLike<number>;
   readonly removed: ArrayLike<number>;
   /** The device had no state before. */
@@ -85,12 +84,7 @@ export async function writeDeviceChanges(
   const { changed } =
     last.length === 0
       ? { changed: false }
-      : await deps.repository.record(
-          trx,
-          await deriveAll(trx, deriver, last),
-          now,
-          cause,
-        );
+      : await deps.repository.record(trx, await deriveAll(trx, deriver, last), now, cause);
   const reshaped = changes
     .filter(({ states }) => states.some((s) => s.reshaped === true))
     .map(({ head }) => head.device);

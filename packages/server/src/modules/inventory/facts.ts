@@ -3,7 +3,6 @@
  * stored, for showing and for export as an inventory (contract.md "Inventory").
  */
 import {
-  titleHashBytes,
   unpackDetails,
   unpackMachine,
   unpackProbes,
@@ -15,11 +14,11 @@ import {
 import type { Database } from "../../db/database.ts";
 import type { DeviceFacts, DeviceReport } from "../devices/index.ts";
 import type { Repository } from "../licenses/repository/index.ts";
-import { readAsserted } from "./commit.ts";
+import { readAsserted } from "./derive.ts";
 import { explainCodes, type Deriver } from "./deriver.ts";
 import { headStore } from "./head-store.ts";
-import { unpackSorted } from "./pack.ts";
 import type { SoftwareView } from "./software.ts";
+import { sortedByHash } from "./title-table.ts";
 import type { KnownTitle, Titles } from "./titles.ts";
 
 export function createDeviceFacts(deps: {
@@ -39,11 +38,11 @@ export function createDeviceFacts(deps: {
       const head = (await headStore.heads(db.kysely, [device], false)).get(device);
       const state = (await headStore.states(db.kysely, [device])).get(device);
       if (head === undefined || state === undefined) return undefined;
-      const ids = unpackSorted(state.titles);
+      const ids = state.titles;
       const known = await titles.byIds([...ids]);
       const machine = unpackMachine(state.machine);
       const hits = unpackProbes(state.probes);
-      const found = withDetails(sortedByHash(ids, titles), known, state.details);
+      const found = withDetails(sortedByHash(ids, titles.table), known, state.details);
       return {
         ...(machine.hardware !== undefined && { hardware: machine.hardware }),
         software: found,
@@ -54,16 +53,6 @@ export function createDeviceFacts(deps: {
       };
     },
   };
-}
-
-/** The details section is parallel to the titles sorted by hash; we keep them sorted by id. */
-function sortedByHash(ids: Uint32Array, titles: Titles): number[] {
-  const keyed = Array.from(ids, (id) => {
-    const hash = Buffer.alloc(titleHashBytes);
-    titles.table.hashOf(id, hash, 0);
-    return { id, hash };
-  });
-  return keyed.sort((a, b) => Buffer.compare(a.hash, b.hash)).map((k) => k.id);
 }
 
 function withDetails(ids: readonly number[], known: ReadonlyMap<number, KnownTitle>, section: Buffer): Title[] {

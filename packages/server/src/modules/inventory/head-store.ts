@@ -1,14 +1,43 @@
 /** Purpose: where each device's reporting stands, and its state, as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
-import { among } from "../../db/sets.ts";
-import { blob, integer, text } from "../../db/dialect.ts";
+import { among, amongBytes } from "../../db/sets.ts";
+import { packEvidence, packText, unpackEvidence, unpackText } from "./compact.ts";
+import { stateStore } from "./state-store.ts";
+import { blob, integer } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
 
 type Db = Kysely<Schema> | Trx;
-export type HeadRow = Schema["inv_heads"];
-export type StateRow = Schema["inv_states"];
-export type IdentityRow = Schema["inv_identities"];
+export type { StateRow } from "./state-store.ts";
+
+/** Rows as they are worked with: names as text, whatever their form in the store (compact.ts). */
+export type HeadRow = Omit<Schema["inv_heads"], "identity" | "evidence"> & {
+  identity: string;
+  evidence: string | null;
+};
+export type IdentityRow = Omit<Schema["inv_identities"], "id" | "public_key" | "evidence" | "first_evidence"> & {
+  id: string;
+  /** base64url. */
+  public_key: string;
+  evidence: string | null;
+  first_evidence: string | null;
+};
+
+const orNull = <A, B>(value: A | null, change: (value: A) => B): B | null => (value === null ? null : change(value));
+
+const readHead = (row: Schema["inv_heads"]): HeadRow => ({
+  ...row,
+  identity: unpackText(row.identity),
+  evidence: orNull(row.evidence, unpackText),
+});
+
+const readIdentity = (row: Schema["inv_identities"]): IdentityRow => ({
+  ...row,
+  id: unpackText(row.id),
+  public_key: row.public_key.toString("base64url"),
+  evidence: orNull(row.evidence, unpackEvidence),
+  first_evidence: orNull(row.first_evidence, unpackText),
+});
 
 /** Locks the devices' heads (ascending), so that what is derived from them moves in one hand at a time. A no-op on SQLite. */
 export async function lockHeads(db: Database, trx: Trx, devices: readonly number[]): Promise<void> {
@@ -24,6 +53,8 @@ export async function lockHeads(db: Database, trx: Trx, devices: readonly number
 }
 
 export const headStore = {
+  ...stateStore,
+
   async heads(db: Db, devices: readonly number[], lock: boolean): Promise<Map<number, HeadRow>> {
     if (devices.length === 0) return new Map();
     let query = db
@@ -32,21 +63,8 @@ export const headStore = {
       .where(among(db, "device", devices))
       .orderBy("device");
     if (lock) query = query.forUpdate();
-    return new Map((await query.execute()).map((row) => [row.device, row]));
+    return new Map((await query.execute()).map((row) => [row.device, readHead(row)]));
   },
-
-  async states(db: Db, devices: readonly number[]): Promise<Map<number, StateRow>> {
-    if (devices.length === 0) return new Map();
-    const rows = await db
-      .selectFrom("inv_states")
-      .selectAll()
-      .where(among(db, "device", devices))
-      .execute();
-    return new Map(rows.map((row) => [row.device, row]));
-  },
-
-  statesAfter: (db: Db, device: number, limit: number) =>
-    db.selectFrom("inv_states").selectAll().where("device", ">", device).orderBy("device").limit(limit).execute(),
 
   /** Devices whose licences were derived under an older generation than `generation`, with their states. */
   stale: (db: Db, generation: number, after: number, limit: number) =>
@@ -66,11 +84,11 @@ export const headStore = {
         table: "inv_heads",
         columns: [
           integer("device"),
-          text("identity"),
+          blob("identity"),
           integer("epoch"),
           integer("seq"),
           blob("digest"),
-          text("evidence"),
+          blob("evidence"),
           integer("dictionary"),
           integer("made_at"),
           integer("received_at"),
@@ -93,11 +111,11 @@ export const headStore = {
       },
       rows.map((r) => [
         r.device,
-        r.identity,
+        packText(r.identity),
         r.epoch,
         r.seq,
         r.digest,
-        r.evidence,
+        orNull(r.evidence, packText),
         r.dictionary,
         r.made_at,
         r.received_at,
@@ -113,33 +131,6 @@ export const headStore = {
       devices.map((device) => [device, generation]),
     ),
 
-  upsertStates: (db: Database, trx: Trx, rows: readonly StateRow[]) =>
-    db.bulk.insert(
-      trx,
-      {
-        table: "inv_states",
-        columns: [
-          integer("device"),
-          blob("titles"),
-          blob("details"),
-          blob("probes"),
-          blob("machine"),
-          blob("scan"),
-          text("asserted"),
-        ],
-        conflict: ["device"],
-        update: {
-          titles: "replace",
-          details: "replace",
-          probes: "replace",
-          machine: "replace",
-          scan: "replace",
-          asserted: "replace",
-        },
-      },
-      rows.map((r) => [r.device, r.titles, r.details, r.probes, r.machine, r.scan, r.asserted]),
-    ),
-
   insertChanges: (db: Database, trx: Trx, rows: readonly { device: number; at: number; change: Buffer }[]) =>
     db.bulk.insert(
       trx,
@@ -147,25 +138,28 @@ export const headStore = {
       rows.map((r) => [r.device, r.at, r.change]),
     ),
 
-  identities: (db: Db, ids: readonly string[]) =>
-    ids.length === 0
-      ? Promise.resolve([])
-      : db
-          .selectFrom("inv_identities")
-          .selectAll()
-          .where(among(db, "id", ids))
-          .execute(),
+  async identities(db: Db, ids: readonly string[]): Promise<IdentityRow[]> {
+    if (ids.length === 0) return [];
+    const rows = await db
+      .selectFrom("inv_identities")
+      .selectAll()
+      .where(amongBytes(db, "id", ids.map(packText)))
+      .execute();
+    return rows.map(readIdentity);
+  },
 
   identityOfDevice: (db: Db, device: number) =>
-    db.selectFrom("inv_identities").selectAll().where("device", "=", device).executeTakeFirst(),
+    db.selectFrom("inv_identities").select("device").where("device", "=", device).limit(1).executeTakeFirst(),
 
-  identitiesAt: (db: Db, device: number) =>
-    db.selectFrom("inv_identities").select(["id", "device"]).where("device", "=", device).execute(),
+  async identitiesAt(db: Db, device: number): Promise<{ id: string; device: number }[]> {
+    const rows = await db.selectFrom("inv_identities").select(["id", "device"]).where("device", "=", device).execute();
+    return rows.map((row) => ({ id: unpackText(row.id), device: row.device }));
+  },
 
   /** Their reports go to these devices from now on. */
   async attach(trx: Trx, identities: readonly { readonly id: string; readonly device: number }[]): Promise<void> {
     for (const { id, device } of identities)
-      await trx.updateTable("inv_identities").set({ device }).where("id", "=", id).execute();
+      await trx.updateTable("inv_identities").set({ device }).where("id", "=", packText(id)).execute();
   },
 
   async removeReports(trx: Trx, devices: readonly number[]): Promise<void> {
@@ -173,24 +167,34 @@ export const headStore = {
     await trx.deleteFrom("inv_states").where("device", "in", devices).execute();
   },
 
-  insertIdentity: (db: Db, row: IdentityRow) => db.insertInto("inv_identities").values(row).execute(),
-
-  setFirstEvidence: (db: Db, id: string, evidence: string) =>
+  insertIdentity: (db: Db, row: IdentityRow) =>
     db
-      .updateTable("inv_identities")
-      .set({ first_evidence: evidence })
-      .where("id", "=", id)
-      .where("first_evidence", "is", null)
+      .insertInto("inv_identities")
+      .values({
+        ...row,
+        id: packText(row.id),
+        public_key: Buffer.from(row.public_key, "base64url"),
+        evidence: orNull(row.evidence, packEvidence),
+        first_evidence: orNull(row.first_evidence, packText),
+      })
       .execute(),
 
+  /** Where there is none yet. */
+  setFirstEvidence: (db: Database, trx: Trx, rows: readonly { readonly id: string; readonly evidence: string }[]) =>
+    db.bulk.update(
+      trx,
+      { table: "inv_identities", keys: [blob("id")], set: [blob("first_evidence")], whereNull: "first_evidence" },
+      rows.map(({ id, evidence }) => [packText(id), packText(evidence)]),
+    ),
+
   setForked: (db: Db, id: string, at: number) =>
-    db.updateTable("inv_identities").set({ forked_at: at }).where("id", "=", id).execute(),
+    db.updateTable("inv_identities").set({ forked_at: at }).where("id", "=", packText(id)).execute(),
 
   async agentsByDictionary(db: Db, current: number): Promise<{ current: number; behind: number }> {
     const rows = await db
       .selectFrom("inv_heads")
       .select((eb) => ["dictionary", eb.fn.countAll().as("agents")])
-      .where("identity", "<>", "import")
+      .where("identity", "<>", packText("import"))
       .groupBy("dictionary")
       .execute();
     const counts = { current: 0, behind: 0 };
@@ -207,7 +211,7 @@ export const headStore = {
       .select("i.id")
       .where("d.id", "in", ids)
       .execute();
-    return rows.map((row) => row.id);
+    return rows.map((row) => unpackText(row.id));
   },
 
   async lastSeen(db: Db, devices: readonly number[]): Promise<Map<number, number>> {

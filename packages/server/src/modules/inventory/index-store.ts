@@ -79,30 +79,21 @@ export const indexStore = {
       .limit(limit)
       .execute(),
 
+  /** When the device first reported. */
+  async firstChange(db: Db, device: number): Promise<number | undefined> {
+    const row = await db
+      .selectFrom("inv_changes")
+      .select((eb) => eb.fn.min("at").as("at"))
+      .where("device", "=", device)
+      .executeTakeFirst();
+    return row?.at ?? undefined;
+  },
+
   async lastChange(db: Db): Promise<number> {
     const row = await db
       .selectFrom("inv_changes")
       .select((eb) => eb.fn.max("id").as("id"))
       .executeTakeFirst();
     return row?.id ?? 0;
-  },
-
-  states: (db: Db, after: number, limit: number) =>
-    db
-      .selectFrom("inv_states")
-      .select(["device", "titles"])
-      .where("device", ">", after)
-      .orderBy("device")
-      .limit(limit)
-      .execute(),
-
-  async titlesOf(db: Db, devices: readonly number[]): Promise<Map<number, Buffer>> {
-    if (devices.length === 0) return new Map();
-    const rows = await db
-      .selectFrom("inv_states")
-      .select(["device", "titles"])
-      .where("device", "in", devices)
-      .execute();
-    return new Map(rows.map((row) => [row.device, row.titles]));
   },
 };

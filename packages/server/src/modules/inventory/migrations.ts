@@ -1,5 +1,7 @@
+import { sql, type Kysely } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
+import { packEvidence, packText } from "./compact.ts";
 
 export const inventoryMigrations: readonly Migration[] = [
   {
@@ -77,4 +79,104 @@ export const inventoryMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611221400-inventory-compact",
+    async up(db, dialect) {
+      const { time, blob } = columnTypes(dialect);
+      const int = ordinalType(dialect);
+      await db.schema
+        .createTable("inv_bases")
+        .addColumn("id", int, (c) => c.primaryKey())
+        .addColumn("titles", blob, (c) => c.notNull())
+        .execute();
+      await db.schema.alterTable("inv_states").addColumn("base", int).execute();
+
+      await db.schema.alterTable("inv_heads").renameTo("inv_heads_1").execute();
+      await db.schema
+        .createTable("inv_heads")
+        .addColumn("device", int, (c) => c.primaryKey())
+        .addColumn("identity", blob, (c) => c.notNull())
+        .addColumn("epoch", int, (c) => c.notNull())
+        .addColumn("seq", int, (c) => c.notNull())
+        .addColumn("digest", blob, (c) => c.notNull())
+        .addColumn("evidence", blob)
+        .addColumn("dictionary", int, (c) => c.notNull())
+        .addColumn("made_at", time, (c) => c.notNull())
+        .addColumn("received_at", time, (c) => c.notNull())
+        .addColumn("scanned_at", time, (c) => c.notNull())
+        .addColumn("generation", int, (c) => c.notNull())
+        .execute();
+      await convert(db, "inv_heads", "device", (row) => ({
+        ...row,
+        identity: packText(String(row["identity"])),
+        evidence: packed(row["evidence"], packText),
+      }));
+
+      await db.schema.dropIndex("inv_identities_device").execute();
+      await db.schema.alterTable("inv_identities").renameTo("inv_identities_1").execute();
+      await db.schema
+        .createTable("inv_identities")
+        .addColumn("id", blob, (c) => c.notNull().unique())
+        .addColumn("public_key", blob, (c) => c.notNull())
+        .addColumn("device", int, (c) => c.notNull())
+        .addColumn("evidence", blob)
+        .addColumn("enrolled_at", time, (c) => c.notNull())
+        .addColumn("token", "text")
+        .addColumn("first_evidence", blob)
+        .addColumn("forked_at", time)
+        .execute();
+      await db.schema.createIndex("inv_identities_device").on("inv_identities").column("device").execute();
+      await convert(db, "inv_identities", "id", (row) => ({
+        ...row,
+        id: packText(String(row["id"])),
+        public_key: Buffer.from(String(row["public_key"]), "base64url"),
+        evidence: packed(row["evidence"], packEvidence),
+        first_evidence: packed(row["first_evidence"], packText),
+      }));
+
+      if (dialect === "sqlite") {
+        // The key is most of a row of a rare title: once is enough.
+        await sql`alter table inv_postings rename to inv_postings_1`.execute(db);
+        await sql`create table inv_postings (title integer not null, chunk integer not null, container blob not null,
+          primary key (title, chunk)) without rowid`.execute(db);
+        await sql`insert into inv_postings select title, chunk, container from inv_postings_1`.execute(db);
+        await sql`drop table inv_postings_1`.execute(db);
+      } else {
+        // An update finds room on its own page and leaves the indexes alone; what is packed already is not packed again.
+        await sql`alter table inv_heads set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)`.execute(db);
+        await sql`alter table inv_states set (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)`.execute(db);
+        await sql`alter table inv_postings set (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05,
+          toast.autovacuum_vacuum_scale_factor = 0.05)`.execute(db);
+        for (const column of ["titles", "details", "probes", "machine", "scan"])
+          await sql`alter table inv_states alter column ${sql.ref(column)} set storage external`.execute(db);
+      }
+    },
+  },
 ];
+
+function packed(value: unknown, pack: (text: string) => Buffer): Buffer | null {
+  return typeof value === "string" ? pack(value) : null;
+}
+
+/** Moves the rows of `<table>_1` over, changed, a page at a time, and drops it. */
+async function convert(
+  db: Kysely<never>,
+  table: string,
+  key: string,
+  change: (row: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const old = sql.ref(`${table}_1`);
+  for (let after: unknown = undefined; ;) {
+    const from = after === undefined ? sql`` : sql`where ${sql.ref(key)} > ${after}`;
+    const { rows } = await sql<
+      Record<string, unknown>
+    >`select * from ${old} ${from} order by ${sql.ref(key)} limit 500`.execute(db);
+    if (rows.length === 0) break;
+    await db
+      .insertInto(table as never)
+      .values(rows.map(change))
+      .execute();
+    after = rows[rows.length - 1]?.[key];
+  }
+  await sql`drop table ${old}`.execute(db);
+}

@@ -1,22 +1,25 @@
 /**
  * Purpose: sets of device ordinals as containers of 65,536, the form postings are stored and answered in.
- * A container is a kind byte (0 = sorted 16-bit numbers, 1 = bitmap of 8,192 bytes) and its payload; the kind is told by the byte, never
- * by the length. A set of ordinals is a map chunk → container.
+ * A container is a kind byte and its payload; the kind is told by the byte, never by the length:
+ *   0  sorted 16-bit numbers (written by earlier versions, read still)
+ *   1  bitmap of 8,192 bytes
+ *   2  differences between sorted numbers as varints: a byte each where a title is on more than one device in 128
+ * A set of ordinals is a map chunk → container.
  */
+import { readVarint, writeVarint } from "../../db/varint.ts";
 
 export const chunkSize = 65_536;
-const arrayLimit = 4096;
 const bitmapBytes = chunkSize / 8;
 
 /** The members of a container (numbers below 65,536), ascending. */
 export function* members(container: Uint8Array): Generator<number> {
-  if (container[0] === 1) {
-    for (let byte = 0; byte < bitmapBytes; byte++) {
-      let bits = container[byte + 1] as number;
-      while (bits !== 0) {
-        yield byte * 8 + (31 - Math.clz32(bits & -bits));
-        bits &= bits - 1;
-      }
+  if (container[0] === 1) yield* bitsIn(container.subarray(1));
+  else if (container[0] === 2) {
+    let member = 0;
+    for (let at = 1; at < container.length;) {
+      const [step, next] = readVarint(container, at);
+      yield (member += step);
+      at = next;
     }
   } else
     for (let at = 1; at + 1 < container.length; at += 2)
@@ -24,40 +27,79 @@ export function* members(container: Uint8Array): Generator<number> {
 }
 
 export function containerSize(container: Uint8Array): number {
-  if (container[0] !== 1) return (container.length - 1) / 2;
+  if (container[0] === 1) return popcount(container.subarray(1));
+  if (container[0] !== 2) return (container.length - 1) / 2;
   let count = 0;
-  for (let at = 1; at <= bitmapBytes; at++) count += popcount(container[at] as number);
+  for (let at = 1; at < container.length; at++) if ((container[at] as number) < 0x80) count++;
   return count;
 }
+
+/** The container as a bitmap of 8,192 bytes, for asking about many members. */
+export function bitmapOf(container: Uint8Array | undefined): Uint8Array {
+  const bits = new Uint8Array(bitmapBytes);
+  if (container === undefined) return bits;
+  if (container[0] === 1) bits.set(container.subarray(1));
+  else for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+  return bits;
+}
+
+export function inBitmap(bits: Uint8Array, member: number): boolean {
+  return ((bits[member >> 3] as number) & (1 << (member & 7))) !== 0;
+}
+
+/** A set this small is merged as numbers: most titles are rare, and a bitmap is 8 KB to fill and to read. */
+const few = 512;
 
 /** Applies (offset → present?) to a container; undefined where the result is empty. */
 export function changeContainer(
   container: Uint8Array | undefined,
   changes: ReadonlyMap<number, boolean>,
 ): Buffer | undefined {
-  const bits = new Uint8Array(bitmapBytes);
-  if (container?.[0] === 1) bits.set(container.subarray(1));
-  else if (container !== undefined)
-    for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+  const size = container === undefined ? 0 : containerSize(container);
+  if (size + changes.size <= few) {
+    const set = new Set(container === undefined ? [] : members(container));
+    for (const [offset, present] of changes)
+      if (present) set.add(offset);
+      else set.delete(offset);
+    return set.size === 0 ? undefined : packSteps(Uint16Array.from(set).sort());
+  }
+  const bits = bitmapOf(container);
   for (const [offset, present] of changes) {
     const byte = bits[offset >> 3] as number;
     bits[offset >> 3] = present ? byte | (1 << (offset & 7)) : byte & ~(1 << (offset & 7));
   }
-  let count = 0;
-  for (const byte of bits) count += popcount(byte);
+  const count = popcount(bits);
   if (count === 0) return undefined;
-  if (count > arrayLimit) return Buffer.concat([Buffer.of(1), bits]);
-  const out = Buffer.alloc(1 + count * 2);
-  let at = 1;
-  for (let byte = 0; byte < bitmapBytes; byte++)
-    for (let rest = bits[byte] as number; rest !== 0; rest &= rest - 1)
-      at = out.writeUInt16LE(byte * 8 + (31 - Math.clz32(rest & -rest)), at);
-  return out;
+  const steps = count >= bitmapBytes ? undefined : packSteps(bitsIn(bits));
+  return steps === undefined || steps.length > bitmapBytes + 1 ? Buffer.concat([Buffer.of(1), bits]) : steps;
 }
 
-function popcount(byte: number): number {
-  let n = byte;
-  n -= (n >> 1) & 0x55;
-  n = (n & 0x33) + ((n >> 2) & 0x33);
-  return (n + (n >> 4)) & 0x0f;
+function packSteps(sorted: Iterable<number>): Buffer {
+  let out = Buffer.alloc(1024);
+  out[0] = 2;
+  let at = 1;
+  let last = 0;
+  for (const member of sorted) {
+    if (at + 3 > out.length) out = Buffer.concat([out, Buffer.alloc(out.length)]);
+    at = writeVarint(out, at, member - last);
+    last = member;
+  }
+  return Buffer.from(out.subarray(0, at));
+}
+
+function* bitsIn(bits: Uint8Array): Generator<number> {
+  for (let byte = 0; byte < bitmapBytes; byte++)
+    for (let rest = bits[byte] as number; rest !== 0; rest &= rest - 1)
+      yield byte * 8 + (31 - Math.clz32(rest & -rest));
+}
+
+function popcount(bits: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < bits.length; at++) {
+    let n = bits[at] as number;
+    n -= (n >> 1) & 0x55;
+    n = (n & 0x33) + ((n >> 2) & 0x33);
+    count += (n + (n >> 4)) & 0x0f;
+  }
+  return count;
 }

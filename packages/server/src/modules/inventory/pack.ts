@@ -3,7 +3,7 @@
  * byte each, because common titles have small ids.
  */
 
-import { writeVarint } from "../../db/varint.ts";
+import { readVarint, writeVarint } from "../../db/varint.ts";
 
 export function packSorted(ids: ArrayLike<number>): Buffer {
   const out = Buffer.allocUnsafe(ids.length * 5);
@@ -28,6 +28,10 @@ export function unpackSorted(bytes: Uint8Array): Uint32Array {
   let n = 0;
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] as number;
+    if (byte < 0x80 && factor === 1) {
+      ids[n++] = id += byte;
+      continue;
+    }
     value += (byte & 0x7f) * factor;
     if ((byte & 0x80) !== 0) {
       factor *= 128;
@@ -74,7 +78,7 @@ export function applyDifference(from: Uint32Array, added: Uint32Array, removed: 
   let a = 0;
   let r = 0;
   for (let i = 0; i <= from.length; i++) {
-    const current = from[i] ?? Infinity;
+    const current = i < from.length ? (from[i] as number) : Infinity;
     while (a < added.length && (added[a] as number) < current) out[n++] = added[a++] as number;
     if (a < added.length && added[a] === current) return undefined;
     if (i === from.length) break;
@@ -104,13 +108,7 @@ export function packChange(
 
 export function unpackChange(bytes: Buffer): TitleChange {
   if (bytes[0] === 0) return { first: true };
-  let at = 1;
-  let length = 0;
-  for (let factor = 1; at < bytes.length; factor *= 128) {
-    const byte = bytes[at++] as number;
-    length += (byte & 0x7f) * factor;
-    if ((byte & 0x80) === 0) break;
-  }
+  const [length, at] = readVarint(bytes, 1);
   return {
     first: false,
     added: unpackSorted(bytes.subarray(at, at + length)),

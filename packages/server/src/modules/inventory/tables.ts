@@ -4,29 +4,32 @@ import type { Generated } from "kysely";
 export interface InventoryTables {
   /** A key that reports. Reports are attached to identities; an identity is attached to a device, so a merge can be undone. */
   inv_identities: {
-    /** 32 hex digits: hash of the public key. */
-    id: string;
-    public_key: string;
+    /** 32 hex digits, packed (compact.ts): hash of the public key. */
+    id: Buffer;
+    /** The 32 bytes. */
+    public_key: Buffer;
     device: number;
-    /** MachineEvidence as JSON, from enrolment. */
-    evidence: string | null;
+    /** MachineEvidence from enrolment, packed. */
+    evidence: Buffer | null;
     enrolled_at: number;
     /** Enrolment token used. */
     token: string | null;
-    /** Evidence hash of the first report accepted: tells the original from a clone once the identity has forked. */
-    first_evidence: string | null;
+    /** Evidence hash of the first report accepted, packed: tells the original from a clone once the identity has forked. */
+    first_evidence: Buffer | null;
     /** When two machines were noticed to report with this key. */
     forked_at: number | null;
   };
   /** Small and hot: where each device's reporting stands. */
   inv_heads: {
     device: number;
-    identity: string;
+    /** Packed, as in inv_identities; `import` where files alone speak for the device. */
+    identity: Buffer;
     epoch: number;
     seq: number;
     /** 32 bytes: digest of the state held. */
     digest: Buffer;
-    evidence: string | null;
+    /** Packed. */
+    evidence: Buffer | null;
     /** Dictionary version the agent holds. */
     dictionary: number;
     /** When the newest report was made, by the device's clock; received_at is ours. */
@@ -38,9 +41,11 @@ export interface InventoryTables {
   };
   inv_states: {
     device: number;
-    /** Packed sorted title ids. */
+    /** What `titles` is relative to (bases.ts); null = nothing. */
+    base: number | null;
+    /** Packed sorted title ids, or what is more and less than the base. */
     titles: Buffer;
-    /** The sections as sent: see protocol/state.ts. */
+    /** The sections as sent: see protocol/state.ts. Empty `probes` = no hits. */
     details: Buffer;
     probes: Buffer;
     machine: Buffer;
@@ -49,6 +54,8 @@ export interface InventoryTables {
     /** Codes asserted by an imported inventory (JSON), where its titles do not yield them. */
     asserted: string | null;
   };
+  /** Sets of titles that many devices share: immutable, `id` is the hash of the bytes. */
+  inv_bases: { id: number; titles: Buffer };
   inv_titles: {
     id: Generated<number>;
     hash: Buffer;

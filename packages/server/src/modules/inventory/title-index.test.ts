@@ -62,7 +62,7 @@ forEachStore((store) => {
     const random = (n: number): number => (seed = (seed * 48271) % 2147483647) % n;
     const state = (device: number): StateRow => ({
       device,
-      titles: packSorted(Uint32Array.from(model.get(device) ?? []).sort()),
+      titles: Uint32Array.from(model.get(device) ?? []).sort(),
       details: Buffer.alloc(0),
       probes: Buffer.alloc(0),
       machine: Buffer.alloc(0),

@@ -7,9 +7,10 @@
  */
 import type { Clock, Log } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
-import { changeContainer, chunkSize, containerSize, members } from "./ordinals.ts";
-import { unpackChange, unpackSorted } from "./pack.ts";
+import { bitmapOf, changeContainer, chunkSize, containerSize, inBitmap, members } from "./ordinals.ts";
+import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
+import { stateStore } from "./state-store.ts";
 
 export interface TitleIndex {
   /** After the commit of change `id`: the device's titles changed so. */
@@ -157,9 +158,9 @@ export async function createTitleIndex(deps: {
       entries = 0;
       await db.transaction((trx) => indexStore.clear(trx));
       for (let device = 0; ;) {
-        const rows = await indexStore.states(db.kysely, device, 500);
+        const rows = await stateStore.titlesAfter(db.kysely, device, 500);
         if (rows.length === 0) break;
-        for (const row of rows) note(changes, row.device, unpackSorted(row.titles), []);
+        for (const row of rows) note(changes, row.device, row.titles, []);
         device = rows[rows.length - 1]?.device ?? device;
         if (entries >= tailLimit) await merge();
         await new Promise((resolve) => setImmediate(resolve));
@@ -177,10 +178,10 @@ export async function createTitleIndex(deps: {
   for (let change = from; ;) {
     const rows = await indexStore.changesAfter(db.kysely, change, 1000);
     if (rows.length === 0) break;
-    const states = await indexStore.titlesOf(db.kysely, [...new Set(rows.map((row) => row.device))]);
+    const states = await stateStore.titlesOf(db.kysely, [...new Set(rows.map((row) => row.device))]);
     for (const row of rows) {
       const parsed = unpackChange(row.change);
-      if (parsed.first) note(row.id, row.device, unpackSorted(states.get(row.device) ?? Buffer.alloc(0)), []);
+      if (parsed.first) note(row.id, row.device, states.get(row.device) ?? [], []);
       else note(row.id, row.device, parsed.added, parsed.removed);
     }
     change = rows[rows.length - 1]?.id ?? change;
@@ -239,9 +240,12 @@ function one(
   let count = 0;
   const chunks = [...(held ?? [])].sort(([a], [b]) => a - b);
   for (const [, container] of chunks) count += containerSize(container);
+  const bitmaps = new Map<number, Uint8Array>();
   const isHeld = (device: number): boolean => {
-    const container = held?.get(Math.floor(device / chunkSize));
-    return container !== undefined && contains(container, device % chunkSize);
+    const chunk = Math.floor(device / chunkSize);
+    let bits = bitmaps.get(chunk);
+    if (bits === undefined) bitmaps.set(chunk, (bits = bitmapOf(held?.get(chunk))));
+    return inBitmap(bits, device % chunkSize);
   };
   const extra: number[] = [];
   for (const [device, present] of changes) {
@@ -271,18 +275,4 @@ function one(
     }
   takeExtra(Infinity);
   return { count, devices };
-}
-
-function contains(container: Uint8Array, offset: number): boolean {
-  if (container[0] === 1) return ((container[1 + (offset >> 3)] as number) & (1 << (offset & 7))) !== 0;
-  let low = 0;
-  let high = (container.length - 1) / 2 - 1;
-  while (low <= high) {
-    const middle = (low + high) >> 1;
-    const value = (container[1 + middle * 2] as number) | ((container[2 + middle * 2] as number) << 8);
-    if (value === offset) return true;
-    if (value < offset) low = middle + 1;
-    else high = middle - 1;
-  }
-  return false;
 }

@@ -1,0 +1,214 @@
+/**
+ * Purpose: devices that were set up alike have most titles in common. A base is such a common set, stored once; a device's row then holds only
+ * what it has more and less than its base - a quarter of the bytes.
+ * Invariants: a base never changes and is never removed; its id is the hash of its bytes, so the same set has the same id everywhere and a decoded one
+ * is good for every database. A row may name a base only where the base is committed, or is being committed with it.
+ * Which base a row names decides nothing but its size: any choice, or none, decodes to the same titles.
+ */
+import { sha256 } from "@daicho/protocol";
+import { readVarint, writeVarint } from "../../db/varint.ts";
+import { applyDifference, packSorted, unpackSorted } from "./pack.ts";
+
+/** Titles as stored: packed ids where `base` is null, else varint length + packed ids added + packed ids removed. */
+export interface PackedTitles {
+  readonly base: number | null;
+  readonly titles: Buffer;
+}
+
+export interface Base {
+  readonly id: number;
+  readonly bytes: Buffer;
+}
+
+const maxDecoded = 50_000;
+const decoded = new Map<number, Uint32Array>();
+
+export const isDecoded = (base: number): boolean => decoded.has(base);
+
+export function remember({ id, bytes }: Base): Uint32Array {
+  if (decoded.size >= maxDecoded) decoded.delete(decoded.keys().next().value as number);
+  const ids = unpackSorted(bytes);
+  decoded.set(id, ids);
+  return ids;
+}
+
+/** @throws RangeError where the bytes do not fit their base */
+export function unpackTitles({ base, titles }: PackedTitles): Uint32Array {
+  if (base === null) return unpackSorted(titles);
+  const from = decoded.get(base);
+  const [length, at] = readVarint(titles, 0);
+  const ids =
+    from &&
+    applyDifference(from, unpackSorted(titles.subarray(at, at + length)), unpackSorted(titles.subarray(at + length)));
+  if (ids === undefined) throw new RangeError(`titles do not fit base ${base}`);
+  return ids;
+}
+
+interface Entry {
+  readonly ids: Uint32Array;
+  readonly marks: Uint32Array;
+}
+
+/** The bases that rows may be written with, and the search for a fitting one. */
+export interface BaseBook {
+  readonly size: number;
+  add(base: Base): void;
+  remove(id: number): void;
+  /** `hint`: the base the device's row names now. `made`: a new base that must be stored with the row. */
+  pack(ids: Uint32Array, hint?: number | null): PackedTitles & { readonly made?: Base };
+}
+
+/** Titles below which a base is not worth its while. */
+const fewest = 64;
+const maxBases = 20_000;
+const maxRecent = 512;
+const markCount = 8;
+const votesNeeded = 3;
+/** A base is good where a row costs less than this part of its plain bytes; a better one is looked for otherwise. */
+const good = 0.4;
+
+export function createBaseBook(): BaseBook {
+  const bases = new Map<number, Entry>();
+  /** Mark → the bases that have it. */
+  const byMark = new Map<number, Set<number>>();
+  /** Sets that no base fits well: when a second one like it comes, what they share becomes a base. */
+  const recent: Entry[] = [];
+
+  const candidates = (marks: Uint32Array): number[] => {
+    const votes = new Map<number, number>();
+    for (const mark of marks) for (const id of byMark.get(mark) ?? []) votes.set(id, (votes.get(id) ?? 0) + 1);
+    return [...votes]
+      .filter(([, n]) => n >= votesNeeded)
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 3)
+      .map(([id]) => id);
+  };
+
+  const add = ({ id, bytes }: Base): void => {
+    const ids = remember({ id, bytes });
+    const marks = marksOf(ids);
+    bases.set(id, { ids, marks });
+    for (const mark of marks) {
+      const list = byMark.get(mark);
+      if (list === undefined) byMark.set(mark, new Set([id]));
+      else list.add(id);
+    }
+  };
+
+  const founded = (ids: Uint32Array, marks: Uint32Array): Base | undefined => {
+    if (bases.size >= maxBases) return undefined;
+    const like = recent.findIndex((other) => agreeing(other.marks, marks) >= votesNeeded);
+    if (like < 0) {
+      if (recent.length >= maxRecent) recent.shift();
+      recent.push({ ids, marks });
+      return undefined;
+    }
+    const shared = common(ids, (recent[like] as Entry).ids);
+    if (shared.length < fewest || shared.length < ids.length / 2) return undefined;
+    recent.splice(like, 1);
+    const bytes = packSorted(shared);
+    const id = sha256(bytes).readUIntBE(0, 6);
+    return bases.has(id) ? undefined : { id, bytes };
+  };
+
+  return {
+    get size() {
+      return bases.size;
+    },
+    add,
+    remove(id) {
+      for (const mark of bases.get(id)?.marks ?? []) byMark.get(mark)?.delete(id);
+      bases.delete(id);
+    },
+    pack(ids, hint = null) {
+      if (ids.length < fewest) return { base: null, titles: packSorted(ids) };
+      const enough = ids.length * good;
+      const against = (id: number): PackedTitles => ({
+        base: id,
+        titles: packAgainst((bases.get(id) as Entry).ids, ids),
+      });
+      const held = hint === null || !bases.has(hint) ? undefined : against(hint);
+      if (held !== undefined && held.titles.length < enough) return held;
+      const marks = marksOf(ids);
+      let best: (PackedTitles & { readonly made?: Base }) | undefined = held;
+      for (const id of candidates(marks)) {
+        const packed = against(id);
+        if (best === undefined || packed.titles.length < best.titles.length) best = packed;
+        if (best.titles.length < enough) return best;
+      }
+      const plain = packSorted(ids);
+      if (best === undefined || plain.length < best.titles.length) best = { base: null, titles: plain };
+      const made = founded(ids, marks);
+      if (made === undefined) return best;
+      add(made);
+      const titles = packAgainst((bases.get(made.id) as Entry).ids, ids);
+      return titles.length < best.titles.length ? { base: made.id, titles, made } : best;
+    },
+  };
+}
+
+let more = Buffer.alloc(1 << 12);
+let less = Buffer.alloc(1 << 12);
+
+/** Both lists in one walk, straight into bytes: this runs for every state that is written. */
+function packAgainst(base: Uint32Array, ids: Uint32Array): Buffer {
+  if (more.length < ids.length * 5) more = Buffer.alloc(ids.length * 10);
+  if (less.length < base.length * 5) less = Buffer.alloc(base.length * 10);
+  let m = 0;
+  let l = 0;
+  let lastMore = 0;
+  let lastLess = 0;
+  for (let i = 0, j = 0; i < base.length || j < ids.length;) {
+    const x = i < base.length ? (base[i] as number) : Infinity;
+    const y = j < ids.length ? (ids[j] as number) : Infinity;
+    if (x <= y) i++;
+    if (y <= x) j++;
+    if (x < y) {
+      l = writeVarint(less, l, x - lastLess);
+      lastLess = x;
+    } else if (y < x) {
+      m = writeVarint(more, m, y - lastMore);
+      lastMore = y;
+    }
+  }
+  const out = Buffer.alloc(6 + m + l);
+  let at = writeVarint(out, 0, m);
+  at += more.copy(out, at, 0, m);
+  at += less.copy(out, at, 0, l);
+  return out.subarray(0, at);
+}
+
+/**
+ * A sketch of a set: its titles are dealt into eight heaps by their hash, and the least of each heap is a mark. Two sets agree in about as many of
+ * the eight as they have titles in common (one-permutation min-hash).
+ */
+function marksOf(ids: Uint32Array): Uint32Array {
+  const marks = new Uint32Array(markCount).fill(0xffffffff);
+  for (let i = 0; i < ids.length; i++) {
+    let h = Math.imul((ids[i] as number) ^ 0x9e3779b9, 0x85ebca6b);
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+    h = (h ^ (h >>> 16)) >>> 0;
+    const heap = h & (markCount - 1);
+    // The heap stays in the low bits, so that marks of different heaps differ.
+    if (h < (marks[heap] as number)) marks[heap] = h;
+  }
+  return marks;
+}
+
+function agreeing(a: Uint32Array, b: Uint32Array): number {
+  let n = 0;
+  for (let i = 0; i < markCount; i++) if (a[i] === b[i]) n++;
+  return n;
+}
+
+function common(a: Uint32Array, b: Uint32Array): number[] {
+  const out: number[] = [];
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
+    const x = a[i] as number;
+    const y = b[j] as number;
+    if (x === y) out.push(x);
+    if (x <= y) i++;
+    if (y <= x) j++;
+  }
+  return out;
+}
