@@ -42,6 +42,25 @@ export async function* checkServer(options: ClientOptions & { readonly server: s
       throw new Finding(`${differences.length} stored totals differ; \`daicho report reconcile\` lists them`);
     return "every stored total equals the recomputed one";
   });
+  yield await attempt("applications", server, async () => {
+    const client = await createApiClient(options);
+    const { applications, faults, requested } = (await client.get("/api/v1/applications/verification")).body as {
+      applications?: number;
+      faults?: readonly { readonly application?: string; readonly what?: string }[];
+      requested?: readonly { readonly department?: string; readonly license?: string }[];
+    };
+    const [altered] = faults ?? [];
+    const [differs] = requested ?? [];
+    if (altered !== undefined)
+      throw new Finding(
+        `${faults?.length} signatures do not verify, first: ${altered.what} of ${altered.application}; something else changed the store`,
+      );
+    if (differs !== undefined)
+      throw new Finding(
+        `${requested?.length} requested numbers are not what is outstanding, first: ${differs.department} ${differs.license}`,
+      );
+    return `${applications ?? 0}, every signature verifies`;
+  });
 }
 
 /** Reachable, and with the same time. */
