@@ -9,7 +9,7 @@ import { cliErrors, renderCliReference } from "@daicho/cli";
 import { kernelErrors } from "@daicho/kernel";
 import { policyFaults } from "@daicho/policy";
 import { relayConfigSchema, relayErrors } from "@daicho/relay";
-import { rowFaults, serverConfigSchema, serverErrors } from "@daicho/server";
+import { rowFaults, scimErrors, serverConfigSchema, serverErrors } from "@daicho/server";
 import { spoolErrors } from "@daicho/spool";
 import { uplinkErrors } from "@daicho/uplink";
 
@@ -20,6 +20,7 @@ const cell = (text) => String(text).replaceAll("|", "\\|").replaceAll("\n", " ")
 function errors() {
   const tables = {
     Server: serverErrors.table,
+    "Server, /scim/v2 (in brackets at the end of SCIM's `detail`)": scimErrors.table,
     Relay: relayErrors.table,
     Agent: agentErrors.table,
     "Towards the node above (agent, relay, a company's server)": uplinkErrors.table,

@@ -8,7 +8,7 @@ import { expiryOf } from "./enrollment.ts";
 export async function printAdminToken(
   options: {
     readonly config: string;
-    readonly role: "admin" | "manager" | "auditor";
+    readonly role: "admin" | "manager" | "auditor" | "provisioner";
     readonly name: string;
     readonly expires?: string;
     readonly json?: true;

@@ -15,7 +15,9 @@ function tokenCommand(context: Context): Command {
     .description("Print a new API token; opens the database directly, so it needs no token itself")
     .requiredOption("--config <file>", "the server's configuration (YAML)")
     .addOption(
-      new Option("--role <role>", "what the token may do").choices(["admin", "manager", "auditor"]).default("admin"),
+      new Option("--role <role>", "what the token may do")
+        .choices(["admin", "manager", "auditor", "provisioner"])
+        .default("admin"),
     )
     .option("--name <name>", "what the token is for", "daicho admin token")
     .option("--expires <duration>", "how long it is good, such as 12h or 90d; absent = until revoked")
@@ -23,7 +25,7 @@ function tokenCommand(context: Context): Command {
     .action(
       async (options: {
         config: string;
-        role: "admin" | "manager" | "auditor";
+        role: "admin" | "manager" | "auditor" | "provisioner";
         name: string;
         expires?: string;
         json?: true;

@@ -11,7 +11,7 @@ import { lockLedger } from "../../db/locks.ts";
 import type { Schema } from "../../db/schema.ts";
 import { limits } from "../../http/text.ts";
 import { errorOfRow } from "../../rows.ts";
-import { slicesOf } from "../../slices.ts";
+import { eachPolitely, slicesOf } from "../../slices.ts";
 import type { OrgChange, OrgChanges, Organization } from "../organization/index.ts";
 import { readDirectory, type Directory } from "./directory.ts";
 import { codeFor, ledgerText, readsAsCode } from "./mapping.ts";
@@ -26,6 +26,8 @@ import { checkVersion, etag, metaOf, type Caller } from "./users.ts";
 
 /** Members one request may name. */
 export const maxMembers = 10_000;
+/** Operations of one request that choose members by more than an id: each looks at all of them. */
+const maxComparisons = 10;
 
 export interface Groups {
   create(body: unknown, caller: Caller): Promise<Resource>;
@@ -111,36 +113,42 @@ export function createGroups(deps: {
   async function deltaOf(trx: Trx, row: GroupRow, directory: Directory, list: readonly MemberChange[]): Promise<Delta> {
     const come = new Map<string, string>();
     const go = new Set<string>();
-    const all = (): Promise<Resource[]> => membersOf(trx, row, directory, "");
+    let read: Resource[] | undefined;
+    const all = async (): Promise<readonly Resource[]> => (read ??= await membersOf(trx, row, directory, ""));
     const take = (id: string): void => {
       come.delete(id);
       go.add(id);
     };
-    for (const change of list) {
-      if ("fitting" in change) {
-        const single = idNamed(change.fitting);
-        if (single !== undefined) {
-          take(single);
-          continue;
+    // What comes before all members are replaced or removed decides nothing.
+    const last = list.findLastIndex((c) => c.op === "replace" || ("fitting" in c && c.fitting === undefined));
+    if (last !== -1) for (const member of await all()) go.add(member["value"] as string);
+    let comparisons = 0;
+    for (const change of last === -1 ? list : list.slice(last)) {
+      if (!("fitting" in change)) {
+        for (const [index, member] of change.members.entries()) {
+          const id = member["value"] as string;
+          if (change.op === "remove") take(id);
+          else {
+            go.delete(id);
+            come.set(id, `${change.place === "" ? "" : `${change.place}.`}members[${index}]`);
+          }
         }
-        const there = [...(await all()), ...[...come.keys()].map((value): Resource => ({ value }))];
-        for (const member of there)
-          if (change.fitting === undefined || matches(change.fitting, member)) take(member["value"] as string);
         continue;
       }
-      const ids = change.members.map((m) => m["value"] as string);
-      if (change.op === "remove") ids.forEach(take);
-      else {
-        if (change.op === "replace") {
-          const kept = new Set(ids);
-          for (const member of await all()) if (!kept.has(member["value"] as string)) go.add(member["value"] as string);
-          for (const id of come.keys()) if (!kept.has(id)) take(id);
-        }
-        for (const [index, id] of ids.entries()) {
-          go.delete(id);
-          come.set(id, `${change.place === "" ? "" : `${change.place}.`}members[${index}]`);
-        }
-      }
+      const { fitting } = change;
+      const single = idNamed(fitting);
+      if (single !== undefined) take(single);
+      if (single !== undefined || fitting === undefined) continue;
+      if (++comparisons > maxComparisons)
+        throw scimErrors.make("scim-too-large", {
+          place: change.place,
+          limit: maxComparisons,
+          what: "filters of members",
+        });
+      const there = [...(await all()), ...[...come.keys()].map((value): Resource => ({ value }))];
+      await eachPolitely(there, (member) => {
+        if (matches(fitting, member)) take(member["value"] as string);
+      });
     }
     return { come, go };
   }

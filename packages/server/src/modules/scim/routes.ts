@@ -19,7 +19,8 @@ import { sameVersion, type Caller, type Users } from "./users.ts";
 
 export const scimPrefix = "/scim/v2";
 const scimJson = "application/scim+json";
-const maxBody = 4 * 1024 * 1024;
+/** A user is small; a group may name many members. */
+const maxBody = { User: 256 * 1024, Group: 4 * 1024 * 1024, Search: 64 * 1024 } as const;
 
 export function scimRoutes(
   app: FastifyInstance,
@@ -52,7 +53,10 @@ export function scimRoutes(
 
 type Deps = Parameters<typeof scimRoutes>[1];
 
-const documented = (summary: string) => ({ schema: { tags: ["scim"], summary } });
+const documented = (summary: string, bodyLimit = maxBody.Search) => ({
+  schema: { tags: ["scim"], summary },
+  bodyLimit,
+});
 
 function publicRoutes(scope: FastifyInstance, deps: Deps): void {
   // RFC 7643 §5: how to authenticate can be seen before.
@@ -89,17 +93,17 @@ function protectedRoutes(scope: FastifyInstance, deps: Deps): void {
       if (known !== undefined && sameVersion(known, version)) return reply.code(304).send();
       return send(reply, narrowed(type, request, shown));
     });
-    scope.post(at, documented(`Create a ${what}`), async (request, reply) => {
+    scope.post(at, documented(`Create a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.create(request.body, callerOf(request, url));
       const shown = await complete(type, request, made);
       void reply.code(201).header("location", (made["meta"] as { location: string }).location);
       return send(reply, shown);
     });
-    scope.put(one, documented(`Replace a ${what}`), async (request, reply) => {
+    scope.put(one, documented(`Replace a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.replace(idOf(request), request.body, callerOf(request, url));
       return send(reply, await complete(type, request, made));
     });
-    scope.patch(one, documented(`Change a ${what}`), async (request, reply) => {
+    scope.patch(one, documented(`Change a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.patch(idOf(request), readOperations(request.body), callerOf(request, url));
       // A group may have very many members; clients that want to see it say so (RFC 7644 §3.5.2).
       if (type === groupType && queryOf(request.query).attributes === undefined) return reply.code(204).send();
@@ -154,7 +158,7 @@ function installJson(scope: FastifyInstance): void {
   const parse = scope.getDefaultJsonParser("error", "ignore");
   scope.addContentTypeParser<string>(
     [scimJson, "application/json"],
-    { parseAs: "string", bodyLimit: maxBody },
+    { parseAs: "string", bodyLimit: maxBody.Group },
     (request, body, done) => {
       // DELETE comes with a content type and nothing in it from some clients.
       if (body === "") done(null, undefined);
@@ -173,7 +177,10 @@ function installErrors(scope: FastifyInstance, { clock, log }: Pick<Deps, "clock
   scope.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof DaichoError) return refuse(reply, asScim(error));
     if (error.statusCode === 413)
-      return refuse(reply, scimErrors.make("scim-too-large", { place: "body", limit: maxBody, what: "bytes" }));
+      return refuse(
+        reply,
+        scimErrors.make("scim-too-large", { place: "body", limit: request.routeOptions.bodyLimit, what: "bytes" }),
+      );
     if (error.statusCode === 415)
       return refuse(
         reply,

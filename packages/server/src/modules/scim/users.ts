@@ -211,6 +211,8 @@ export function createUsers(deps: {
         await store.setAway(trx, db.dialect, [user.ordinal], await ordinalOf(trx, department));
       return;
     }
+    // Where somebody was put while away is over with the return.
+    if (user !== undefined && user.away_department !== null) await store.setAway(trx, db.dialect, [user.ordinal], null);
     const list: OrgChange[] = [];
     if (employee === undefined || away) {
       const back =

@@ -9,7 +9,7 @@ import { scimErrors, valueInvalid } from "./errors.ts";
 import { parsePath, type Filter, type Path } from "./filter.ts";
 import { isObject, matches } from "./match.ts";
 import { foreignExtension, resolve, subAttribute, type Attribute, type Resource, type ResourceType } from "./schema.ts";
-import { onePrimary, readForeign, readList, readOne, readValue } from "./values.ts";
+import { onePrimary, readForeign, readList, readOne, readValue, valueLimits } from "./values.ts";
 
 export const patchLimits = { operations: 1000, resource: 65_536 } as const;
 
@@ -257,6 +257,8 @@ function applyToSeveral(
   }
   // What only says what a value would be for is no value.
   const kept = onePrimary(values.filter(saysSomething), preferred);
+  if (kept.length > valueLimits.values)
+    throw scimErrors.make("scim-too-large", { place, limit: valueLimits.values, what: "values" });
   setOrDelete(holder, attribute.name, kept.length === 0 ? undefined : kept);
 }
 

@@ -8,7 +8,7 @@ import { scimErrors, valueInvalid } from "./errors.ts";
 import { isObject } from "./match.ts";
 import { subAttribute, type Attribute, type Resource } from "./schema.ts";
 
-export const valueLimits = { text: 8192, values: 1000, foreign: 32_768, foreignDepth: 8 } as const;
+export const valueLimits = { text: 8192, values: 200, foreign: 32_768, foreignDepth: 8 } as const;
 
 /** @returns undefined = no value. @throws scim-value-invalid */
 export function readValue(attribute: Attribute, value: unknown, place: string): unknown {
