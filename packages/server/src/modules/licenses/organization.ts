@@ -1,5 +1,5 @@
 /**
- * Purpose: licences for organisation changes (domain.md §6): rights and used of departments, and entitlements that follow who manages them.
+ * Purpose: licences for organisation changes (domain.md §6): rights and used of departments, and entitlements and quotas that follow who takes over.
  * Invariants: every change of rights keeps what was so before; the caller holds the ledger's lock and all counting.
  */
 import type { Database } from "../../db/database.ts";
@@ -7,7 +7,7 @@ import { slicesOf } from "../../slices.ts";
 import type { DepartmentFollower, OrgLicenses } from "../organization/index.ts";
 import { entitlementsOfDepartments, handEntitlements } from "./entitlements/index.ts";
 import { orgLicenseStore as store } from "./organization-store.ts";
-import { setRightsRows } from "./rights/index.ts";
+import { handQuotas, setRightsRows } from "./rights/index.ts";
 import { touchPositions } from "./version.ts";
 
 export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses & DepartmentFollower {
@@ -23,6 +23,9 @@ export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses 
     async touch(trx, departments, at) {
       await touchPositions(db, trx, at, { departments });
     },
-    departmentsChanged: (trx, { merged, at }) => handEntitlements(db, trx, merged, at),
+    async departmentsChanged(trx, { merged, made, at }) {
+      await handEntitlements(db, trx, merged, at);
+      await handQuotas(db, trx, merged, made);
+    },
   };
 }

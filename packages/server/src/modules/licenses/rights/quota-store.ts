@@ -1,7 +1,9 @@
 /** Purpose: quotas per department and licence as rows: how many rights and requested together may be at most. No row = no quota. */
 import type { Kysely } from "kysely";
 import type { Trx } from "../../../db/database.ts";
+import type { DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
+import { inSet } from "../../../db/sets.ts";
 
 type Db = Kysely<Schema> | Trx;
 
@@ -35,6 +37,20 @@ export const quotaStore = {
       .where("d.code", "=", department)
       .where("l.code", "=", license)
       .executeTakeFirst(),
+
+  ofDepartments: (db: Db, dialect: DialectName, departments: readonly number[]) =>
+    db
+      .selectFrom("lic_quotas")
+      .selectAll()
+      .where(inSet(dialect, "lic_quotas.department", departments))
+      .orderBy("license")
+      .execute(),
+
+  removeDepartments: (trx: Trx, dialect: DialectName, departments: readonly number[]) =>
+    trx
+      .deleteFrom("lic_quotas")
+      .where(inSet(dialect, "lic_quotas.department", departments))
+      .execute(),
 
   set: (trx: Trx, row: Schema["lic_quotas"]) =>
     trx

@@ -129,8 +129,12 @@ export function orgChangeInvalid(faults: readonly OrgFault[]): DaichoError {
 function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["departmentsChanged"]>[1] {
   const codes = new Map<string, string>();
   const merged = new Map<number, number>();
+  const made = new Set<number>();
   for (const department of draft.departments.values()) {
-    if (department.was === undefined || department.was.dissolved_at !== null) continue;
+    if (department.was === undefined || department.was.dissolved_at !== null) {
+      if (department.dissolved_at === null) made.add(department.ordinal);
+      continue;
+    }
     let heir: DraftDepartment | undefined = department;
     while (heir !== undefined && heir.dissolved_at !== null)
       heir = typeof heir.into === "number" ? draft.departments.get(heir.into) : undefined;
@@ -138,7 +142,7 @@ function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["d
     if (heir !== department) merged.set(department.ordinal, heir.ordinal);
     if (heir.code !== department.was.code) codes.set(department.was.code, heir.code);
   }
-  return { at, codes, merged };
+  return { at, codes, merged, made };
 }
 
 async function organisationOutcome(

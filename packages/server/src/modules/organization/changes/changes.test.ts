@@ -274,6 +274,19 @@ forEachStore((store) => {
       expect(await s.devices.device("NEW")).toMatchObject({ department: "A2" });
     });
 
+    it("quotas add up where all had one, and end where one had none", async () => {
+      const s = await company(await store.open());
+      const quota = async (department: string, license: string): Promise<number | undefined> =>
+        (await s.rights.get(department, license))?.quota;
+      await s.rights.set({ department: "A", license: "@DEV", quota: 10 });
+      await s.rights.set({ department: "B", license: "@DEV", quota: 5 });
+      await s.rights.set({ department: "B", license: "@USER", rights: 1, quota: 2 });
+      await s.apply({ type: "merge", departments: ["A", "B"], to: "C", name: "C" });
+      expect([await quota("C", "@DEV"), await quota("C", "@USER")]).toEqual([15, undefined]);
+      await s.apply({ type: "merge", department: "C", to: "A2" });
+      expect(await quota("A2", "@DEV")).toBeUndefined();
+    });
+
     it("a code that was dissolved can be made again, empty; one that ended in the same request cannot", async () => {
       const s = await company(await store.open());
       await s.apply({ type: "merge", department: "A1", to: "B" });

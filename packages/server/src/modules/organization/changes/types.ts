@@ -205,6 +205,8 @@ export interface DepartmentsFollowed {
   readonly codes: ReadonlyMap<string, string>;
   /** Ordinal → ordinal of who took over. */
   readonly merged: ReadonlyMap<number, number>;
+  /** Ordinals of departments that the same changes made. */
+  readonly made: ReadonlySet<number>;
 }
 
 /** A context whose rows name departments: called once, inside the transaction, after everything else was written. */
