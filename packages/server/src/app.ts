@@ -10,7 +10,7 @@ import websocket from "@fastify/websocket";
 import { readTls, systemClock, type Clock, type Log } from "@daicho/kernel";
 import { maxBatchBytes } from "@daicho/protocol";
 import type { ServerConfig } from "./config.ts";
-import { openDatabase, type Database } from "./db/database.ts";
+import { openDatabase, type Database, type Trx } from "./db/database.ts";
 import { createEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
@@ -54,6 +54,7 @@ import {
   createTitles,
   headStore,
   lockHeads,
+  raiseRevision,
   revivedGeneration,
   softwareRoutes,
   type Derivation,
@@ -62,14 +63,18 @@ import {
 import { createImports, importRoutes } from "./modules/imports/index.ts";
 import {
   allocationRoutes,
+  classificationRoutes,
   createAllocations,
+  createClassifications,
   createEntitlements,
+  createExplain,
   createMetricRules,
   createOrgLicenses,
   createPositions,
   createReconcile,
   createRights,
   createVersionPaths,
+  explainRoutes,
   licenseRoutes,
   versionPathRoutes,
   entitlementRoutes,
@@ -147,15 +152,17 @@ export async function createServer(options: {
   metrics.gauge("daicho_dictionary_version", "Version of the dictionary in force", () => policies.current().generation);
   // From a report to a count: titles, the policy's derivation, the licence repository, intake.
   const directory = createDeviceDirectory({ db, clock });
+  const deriveAgain = async (trx: Trx, devices: readonly number[]): Promise<void> => {
+    await headStore.setGeneration(db, trx, devices, revivedGeneration);
+    // After the commit: until then the devices still carry their old generation for everyone else.
+    clock.after(100, () => void derivation.refresh());
+  };
   const repository = createRepository({
     db,
     devices: directory,
     clock,
-    async deriveAgain(trx, devices) {
-      await headStore.setGeneration(db, trx, devices, revivedGeneration);
-      // After the commit: until then the devices still carry their old generation for everyone else.
-      clock.after(100, () => void derivation.refresh());
-    },
+    deriveAgain,
+    classifies: () => derivation.classifies,
   });
   const titles = await createTitles({ db, clock });
   const index = await createTitleIndex({ db, clock, log });
@@ -235,10 +242,30 @@ export async function createServer(options: {
   });
   const organization = createOrganization({ db, clock, events, devices });
   const entitlements = createEntitlements({ db, clock, events });
-  const allocations = createAllocations({ db, clock, events });
+  const classifications = createClassifications({
+    db,
+    clock,
+    events,
+    derivation,
+    deriveAgain,
+    raiseRevision: (trx) => raiseRevision(db, trx),
+    lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+  });
+  const allocations = createAllocations({ db, clock, events, reconsider: classifications.reconsider });
   const versionPaths = createVersionPaths({ db, clock, events });
   const rights = createRights({ db, clock, events });
   const positions = createPositions({ db, clock });
+  const explain = createExplain({
+    db,
+    clock,
+    positions,
+    facts: {
+      factsOf: facts.factsOf,
+      explain: (codes) => derivation.current().matcher.explain(codes),
+      unitsOf: (license, machine) => derivation.current().unitsOf(license, machine),
+      classify: (device, license) => classifications.classificationOf(device, license),
+    },
+  });
   const reconcile = createReconcile({
     db,
     clock,
@@ -398,6 +425,7 @@ export async function createServer(options: {
   deviceRoutes(app, { devices, authorize });
   mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
+  classificationRoutes(app, { classifications, authorize });
   allocationRoutes(app, { allocations, authorize });
   versionPathRoutes(app, { paths: versionPaths, authorize });
   licenseRoutes(app, { db, authorize });
@@ -412,6 +440,7 @@ export async function createServer(options: {
     authorize,
   });
   positionRoutes(app, { positions, reconcile, authorize, clock });
+  explainRoutes(app, { explain, authorize, clock });
   applicationRoutes(app, { applications, authorize });
   budgetRoutes(app, { budgets: applications.budgets, authorize });
   poolingRoutes(app, {

@@ -8,23 +8,10 @@ import { cliErrors } from "../errors.ts";
 import { say, type Io } from "../io.ts";
 import { csvLines } from "../output/csv.ts";
 import { moneyText } from "../output/money.ts";
-import { tableLines, type Cell, type Column } from "../output/table.ts";
-
-type Item = Readonly<Record<string, unknown>>;
-
-interface Report {
-  readonly path: string;
-  /** Items per page; absent where the API answers the whole at once, all of it true for the same moment. */
-  readonly pageSize?: number;
-  /** The API can be asked for a few fields only; a table shows no more than its columns. */
-  readonly selectable?: true;
-  readonly columns: readonly (Column & { readonly field: string; readonly money?: true })[];
-}
-
-const text = (field: string, title = field): Column & { field: string } => ({ field, title });
-const count = (field: string, title = field): Column & { field: string } => ({ field, title, align: "right" });
-/** Minor units of the item's `currency`. */
-const money = (field: string): Column & { field: string; money: true } => ({ ...count(field), money: true });
+import { tableLines, type Cell } from "../output/table.ts";
+import { changesReport } from "./changes.ts";
+import { positionExplained } from "./explain.ts";
+import { count, money, text, type Item, type Report } from "./columns.ts";
 
 /** Licences first, numbers in the order of domain.md §3. */
 export const positionColumns = [
@@ -89,16 +76,29 @@ const reports: Readonly<Record<string, Report>> = {
 
 export async function printReport(kind: string, options: ReportOptions, io: Io): Promise<Outcome> {
   const format = options.json === true ? "json" : (options.format ?? "table");
-  const { period } = options;
-  const query = { ...(await queryOf(kind, options.where)), ...(period !== undefined && { period }) };
+  const query: Query = { ...(await queryOf(kind, options.where)), ...queryOfOptions(options) };
   const client = await createApiClient(options);
   if (kind === "reconcile") return printReconcile(client, format, io);
-  const report = reports[kind];
+  const report =
+    kind === "changes"
+      ? changesReport(options.detail === true)
+      : kind === "explain"
+        ? positionExplained(options.license ?? "")
+        : reports[kind];
   if (report === undefined) return usage("report", `there is no report ${kind}`);
   const fields = format === "table" && report.selectable === true ? columnsOf(report) : undefined;
   const pages = client.pages(report.path, { limit: report.pageSize, fields, ...query });
   await printers[format](pages, report, io);
   return 0;
+}
+
+function queryOfOptions(options: ReportOptions): Query {
+  const { period, asOf, from, to, license, department, rollup, byDepartment, detail } = options;
+  const by = byDepartment === true ? "department" : undefined;
+  const all = { period, asOf, from, to, license, department, rollup, by, detail };
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  );
 }
 
 const columnsOf = (report: Report): string => report.columns.map(({ field }) => field).join(",");
@@ -117,12 +117,14 @@ type Printer = (pages: AsyncIterable<Page>, report: Report, io: Io) => Promise<v
 
 const printers: Readonly<Record<ReportFormat, Printer>> = {
   /** Widths are those of the first page: a million rows must not wait in memory for the widest. */
-  async table(pages, { columns }, io) {
+  async table(pages, { columns, lines: linesOf }, io) {
     let head = true;
     for await (const { items } of pages) {
       const lines = tableLines(
         columns,
-        items.map((item) => columns.map((column) => cellIn(item, column))),
+        (linesOf === undefined ? items : items.flatMap(linesOf)).map((item) =>
+          columns.map((column) => cellIn(item, column)),
+        ),
       );
       await io.out.write(`${(head ? lines : lines.slice(1)).map((line) => `${line}\n`).join("")}`);
       head = false;
@@ -148,9 +150,9 @@ const printers: Readonly<Record<ReportFormat, Printer>> = {
     await io.out.write(`\n  ]${fields.join("")}\n}\n`);
   },
   /** Whole, because a field that only the last row has is a column too. */
-  async csv(pages, _report, io) {
+  async csv(pages, { lines: linesOf }, io) {
     const all: Item[] = [];
-    for await (const { items } of pages) all.push(...items);
+    for await (const { items } of pages) all.push(...(linesOf === undefined ? items : items.flatMap(linesOf)));
     for (const line of csvLines(all)) await io.out.write(`${line}\r\n`);
   },
 };

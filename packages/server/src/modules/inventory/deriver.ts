@@ -3,9 +3,11 @@
  * satisfies is worked out once per title and policy, so a device costs one array look-up per title.
  * Invariants: pure for a given policy; the same function serves ingest, re-evaluation after a policy change, what-if and reconcile.
  */
-import { countUnits, createMetricBook, measuredHardware, type MetricBook } from "@daicho/licensing";
+import { countUnits, createMetricBook, measuredHardware, type CountStep, type MetricBook } from "@daicho/licensing";
 import { compileDictionary, compileRules, type Matcher, type Recognizer } from "@daicho/policy";
 import type { Dictionary, LicensePolicy, Machine, Metric, ProbeHit, RecognizedCode, Title } from "@daicho/protocol";
+import type { Classifier } from "../licenses/classification/index.ts";
+import type { TitleTable } from "./title-table.ts";
 import type { KnownTitle } from "./titles.ts";
 
 /** A code an imported inventory came with although its titles do not show it; good while the definition stays the same. */
@@ -50,6 +52,21 @@ export interface Deriver {
   setMetrics(metrics: ReadonlyMap<string, Metric>): void;
   codes(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[];
   licensesOf(facts: DeviceFactsInput): readonly DerivedLicense[];
+  /** How many units of a licence a machine counts as, and how that comes about. */
+  unitsOf(license: string, machine: () => Machine | undefined): DerivedUnits;
+  /** The titles that show that each licence is used. */
+  titlesBehind(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): ReadonlyMap<string, readonly number[]>;
+  /** undefined where nothing decides about installations: all are managed. */
+  readonly classifier: Classifier | undefined;
+  readonly titleTable: TitleTable;
+}
+
+export interface DerivedUnits {
+  readonly metric: Metric;
+  readonly units: number;
+  /** The metric rule, where one is in force, with what it did step by step. */
+  readonly rule?: string;
+  readonly steps?: readonly CountStep[];
 }
 
 const maxSeen = 20_000;
@@ -60,6 +77,8 @@ export function createDeriver(policy: {
   readonly licensePolicy: LicensePolicy | undefined;
   /** The time whose metric rules count, milliseconds. */
   readonly at: number;
+  readonly classifier?: Classifier | undefined;
+  readonly titleTable: TitleTable;
 }): Deriver {
   const recognizer = compileDictionary(policy.dictionary?.software ?? []);
   const licensePolicy = policy.licensePolicy ?? { daicho: "license-policy/v1", version: 0, rules: [], software: [] };
@@ -117,6 +136,14 @@ export function createDeriver(policy: {
     return (known.licenses ??= matcher.match(known.codes).licenses.map((hit) => hit.license));
   };
 
+  const unitsOf: Deriver["unitsOf"] = (license, machine) => {
+    const metric = metrics.get(license) ?? "device";
+    const rule = metric === "core" || metric === "processor" ? countedBy.get(license) : undefined;
+    if (rule === undefined) return { metric, units: countFor(metric, machine) };
+    const { units, steps } = countUnits(rule, measuredHardware(machine()?.hardware));
+    return { metric, units, rule: rule.rule.id, steps };
+  };
+
   return {
     generation: policy.generation,
     recognizer,
@@ -137,20 +164,22 @@ export function createDeriver(policy: {
       }
     },
     setMetrics: (inForce) => void (metrics = inForce),
+    classifier: policy.classifier,
+    titleTable: policy.titleTable,
     codes,
-    licensesOf(facts) {
-      return matched(facts).map((license) => {
-        const metric = metrics.get(license) ?? "device";
-        const rule = metric === "core" || metric === "processor" ? countedBy.get(license) : undefined;
-        return {
-          license,
-          count:
-            rule === undefined
-              ? countFor(metric, facts.machine)
-              : countUnits(rule, measuredHardware(facts.machine()?.hardware)).units,
-        };
-      });
+    titlesBehind(facts) {
+      const telling = Array.from(facts.titles).filter((id) => probesOf.has(id));
+      return new Map(
+        matcher.match(codes(facts)).licenses.map(({ license, derivedFrom }) => {
+          const probes = new Set(derivedFrom.flatMap((code) => [...recognizer.titleProbesOf(code)]));
+          return [license, telling.filter((id) => probesOf.get(id)?.some((probe) => probes.has(probe)))];
+        }),
+      );
     },
+    licensesOf(facts) {
+      return matched(facts).map((license) => ({ license, count: unitsOf(license, facts.machine).units }));
+    },
+    unitsOf,
   };
 }
 

@@ -1,109 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { manualClock, silentLog } from "@daicho/kernel";
-import { packSection } from "@daicho/protocol";
-import type { Database } from "../../../db/database.ts";
-import { createEvents } from "../../../events.ts";
+import { assembleLedger as assemble, ledgerCodes as codes } from "../../../testing/ledger.ts";
 import { forEachStore } from "../../../testing/stores.ts";
-import { createDeviceDirectory, createDevices } from "../../devices/index.ts";
-import { lockHeads } from "../../inventory/index.ts";
-import { createOrganization } from "../../organization/index.ts";
-import {
-  createAllocations,
-  createEntitlements,
-  createPositions,
-  createReconcile,
-  createRights,
-  createVersionPaths,
-} from "../index.ts";
-import { createRepository } from "../repository/index.ts";
-
-const codes = ["@A", "@B", "@S", "@V16", "@V19", "@U"];
-
-async function assemble(db: Database) {
-  const clock = manualClock(Date.UTC(2026, 0, 1));
-  const common = { db, clock, events: createEvents(silentLog) };
-  const directory = createDeviceDirectory(common);
-  const repository = createRepository({ ...common, devices: directory, deriveAgain: () => Promise.resolve() });
-  const devices = createDevices({
-    ...common,
-    facts: {
-      factsOf: () => Promise.resolve(undefined),
-      lastSeenOf: () => Promise.resolve(new Map()),
-      licensesOf: (device) => repository.licensesOf(device),
-      withLicense: () => Promise.resolve([]),
-      withTitle: () => Promise.resolve([]),
-    },
-    usage: repository,
-    lockHeads: (trx, ids) => lockHeads(db, trx, ids),
-  });
-  const organization = createOrganization({ ...common, devices });
-  const entitlements = createEntitlements(common);
-  const rights = createRights(common);
-  const allocations = createAllocations(common);
-  const paths = createVersionPaths(common);
-  const positions = createPositions(common);
-  const reconcile = createReconcile({ ...common, positions, repository });
-
-  await db.transaction((trx) =>
-    repository.syncLicenses(trx, codes.map((code) => ({ code, name: code, metric: code === "@U" ? ("user" as const) : ("device" as const) })), new Set()),
-  ); // prettier-ignore
-  await organization.saveDepartment({ code: "D1", name: "One" }, "create");
-  await organization.saveDepartment({ code: "D2", name: "Two" }, "create");
-  for (const [id, department] of [["E1", "D1"], ["E2", "D2"], ["E3", "D1"]] as const)
-    await organization.saveEmployee({ id, name: id, department }, "create"); // prettier-ignore
-
-  const tick = (): void => clock.advance(1000);
-  const ordinals = new Map<string, number>();
-  const add = async (id: string, over: { employee?: string; department?: string } = {}): Promise<void> => {
-    await devices.save({ id, hostname: id, ...over }, "create");
-    const row = await db.kysely
-      .selectFrom("dev_devices")
-      .select("ordinal")
-      .where("id", "=", id)
-      .executeTakeFirstOrThrow();
-    ordinals.set(id, row.ordinal);
-  };
-  const uses = async (id: string, licenses: readonly string[]): Promise<void> => {
-    tick();
-    await db.transaction((trx) =>
-      repository.record(
-        trx,
-        [{ device: ordinals.get(id) as number, licenses: licenses.map((license) => ({ license, count: 1 })) }],
-        clock.now(),
-      ),
-    );
-  };
-  const chassis = async (id: string, word: string, virtual = false): Promise<void> => {
-    const machine = packSection({ hostname: id, hardware: { chassis: word, virtual }, probesVersion: 0 });
-    const row = { device: ordinals.get(id) as number, titles: Buffer.alloc(0), details: Buffer.alloc(0), probes: Buffer.alloc(0), machine: Buffer.from(machine), scan: null, asserted: null }; // prettier-ignore
-    await db.kysely.insertInto("inv_states").values(row).onConflict((c) => c.column("device").doUpdateSet(row)).execute(); // prettier-ignore
-  };
-  const bought = (license: string, quantity: number, attached = "", over = {}) => {
-    tick();
-    return entitlements.create({ license, quantity, ...(attached !== "" && { rights: attached }), ...over });
-  };
-  const position = async (license: string) =>
-    (await positions.company()).items.find((item) => item.license === license);
-  const used = async (): Promise<Record<string, number>> =>
-    Object.fromEntries((await positions.company()).items.filter((i) => i.used > 0).map((i) => [i.license, i.used]));
-  const inDepartment = async (code: string): Promise<Record<string, [used: number, installed: number]>> =>
-    Object.fromEntries((await positions.department(code)).items.map((i) => [i.license, [i.used, i.installed]]));
-  const isSound = async (): Promise<void> => {
-    const { differences } = await reconcile();
-    expect(differences).toEqual([]);
-    const { items } = await positions.company();
-    const sums = new Map<string, number>();
-    for (const item of (await positions.departments()).items)
-      sums.set(item.license, (sums.get(item.license) ?? 0) + item.used);
-    for (const item of items) {
-      expect(item.overUnder, item.license).toBe(item.held - item.used);
-      expect(sums.get(item.license) ?? 0, item.license).toBe(item.used);
-      expect((item.allocatedInUse ?? 0) + (item.notAllocatedInUse ?? 0), item.license).toBe(item.used);
-    }
-  };
-  return { db, clock, tick, repository, devices, organization, entitlements, rights, allocations, paths, positions, reconcile, add, uses, chassis, bought, position, used, inDepartment, isSound, ordinals }; // prettier-ignore
-}
 
 forEachStore((store) => {
   describe("attached rights and allocations in positions (issue 3, 1 and 2)", () => {
@@ -306,7 +204,7 @@ forEachStore((store) => {
           const then = await s.positions.company({ asOf });
           expect(then.items).toEqual(now.items);
         }),
-        { numRuns: store.name === "sqlite" ? 25 : 6 },
+        { numRuns: store.name === "sqlite" ? 12 : 4 },
       );
     }, 240_000);
   });

@@ -7,4 +7,5 @@ export {
   type ReconcileResult,
   type Recount,
 } from "./reconcile.ts";
+export { momentOf } from "./moment.ts";
 export { positionRoutes } from "./routes.ts";

@@ -1,2 +1,2 @@
-export { unpackLicenses } from "./pack.ts";
+export { eachPacked, unpackLicenses } from "./pack.ts";
 export { createRepository, type Repository, type LicenseInfo } from "./repository.ts";

@@ -1,0 +1,2 @@
+export { explainRoutes } from "./routes.ts";
+export { createExplain, type Explain, type ExplainedFacts } from "./service.ts";
