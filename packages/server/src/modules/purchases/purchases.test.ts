@@ -193,6 +193,36 @@ forEachStore((store) => {
       expect(await state(made)).not.toHaveProperty("D1 @NONE");
     });
 
+    it("where a downgrade covers, everyone may use what they use once the order is there - whoever it covers then", async () => {
+      const made = (server = await startServer(store, { role: "both" }));
+      const policy = ["daicho: policy/v1", "id: p", "edition: enterprise", "version: 1", "software:"];
+      for (const code of ["@OLD", "@NEW"])
+        policy.push(`  - { code: "${code}", name: x, detect: 'app(name = "${code}")' }`);
+      await ok(made.api("PUT", "/api/v1/policies/enterprise", { body: policy.join("\n"), type: "application/yaml" }));
+      for (const code of ["D1", "D2", "D3"]) {
+        await ok(made.api("POST", "/api/v1/departments", { json: { code, name: code } }));
+        const inventory = {
+          daicho: "inventory/v1",
+          device: { id: code, hostname: code },
+          software: [{ name: "@OLD", version: "1", source: "msi" }],
+          scan: { startedAt: "2026-05-01T00:00:00Z", durationMs: 1, errors: [] },
+        };
+        await ok(made.api("POST", "/api/v1/imports/inventories", { json: inventory }));
+        await ok(made.api("PATCH", `/api/v1/devices/${code}`, { json: { department: code } }));
+      }
+      for (const json of [
+        { license: "@NEW", quantity: 1, rights: "downgrade(@OLD)" },
+        { license: "@OLD", quantity: 0, unitPrice: 10, currency: "EUR" },
+      ])
+        await ok(made.api("POST", "/api/v1/entitlements", { json }));
+      const done = await run(made, { period: "p" });
+      expect(done.orders).toMatchObject([{ license: "@OLD", quantity: 2, amount: 20 }]);
+      const after = Object.entries(await state(made)).filter(([key]) => key.includes(" ")) as [string, number[]][];
+      for (const [key, [rights, used]] of after) expect([key, rights]).toEqual([key, used]);
+      expect(after.reduce((sum, [, numbers]) => sum + (numbers[1] ?? 0), 0)).toBe(3);
+      expect(await run(made, { period: "q" })).toMatchObject({ orders: [], rights: [] });
+    });
+
     it("what the company does not manage is not bought", async () => {
       const made = await company({ "@A": exampleA });
       await made.server.db.kysely.updateTable("lic_licenses").set({ managed: 0 }).execute();

@@ -143,6 +143,9 @@ export function createPurchases(deps: {
 }): Purchases {
   const { db, clock, events, positions, entitlements, settings } = deps;
 
+  const worked = (trx: Trx, at: number): Promise<WorkedOut> =>
+    workOut(db, trx, { at, pooled: settings.pooled, cube: (bought) => positions.cubeWithin(trx, bought) });
+
   async function centresOf(trx: Trx, { departments }: WorkedOut): Promise<(code: string) => string | undefined> {
     const centreOf = costCentres(await store.departments(trx));
     return (code) => centreOf(departments.get(code) ?? 0);
@@ -359,7 +362,7 @@ export function createPurchases(deps: {
     async plan(period) {
       const at = clock.now();
       return db.snapshot(async (trx) => {
-        const plan = await workOut(db, trx, await positions.cubeWithin(trx), { at, pooled: settings.pooled });
+        const plan = await worked(trx, at);
         const { licenses, version } = plan;
         return {
           id: "dry-run",
@@ -389,7 +392,7 @@ export function createPurchases(deps: {
         if (there !== undefined) return { run: await read(trx, there), created: false };
         await holdCounting(trx, db.dialect);
         const at = await recordingTime(trx, clock.now());
-        const plan = await workOut(db, trx, await positions.cubeWithin(trx), { at, pooled: settings.pooled });
+        const plan = await worked(trx, at);
         const run = await carryOut(trx, plan, {
           id: newId(at),
           period,

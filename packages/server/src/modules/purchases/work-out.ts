@@ -30,12 +30,32 @@ export interface WorkedOut {
   readonly version: number;
 }
 
-export async function workOut(
-  db: Database,
-  trx: Trx,
-  cube: Cube,
-  options: { readonly at: number; readonly pooled: (license: string) => boolean },
-): Promise<WorkedOut> {
+interface Options {
+  readonly at: number;
+  readonly pooled: (license: string) => boolean;
+  /** The numbers, as if so many more (by the licence's ordinal) had been bought. */
+  readonly cube: (bought: ReadonlyMap<number, number>) => Promise<Cube>;
+}
+
+/** What is bought can change which installation an attached right covers, and so who uses what; seen to change once, never more than twice. */
+const mostRounds = 6;
+
+/** Plans by what will be used once the order is there, so that afterwards rights = used in every department. */
+export async function workOut(db: Database, trx: Trx, options: Options): Promise<WorkedOut> {
+  let bought: ReadonlyMap<number, number> = new Map();
+  for (let round = 1; ; round++) {
+    const cube = await options.cube(bought);
+    const plan = await planFor(db, trx, cube, options);
+    const wanted = new Map(
+      plan.licenses.flatMap(({ ordinal, order }) => (order ? [[ordinal, order.quantity] as const] : [])),
+    );
+    const settled = wanted.size === bought.size && [...wanted].every(([license, n]) => bought.get(license) === n);
+    if (cube.coverage === undefined || settled || round === mostRounds) return plan;
+    bought = wanted;
+  }
+}
+
+async function planFor(db: Database, trx: Trx, cube: Cube, options: Options): Promise<WorkedOut> {
   const departments = new Map<string, number>([[unassigned, 0]]);
   const rows = new Map<number, DepartmentToPlan[]>();
   await eachPolitely(cube.rows, ([ordinal, counts]) => {

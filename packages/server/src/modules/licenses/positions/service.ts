@@ -14,12 +14,15 @@ import {
   departmentStates,
   heldAt,
   isNothing,
+  noUnmanaged,
   neverShort,
   subtree,
   unassigned,
+  unmanagedClasses,
   type Counts,
   type DepartmentState,
   type Holding,
+  type UnmanagedClass,
   type UnmanagedCounts,
 } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
@@ -27,6 +30,7 @@ import type { Position } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
+import { withBought } from "./bought.ts";
 import { createChanges, type Changes } from "./changes.ts";
 import { createPast } from "./past.ts";
 import { withCoverage } from "./covered.ts";
@@ -92,8 +96,8 @@ export interface Positions {
   cubeAt(moment: number): Promise<Cube>;
   /** Differences between two moments, with their causes. */
   readonly changes: Changes;
-  /** The numbers as the transaction sees them: for the purchase run, which decides by them. */
-  cubeWithin(trx: Trx): Promise<Cube>;
+  /** The numbers as the transaction sees them - with `bought` as if so many more had been bought: for the purchase run, which decides by them. */
+  cubeWithin(trx: Trx, bought?: ReadonlyMap<number, number>): Promise<Cube>;
 }
 
 export function createPositions(deps: { readonly db: Database; readonly clock: Clock }): Positions {
@@ -113,7 +117,8 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
 
   return {
     cube: async () => (await stamped()).cube,
-    cubeWithin: async (trx) => withCoverage(await within(trx), clock.now()),
+    cubeWithin: async (trx, bought = new Map<number, number>()) =>
+      withCoverage(withBought(await within(trx), bought), clock.now()),
     changes: createChanges({ db: deps.db, past }),
     cubeAt: async (moment) => withCoverage(await past.at(moment), moment),
 
@@ -225,6 +230,30 @@ function differencesOf(cube: Cube, departments: Iterable<number>): ReadonlyMap<n
 
 const companyOf = new WeakMap<Cube, Sums>();
 
+/** By place of the licence the places of its variants. */
+const variantsOf = new WeakMap<Cube["licenses"], ReadonlyMap<number, readonly (readonly [UnmanagedClass, number])[]>>();
+
+function unmanagedCounts(cube: Cube, { numbers }: Sums, place: number): UnmanagedCounts {
+  let variants = variantsOf.get(cube.licenses);
+  if (variants === undefined) {
+    const places = new Map(cube.licenses.map(({ ordinal }, at) => [ordinal, at]));
+    const found = new Map<number, (readonly [UnmanagedClass, number])[]>();
+    for (const [at, { base, class: name }] of cube.licenses.entries()) {
+      const of = unmanagedClasses.find((known) => known === name);
+      const to = base === null ? undefined : places.get(base);
+      if (of !== undefined && to !== undefined) found.set(to, [...(found.get(to) ?? []), [of, at]]);
+    }
+    variantsOf.set(cube.licenses, (variants = found));
+  }
+  const own = variants.get(place);
+  if (own === undefined) return noUnmanaged;
+  return { ...noUnmanaged, ...Object.fromEntries(own.map(([of, at]) => [of, numbers[at * width] as number])) };
+}
+
+function isNone({ preinstalled, individual, other }: UnmanagedCounts): boolean {
+  return preinstalled + individual + other === 0;
+}
+
 function companyItems(cube: Cube, at: number): Position[] {
   let sums = companyOf.get(cube);
   if (sums === undefined) companyOf.set(cube, (sums = sumOf(cube, cube.rows.values())));
@@ -237,13 +266,14 @@ function companyItems(cube: Cube, at: number): Position[] {
     const holding = holdings[place];
     const installed = counts.used - (differences.get(place) ?? 0);
     const allocated = cube.covered?.allocations.get(place);
-    if (!managed || (isNothing(counts) && installed === 0 && allocated === undefined && holding === undefined))
-      continue;
+    const unmanaged = unmanagedCounts(cube, sums, place);
+    const nothing = isNothing(counts) && installed === 0 && isNone(unmanaged);
+    if (!managed || (nothing && allocated === undefined && holding === undefined)) continue;
     items.push({
       license: code,
       name,
       metric,
-      ...companyPosition({ metric, holding: holding ?? nothingHeld, counts, installed, allocated }),
+      ...companyPosition({ metric, holding: holding ?? nothingHeld, counts, installed, allocated, unmanaged }),
     });
   }
   return items;
@@ -260,14 +290,15 @@ function departmentItems(cube: Cube, holdings: Holdings["of"], departments: read
     const { managed, code, name, metric } = cube.licenses[place] as CubeLicense;
     const counts = countsAt(sums, place);
     const installed = counts.used - (differences.get(place) ?? 0);
-    if (!managed || (isNothing(counts) && installed === 0)) continue;
+    const unmanaged = unmanagedCounts(cube, sums, place);
+    if (!managed || (isNothing(counts) && installed === 0 && isNone(unmanaged))) continue;
     const holding = holdings[place] ?? nothingHeld;
     const unlimited = neverShort(metric, holding);
     items.push({
       license: code,
       name,
       metric,
-      ...departmentPosition({ metric, holding, counts, installed }),
+      ...departmentPosition({ metric, holding, counts, installed, unmanaged }),
       corrected: unlimited ? 0 : (sums.numbers[place * width + 4] as number),
       state: unlimited ? "fine" : (departmentStates[sums.state[place] as number] as DepartmentState),
     });
