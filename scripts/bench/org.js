@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { clearInterval, setInterval } from "node:timers";
 import { createServer } from "../../packages/server/dist/index.js";
 
 const silent = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };

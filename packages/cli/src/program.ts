@@ -9,6 +9,7 @@ import { agentCommand } from "./commands/agent.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { enrollmentCommand } from "./commands/enrollment.ts";
 import { importCommand } from "./commands/import.ts";
+import { orgCommand } from "./commands/org.ts";
 import { policyCommand } from "./commands/policy.ts";
 import { purchaseCommand } from "./commands/purchase.ts";
 import { relayCommand } from "./commands/relay.ts";
@@ -28,6 +29,7 @@ const commands = [
   policyCommand,
   importCommand,
   reportCommand,
+  orgCommand,
   purchaseCommand,
   enrollmentCommand,
   adminCommand,

@@ -59,7 +59,7 @@ function hire({ draft, report }: Interpreting, change: OrgChange & { readonly ty
   if (before?.left_at === null) return report(input.path("id"), "already-exists", { what: "employee", id: input.id });
   const name = input.name ?? before?.name;
   if (name === undefined) return report(input.path("name"), "value-required");
-  let department: number | null = null;
+  let department: number | null;
   if (input.department === undefined) {
     department = before?.department ?? null;
     const former = department === null ? undefined : draft.departments.get(department);
