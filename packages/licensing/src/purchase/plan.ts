@@ -3,7 +3,7 @@
  * may use afterwards.
  * Invariants: after the run rights = used in every department and Σ rights ≤ held; Σ chargebacks of an order = its amount; a second run over the
  * result buys and moves nothing; the order of the input is irrelevant. A licence that is short but cannot be bought (`skipped`) gets no more rights
- * than are held. What is never short (site, free) is neither bought nor granted: its idle rights come back, that is all (docs/adr/0007).
+ * than are held. What is never short (site, free) is neither bought nor granted: its idle rights come back, that is all (docs/adr/0008).
  */
 import { amountOf, byCode, shareOut, type Weight } from "./share.ts";
 
