@@ -1,6 +1,7 @@
 export * from "./alarm.ts";
 export * from "./application.ts";
 export * from "./causes.ts";
+export * from "./classification.ts";
 export * from "./counts.ts";
 export * from "./coverage/index.ts";
 export * from "./difference.ts";

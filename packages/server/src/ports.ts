@@ -58,7 +58,11 @@ export interface UsageRepository {
     changes: readonly {
       readonly device: number;
       /** `class`: not managed, and counted beside `used` (domain.md §3). */
-      readonly licenses: readonly { readonly license: string; readonly count: number; readonly class?: UnmanagedClass }[];
+      readonly licenses: readonly {
+        readonly license: string;
+        readonly count: number;
+        readonly class?: UnmanagedClass;
+      }[];
     }[],
     at: number,
     /** `report` unless said otherwise. */

@@ -41,6 +41,8 @@ export interface Recognizer {
   matchTitle(title: Title): readonly number[];
   /** The codes whose condition holds, in document order. */
   recognize(holding: HoldingProbes): readonly string[];
+  /** The title probes that speak for a code, those under NOT left out: what titles satisfy one of them show that it is there. */
+  titleProbesOf(code: string): ReadonlySet<number>;
   /** Whether titles alone decide about a code: no `file` or `registry` probe in its condition. */
   titleAnswerable(code: string): boolean;
   /** Changes exactly when what the definition recognises, or the version it states, may change. */
@@ -61,6 +63,7 @@ interface Definition {
 }
 
 const evidenceLimit = 64;
+const noProbes: ReadonlySet<number> = new Set();
 
 export function compileDictionary(definitions: readonly SoftwareDefinition[]): Recognizer {
   const probes: Probe[] = [];
@@ -68,6 +71,7 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
   const compiled: Definition[] = [];
   const faults: PolicyFault[] = [];
   const byCode = new Map<string, Definition>();
+  const proofs = new Map<string, Set<number>>();
   /** For every probe the definitions that mention it, as positions in `compiled`. */
   const mentions: number[][] = [];
   /** Definitions that hold where no probe does. */
@@ -93,8 +97,11 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
     const position = compiled.length;
     const condition = mapTerms(value, indexOf);
     let titleOnly = true;
-    eachTerm(condition, (index) => {
+    const proof = proofs.get(d.code) ?? new Set();
+    proofs.set(d.code, proof);
+    eachTerm(condition, (index, negated) => {
       if (probes[index]?.kind !== "title") titleOnly = false;
+      else if (!negated) proof.add(index);
       const list = mentions[index];
       if (list !== undefined && list[list.length - 1] !== position) list.push(position);
     });
@@ -134,6 +141,7 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
       for (const position of holdingDefinitions(holding)) codes.add(compiled[position]?.code ?? "");
       return [...codes];
     },
+    titleProbesOf: (code) => proofs.get(code) ?? noProbes,
     titleAnswerable: (code) => byCode.get(code)?.titleOnly ?? false,
     definitionDigest(code) {
       const d = byCode.get(code);

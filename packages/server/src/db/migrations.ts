@@ -11,6 +11,7 @@ import { deviceMigrations } from "../modules/devices/migrations.ts";
 import { handOverMigrations } from "../modules/devices/hand-overs/migrations.ts";
 import { groupMigrations } from "../modules/group/migrations.ts";
 import { inventoryMigrations } from "../modules/inventory/migrations.ts";
+import { classificationMigrations } from "../modules/licenses/classification/migrations.ts";
 import { coverageMigrations } from "../modules/licenses/coverage/migrations.ts";
 import { licenseLedgerMigrations } from "../modules/licenses/ledger-migrations.ts";
 import { licenseMigrations } from "../modules/licenses/migrations.ts";
@@ -40,6 +41,7 @@ export const migrations: readonly Migration[] = [
   ...licenseMigrations,
   ...licenseLedgerMigrations,
   ...coverageMigrations,
+  ...classificationMigrations,
   ...licenseTimeMigrations,
   ...inventoryMigrations,
   ...policyMigrations,

@@ -5,6 +5,7 @@ import type { MergeTables } from "../modules/devices/merges/tables.ts";
 import type { DeviceTables } from "../modules/devices/tables.ts";
 import type { GroupTables } from "../modules/group/tables.ts";
 import type { InventoryTables } from "../modules/inventory/tables.ts";
+import type { ClassificationTables } from "../modules/licenses/classification/tables.ts";
 import type { CoverageTables } from "../modules/licenses/coverage/tables.ts";
 import type { LicenseLedgerTables } from "../modules/licenses/ledger-tables.ts";
 import type { LicenseTables } from "../modules/licenses/tables.ts";
@@ -35,6 +36,7 @@ export interface Schema
     LicenseTables,
     LicenseLedgerTables,
     CoverageTables,
+    ClassificationTables,
     LicenseTimeTables,
     InventoryTables,
     PolicyTables,

@@ -21,6 +21,8 @@ export interface DeviceReport {
 
 export interface LicenseUse {
   readonly license: string;
+  /** Not managed; absent = managed. */
+  readonly class?: string;
   readonly count: number;
   /** Milliseconds. */
   readonly since: number;

@@ -27,7 +27,14 @@ const DeviceItem = Type.Object({
   software: Type.Optional(Type.Array(Title)),
   codes: Type.Optional(Type.Array(RecognizedCode)),
   licenses: Type.Optional(
-    Type.Array(Type.Object({ license: Type.String(), count: Type.Integer(), since: Type.String() })),
+    Type.Array(
+      Type.Object({
+        license: Type.String(),
+        class: Type.Optional(Type.String({ description: "preinstalled, individual or other; absent = managed" })),
+        count: Type.Integer(),
+        since: Type.String(),
+      }),
+    ),
   ),
   scan: Type.Optional(Type.Object({}, { additionalProperties: true })),
 });

@@ -16,7 +16,7 @@ import { inputInvalid } from "../../http/problem.ts";
 import { errorOfRow, type WriteMode } from "../../rows.ts";
 import { breathe } from "../../slices.ts";
 import type { EmployeeDevices } from "../organization/index.ts";
-import type { DeviceFacts, DeviceReport } from "./facts.ts";
+import type { DeviceFacts, DeviceReport, LicenseUse } from "./facts.ts";
 import { deviceStore as store } from "./store.ts";
 import { holdDevices, moveUsed, writeDevices, type Counting, type DeviceInput, type DevicesWritten } from "./write.ts";
 
@@ -36,7 +36,7 @@ export interface Device {
   readonly hardware?: Hardware;
   readonly software?: readonly Title[];
   readonly codes?: readonly RecognizedCode[];
-  readonly licenses?: readonly { readonly license: string; readonly count: number; readonly since: string }[];
+  readonly licenses?: readonly (Omit<LicenseUse, "since"> & { readonly since: string })[];
   readonly scan?: NonNullable<DeviceReport["scan"]>;
 }
 

@@ -7,12 +7,14 @@
  */
 import { createMetricBook } from "@daicho/licensing";
 import type { Clock, Log, Timer } from "@daicho/kernel";
-import type { Database } from "../../db/database.ts";
+import type { Cause } from "@daicho/licensing";
+import type { Database, Trx } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
+import { loadClassifier, type Decision } from "../licenses/classification/index.ts";
 import type { Repository } from "../licenses/repository/index.ts";
-import { createDeriver, type Deriver } from "./deriver.ts";
-import { deriveLicenses } from "./commit.ts";
+import { createDeriver, type DerivedLicense, type Deriver } from "./deriver.ts";
+import { decideAll, deriveAll, type DeviceLicenses, type StoredState } from "./derive.ts";
 import { headStore, lockHeads } from "./head-store.ts";
 import { reachMetricDay, readRevision } from "./revision.ts";
 import type { Titles } from "./titles.ts";
@@ -23,12 +25,22 @@ export interface Derivation {
   readonly underWay: boolean;
   /** Takes over the policy in force now and derives all devices again; resolves when all are done. */
   refresh(): Promise<void>;
+  /** Whether anything decides about classes of installations, so that who has a device can matter to them. */
+  readonly classifies: boolean;
+  /**
+   * Derives devices now, in the caller's transaction, by what it has written about their installations. Call with their heads locked. Devices that
+   * never reported are left out.
+   */
+  deriveNow(trx: Trx, devices: readonly number[], cause: Cause): Promise<readonly DeviceLicenses[]>;
+  /** What a device uses by its facts, and what decided about each installation. */
+  decisionsOf(trx: Trx, device: number): Promise<readonly (DerivedLicense & { readonly decision: Decision })[]>;
   /** Devices whose open interval is not what their facts yield under the policy in force, for reconcile. */
   rederive(): AsyncGenerator<{ device: string; license: string; stored: number; recomputed: number }>;
   stop(): Promise<void>;
 }
 
 const sliceDevices = 250;
+const lookMs = 1000;
 
 /** Mark of a device whose licences must be derived again although the policy is the same. */
 export const revivedGeneration = -1;
@@ -46,12 +58,20 @@ export async function createDerivation(deps: {
   readonly repository: Pick<Repository, "record" | "syncLicenses" | "openLicenses">;
 }): Promise<Derivation> {
   const { db, titles, events, log, clock } = deps;
-  let current = createDeriver({ generation: 0, dictionary: undefined, licensePolicy: undefined, at: 0 });
+  let current = createDeriver({
+    generation: 0,
+    dictionary: undefined,
+    licensePolicy: undefined,
+    at: 0,
+    titleTable: titles.table,
+  });
   let next: Deriver | undefined;
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
   let nextDay: Timer | undefined;
+  let nextLook: Timer | undefined;
+  let seenRevision = -1;
   titles.onLearn((learnt) => {
     current.learn(learnt);
     next?.learn(learnt);
@@ -65,9 +85,15 @@ export async function createDerivation(deps: {
     nextDay?.cancel();
     const day = rules.nextChange(at);
     if (day !== undefined && !stopped) nextDay = clock.after(day - at, () => void derivation.refresh());
-    const generation = policy.generation + (await readRevision(db.kysely));
+    // One snapshot: what decides about installations is that of the revision.
+    const { revision, classifier } = await db.snapshot(async (trx) => ({
+      revision: await readRevision(trx),
+      classifier: await loadClassifier(db, trx),
+    }));
+    seenRevision = revision;
+    const generation = policy.generation + revision;
     if (generation === current.generation) return;
-    next = createDeriver({ ...policy, generation, at });
+    next = createDeriver({ ...policy, generation, at, classifier, titleTable: titles.table });
     for await (const slice of titles.each(2000)) {
       next.learn(slice);
       await new Promise((resolve) => setImmediate(resolve));
@@ -78,6 +104,14 @@ export async function createDerivation(deps: {
     current = next;
     next = undefined;
   };
+
+  /** By what the transaction sees of what decides about installations, its own writes included. */
+  const deriverWithin = async (trx: Trx): Promise<Deriver> => ({
+    ...current,
+    classifier: await loadClassifier(db, trx),
+  });
+  const statesOf = async (trx: Trx, devices: readonly number[]): Promise<StoredState[]> =>
+    [...(await headStore.states(trx, devices)).values()].map((state) => ({ state }));
 
   const deriveStale = async (): Promise<number> => {
     const deriver = current;
@@ -94,9 +128,12 @@ export async function createDerivation(deps: {
         let changed = false;
         // A device that came back into use is derived again for that reason, all others because the policy changed.
         for (const cause of ["reassigned", "policy"] as const) {
-          const changes = [...states.values()]
-            .filter((state) => revived.has(state.device) === (cause === "reassigned"))
-            .map((state) => ({ device: state.device, licenses: deriveLicenses(deriver, state) }));
+          const theirs = [...states.values()].filter((s) => revived.has(s.device) === (cause === "reassigned"));
+          const changes = await deriveAll(
+            trx,
+            deriver,
+            theirs.map((state) => ({ state })),
+          );
           if (changes.length > 0) changed = (await deps.repository.record(trx, changes, at, cause)).changed || changed;
         }
         await headStore.setGeneration(db, trx, stale, deriver.generation);
@@ -140,9 +177,21 @@ export async function createDerivation(deps: {
         });
       return running;
     },
+    get classifies() {
+      return current.classifier !== undefined;
+    },
+    async deriveNow(trx, devices, cause) {
+      const derived = await deriveAll(trx, await deriverWithin(trx), await statesOf(trx, devices));
+      await deps.repository.record(trx, derived, clock.now(), cause);
+      return derived;
+    },
+    async decisionsOf(trx, device) {
+      const [decided] = await decideAll(trx, await deriverWithin(trx), await statesOf(trx, [device]));
+      return decided?.licenses ?? [];
+    },
     async *rederive() {
       // What is still to be derived is late, not wrong.
-      await running;
+      await derivation.refresh();
       for (let after = 0; ;) {
         const deriver = current;
         const { last, differences } = await db.snapshot(async (trx) => {
@@ -150,13 +199,13 @@ export async function createDerivation(deps: {
           const ids = states.map((state) => state.device);
           const stored = await deps.repository.openLicenses(trx, ids);
           const disposed = await deps.devices.disposedOf(trx, ids);
-          const differences = states.flatMap((state) =>
-            compareLicenses(
-              state.device,
-              stored.get(state.device) ?? [],
-              disposed.has(state.device) ? [] : deriveLicenses(deriver, state),
-            ),
+          const derived = await deriveAll(
+            trx,
+            deriver,
+            states.filter(({ device }) => !disposed.has(device)).map((state) => ({ state })),
           );
+          const recomputed = new Map(derived.map((d) => [d.device, d.licenses]));
+          const differences = ids.flatMap((id) => compareLicenses(id, stored.get(id) ?? [], recomputed.get(id) ?? []));
           const names = await deps.devices.idsOf(trx, [...new Set(differences.map((d) => d.device))]);
           return {
             last: ids.at(-1),
@@ -172,11 +221,26 @@ export async function createDerivation(deps: {
     async stop() {
       stopped = true;
       nextDay?.cancel();
+      nextLook?.cancel();
       off();
       await running;
     },
   };
   const off = events.on("dictionary-changed", () => void derivation.refresh());
+  // What another server has decided about installations; SQLite belongs to one process.
+  const look = (): void => {
+    nextLook = clock.after(lookMs, () => {
+      readRevision(db.kysely)
+        .then((revision) => (revision === seenRevision ? undefined : derivation.refresh()))
+        .catch((error: unknown) => {
+          log.warn("revision-unread", { reason: error instanceof Error ? error.message : "unknown" });
+        })
+        .finally(() => {
+          if (!stopped) look();
+        });
+    });
+  };
+  if (db.dialect === "postgres") look();
   // The policy in force must be known before the first report is derived; the devices can follow while serving.
   await adopt();
   return derivation;
@@ -184,11 +248,13 @@ export async function createDerivation(deps: {
 
 function compareLicenses(
   device: number,
-  stored: readonly { license: string; count: number }[],
-  derived: readonly { license: string; count: number }[],
+  stored: readonly { license: string; count: number; class?: string }[],
+  derived: readonly { license: string; count: number; class?: string }[],
 ): { device: number; license: string; stored: number; recomputed: number }[] {
-  const counts = new Map(stored.map((s) => [s.license, { stored: s.count, recomputed: 0 }]));
-  for (const { license, count } of derived)
-    counts.set(license, { stored: counts.get(license)?.stored ?? 0, recomputed: count });
+  const nameOf = (l: { license: string; class?: string }): string =>
+    l.class === undefined ? l.license : `${l.license} (${l.class})`;
+  const counts = new Map(stored.map((s) => [nameOf(s), { stored: s.count, recomputed: 0 }]));
+  for (const one of derived)
+    counts.set(nameOf(one), { stored: counts.get(nameOf(one))?.stored ?? 0, recomputed: one.count });
   return [...counts].filter(([, c]) => c.stored !== c.recomputed).map(([license, c]) => ({ device, license, ...c }));
 }

@@ -1,3 +1,4 @@
+export { raiseRevision } from "./revision.ts";
 export { createDerivation, revivedGeneration, type Derivation } from "./derivation.ts";
 export { createDeviceFacts } from "./facts.ts";
 export { headStore, lockHeads } from "./head-store.ts";

@@ -3,7 +3,7 @@
  * innermost loop of ingest, so this is an open-addressing table over plain number arrays (SHA-256 prefixes are already evenly spread).
  * It only ever grows: a title once known stays known.
  */
-import { packSum } from "@daicho/protocol";
+import { packSum, titleHashBytes } from "@daicho/protocol";
 
 export interface TitleTable {
   readonly size: number;
@@ -14,6 +14,16 @@ export interface TitleTable {
   hashOf(id: number, out: Buffer, offset: number): void;
   /** The sum of the titles' hashes, as the state's digest has it (protocol/state.ts). */
   sumOf(ids: Uint32Array): Buffer;
+}
+
+/** The ids in the order of their hashes, as agents send what is parallel to their titles. */
+export function sortedByHash(ids: Uint32Array, table: Pick<TitleTable, "hashOf">): number[] {
+  const keyed = Array.from(ids, (id) => {
+    const hash = Buffer.alloc(titleHashBytes);
+    table.hashOf(id, hash, 0);
+    return { id, hash };
+  });
+  return keyed.sort((a, b) => Buffer.compare(a.hash, b.hash)).map((k) => k.id);
 }
 
 export function createTitleTable(): TitleTable {

@@ -15,6 +15,9 @@ const Item = Type.Object({
   code: Type.String(),
   name: Type.String(),
   metric: Type.String(),
+  category: Type.String({
+    description: "What its installations are where nothing else decides: managed, preinstalled …",
+  }),
   managed: Type.Boolean({ description: "false: left out of the company's selection, or named by no policy any more" }),
 });
 
@@ -24,10 +27,11 @@ export function licenseRoutes(
 ): void {
   const { db } = deps;
   const read = { preHandler: deps.authorize.role("auditor") };
-  const itemOf = (row: { code: string; name: string; metric: string; managed: number }) => ({
+  const itemOf = (row: { code: string; name: string; metric: string; managed: number; category: string | null }) => ({
     code: row.code,
     name: row.name,
     metric: row.metric,
+    category: row.category ?? "managed",
     managed: row.managed === 1,
   });
 

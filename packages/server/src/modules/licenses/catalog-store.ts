@@ -11,7 +11,11 @@ import { inSet } from "../../db/sets.ts";
 import { slicesOf } from "../../slices.ts";
 
 export const licenseRows = (db: Kysely<Schema> | Trx) =>
-  db.selectFrom("lic_licenses as l").select(["l.code", "l.name", "l.metric", "l.managed"]);
+  db
+    .selectFrom("lic_licenses as l")
+    .leftJoin("lic_class_categories as c", "c.license", "l.ordinal")
+    .select(["l.code", "l.name", "l.metric", "l.managed", "c.category"])
+    .where("l.base", "is", null);
 
 /** Ordinals of these codes; codes that are new get a row with the given metric. */
 export async function ensureLicenses(

@@ -17,6 +17,8 @@ export const orgLicenseStore = {
       .select(["department", "license", "used"])
       .where(inSet(dialect, "lic_usage.department", departments))
       .where("used", "<>", 0)
+      // What is not managed is no use.
+      .where("license", "in", (eb) => eb.selectFrom("lic_licenses").select("ordinal").where("base", "is", null))
       .execute(),
 
   codes: (trx: Trx) => trx.selectFrom("lic_licenses").select(["ordinal", "code"]).execute(),

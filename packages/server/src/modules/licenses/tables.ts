@@ -3,7 +3,16 @@ import type { Generated } from "kysely";
 /** Licences: what is used (repository and counters), what was bought (entitlements), what departments may use (rights). */
 export interface LicenseTables {
   /** Every licence code ever counted, with its dense ordinal. */
-  lic_licenses: { ordinal: Generated<number>; code: string; name: string; metric: string; managed: number };
+  lic_licenses: {
+    ordinal: Generated<number>;
+    code: string;
+    name: string;
+    metric: string;
+    managed: number;
+    /** Of a variant - the unmanaged installations of a licence - the licence's ordinal and their class; its code is nobody's, and `managed` is 0. */
+    base: number | null;
+    class: string | null;
+  };
   /** The licence repository, open intervals: what each device uses since when, for whom. One row per device. */
   lic_repository: {
     device: number;

@@ -10,7 +10,7 @@ import type { ListQuery } from "../../../http/list.ts";
 import { errorOfRow, type WriteResult } from "../../../rows.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { allocationStore as store } from "./store.ts";
-import { writeAllocations, type AllocationInput } from "./write.ts";
+import { writeAllocations, type AllocationInput, type Reconsider } from "./write.ts";
 
 export interface Allocated {
   readonly id: string;
@@ -51,8 +51,9 @@ export function createAllocations(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly events: Events;
+  readonly reconsider?: Reconsider;
 }): Allocations {
-  const { db, clock, events } = deps;
+  const { db, clock, events, reconsider } = deps;
   const allocation = async (id: string): Promise<Allocated | undefined> => {
     const row = await store.list(db.kysely).where("a.id", "=", id).where("a.until", "is", null).executeTakeFirst();
     return row === undefined ? undefined : allocatedOf(row);
@@ -61,7 +62,7 @@ export function createAllocations(deps: {
     await db.transaction(async (trx) => {
       if ((await store.byId(trx, input.id)) !== undefined)
         throw serverErrors.make("already-exists", { what: "allocation", id: input.id });
-      const { faults } = await writeAllocations(db, trx, [input], { mode: "create", at: clock.now() });
+      const { faults } = await writeAllocations(db, trx, [input], { mode: "create", at: clock.now(), reconsider });
       if (faults[0] !== undefined)
         throw errorOfRow(faults[0], "allocation", `${input.license} → ${input.device ?? input.employee ?? ""}`);
     });
@@ -127,7 +128,9 @@ export function createAllocations(deps: {
       const removed = await db.transaction(async (trx) => {
         await lockLedger(trx, db.dialect);
         const at = await recordingTime(trx, clock.now());
+        const before = await store.byId(trx, id);
         const done = await store.end(trx, id, at);
+        if (done && before !== undefined) await reconsider?.(trx, [before]);
         if (done) await touchPositions(db, trx, at, { entitlements: true });
         return done;
       });
@@ -135,7 +138,7 @@ export function createAllocations(deps: {
       return removed;
     },
 
-    write: (trx, rows, options) => writeAllocations(db, trx, rows, { mode: "upsert", ...options }),
+    write: (trx, rows, options) => writeAllocations(db, trx, rows, { mode: "upsert", reconsider, ...options }),
   };
 }
 

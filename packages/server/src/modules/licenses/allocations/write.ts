@@ -24,11 +24,18 @@ export interface AllocationInput {
   readonly entitlement?: string | null;
 }
 
+export type Reconsider = (trx: Trx, rows: readonly Pick<AllocationRow, "device" | "employee">[]) => Promise<void>;
+
 export async function writeAllocations(
   db: Database,
   trx: Trx,
   rows: readonly AllocationInput[],
-  options: { readonly mode: "create" | "upsert"; readonly at: number },
+  options: {
+    readonly mode: "create" | "upsert";
+    readonly at: number;
+    /** Told of new ones: what is allocated is managed (classification). */
+    readonly reconsider?: Reconsider | undefined;
+  },
 ): Promise<WriteResult> {
   await lockLedger(trx, db.dialect);
   const at = await recordingTime(trx, options.at);
@@ -61,6 +68,7 @@ export async function writeAllocations(
   if (faults.length > 0) return { ...none, faults };
   for await (const slice of slicesOf([...created, ...former], 1000)) await store.insert(db, trx, slice);
   for await (const slice of slicesOf(changed, 1000)) await store.changeQuantities(db, trx, slice);
+  if (created.length > 0) await options.reconsider?.(trx, created);
   if (created.length + changed.length > 0) await touchPositions(db, trx, at, { entitlements: true });
   return {
     created: created.length,

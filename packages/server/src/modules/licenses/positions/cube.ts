@@ -21,6 +21,9 @@ export interface CubeLicense {
   readonly name: string;
   readonly metric: Metric;
   readonly managed: boolean;
+  /** Of a variant: the ordinal of the licence beside whose `used` it is shown, and what its installations are. It is never managed. */
+  readonly base: number | null;
+  readonly class: string | null;
 }
 
 export interface CubeDepartment {
@@ -123,6 +126,8 @@ async function refresh(db: Database, trx: Trx, held: Cube | undefined): Promise<
     name: row.name,
     metric: row.metric as Metric,
     managed: row.managed === 1,
+    base: row.base,
+    class: row.class,
   }));
   const places = new Map(licenses.map((license, place) => [license.ordinal, place]));
   const departments = new Map((await store.departments(trx)).map((d) => [d.ordinal, d]));

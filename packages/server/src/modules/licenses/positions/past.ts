@@ -125,7 +125,8 @@ async function licensesAt(trx: Trx, moment: number): Promise<CubeLicense[]> {
   const former = firstOf(await pastStore.licenseHistory(trx, moment), (row) => row.license);
   return (await positionStore.licenses(trx)).map((row) => {
     const { name, metric, managed } = former.get(row.ordinal) ?? row;
-    return { ordinal: row.ordinal, code: row.code, name, metric: metric as Metric, managed: managed === 1 };
+    const { ordinal, code, base } = row;
+    return { ordinal, code, name, metric: metric as Metric, managed: managed === 1, base, class: row.class };
   });
 }
 

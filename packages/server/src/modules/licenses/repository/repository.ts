@@ -8,7 +8,15 @@
  */
 import { sql } from "kysely";
 import type { Clock } from "@daicho/kernel";
-import { causeCodes, createUsage, type Cause, type LicenseCount, type Usage } from "@daicho/licensing";
+import {
+  causeCodes,
+  createUsage,
+  unmanagedClasses,
+  type Cause,
+  type LicenseCount,
+  type UnmanagedClass,
+  type Usage,
+} from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
@@ -48,9 +56,7 @@ export interface Repository extends UsageRepository {
   /** Replaces the stored counters by a recount, inside the transaction. */
   rebuild(trx: Trx): Promise<void>;
   /** What a device uses now. */
-  licensesOf(
-    device: number,
-  ): Promise<
+  licensesOf(device: number): Promise<
     readonly {
       readonly license: string;
       readonly class?: UnmanagedClass;

@@ -33,7 +33,7 @@ const cells = (row: OpenInterval) =>
 
 export const repositoryStore = {
   licenses: (db: Db) =>
-    db.selectFrom("lic_licenses").select(["ordinal", "code", "name", "metric", "managed"]).execute(),
+    db.selectFrom("lic_licenses").select(["ordinal", "code", "name", "metric", "managed", "base", "class"]).execute(),
 
   addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
     db.bulk.insert(
@@ -44,6 +44,28 @@ export const repositoryStore = {
         conflict: ["code"],
       },
       rows.map((row) => [row.code, row.name, row.metric]),
+    ),
+
+  addVariants: (
+    db: Database,
+    trx: Trx,
+    rows: readonly { code: string; name: string; metric: string; base: number; class: string }[],
+  ) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_licenses",
+        columns: [text("code"), text("name"), text("metric"), integer("managed"), integer("base"), text("class")],
+        conflict: ["code"],
+      },
+      rows.map((row) => [row.code, row.name, row.metric, 0, row.base, row.class]),
+    ),
+
+  setMetrics: (db: Database, trx: Trx, rows: readonly { ordinal: number; metric: string }[]) =>
+    db.bulk.update(
+      trx,
+      { table: "lic_licenses", keys: [integer("ordinal")], set: [text("metric")] },
+      rows.map((row) => [row.ordinal, row.metric]),
     ),
 
   upsertLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
