@@ -26,3 +26,18 @@ export async function eachPolitely<T>(items: Iterable<T>, work: (item: T) => voi
     until = performance.now() + milliseconds;
   }
 }
+
+/** The same for work that waits: on SQLite every wait ends at once, and nobody else would get a turn. */
+export async function eachInTurn<T>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+  milliseconds = 8,
+): Promise<void> {
+  let until = performance.now() + milliseconds;
+  for (const item of items) {
+    await work(item);
+    if (performance.now() < until) continue;
+    await breathe();
+    until = performance.now() + milliseconds;
+  }
+}

@@ -14,6 +14,7 @@ import {
 } from "@daicho/protocol";
 import { isDaichoError, type Clock, type Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
+import { createGroupCommit } from "../../db/group.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { inputInvalid } from "../../http/problem.ts";
@@ -92,6 +93,12 @@ export function createEnrollment(deps: {
     });
   }
 
+  const recordAgent = createGroupCommit<{ request: EnrollRequest; id: string }, void>({
+    db,
+    most: 64,
+    work: (trx, { request, id }) => record(trx, request, id),
+  });
+
   return {
     async enroll(request) {
       const { kind, name, publicKey } = request;
@@ -111,7 +118,9 @@ export function createEnrollment(deps: {
       // One text for one key: base64url has several spellings of the same bytes.
       const canonical = Buffer.from(publicKey, "base64url").toString("base64url");
       const id = keyIdOf(canonical);
-      await db.transaction((trx) => record(trx, { ...request, publicKey: canonical }, id));
+      const entry = { request: { ...request, publicKey: canonical }, id };
+      // Agents come in crowds and share a commit; the few others take locks that no crowd should wait for.
+      await (kind === "agent" ? recordAgent(entry) : db.transaction((trx) => record(trx, entry.request, id)));
       deps.log.info("node-enrolled", { node: id, kind });
       if (kind !== "agent") deps.events.emit("status-changed", {});
       return {
