@@ -12,6 +12,8 @@ export interface Price {
   readonly unitPrice: number;
   /** ISO 4217 */
   readonly currency: string;
+  /** Units in each that is bought; absent = 1. The price is that of a whole pack, and only whole ones are bought. */
+  readonly packSize?: number;
 }
 
 export interface LicenseToPlan {
@@ -93,7 +95,7 @@ export function planLicense(license: LicenseToPlan, departments: readonly Depart
     ...(bought && { order: bought }),
     chargebacks: bought === undefined ? [] : chargebacksOf(rows, bought.amount),
     rights,
-    savedByIdle: Math.max(0, granted - (bought?.quantity ?? 0)),
+    savedByIdle: Math.max(0, granted - (bought === undefined ? 0 : short)),
     ...(skipped && { skipped }),
   };
 }
@@ -120,9 +122,10 @@ export function planPurchases(input: {
   };
 }
 
-function orderOf(license: LicenseToPlan, quantity: number): NonNullable<LicensePlan["order"]> | SkipReason {
+function orderOf(license: LicenseToPlan, short: number): NonNullable<LicensePlan["order"]> | SkipReason {
   if (license.pooled === true) return "bought-by-group";
   if (license.price === undefined) return "price-unknown";
+  const quantity = Math.ceil(short / (license.price.packSize ?? 1));
   const amount = amountOf(quantity, license.price.unitPrice);
   return amount === undefined ? "amount-too-large" : { quantity, ...license.price, amount };
 }

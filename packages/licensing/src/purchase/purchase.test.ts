@@ -128,6 +128,17 @@ describe("the worked examples (domain.md §7)", () => {
     expect(plan.skipped).toBeUndefined();
   });
 
+  it("buys whole packs; what is left of the last one is held, and the next run uses it up", () => {
+    const rows = departments("D001 0/3, D002 0/2");
+    const price = { unitPrice: 1000, currency: "EUR", packSize: 4 };
+    const plan = planLicense({ license: "L", held: 0, price }, rows);
+    expect(plan.order).toEqual({ quantity: 2, amount: 2000, ...price });
+    expect(plan.chargebacks.map(({ amount }) => amount)).toEqual([1200, 800]);
+    expect(applied(rows, plan)).toEqual(departments("D001 3/3, D002 2/2"));
+    const more = planLicense({ license: "L", held: 8, price }, departments("D001 3/6, D002 2/2"));
+    expect([more.order, more.savedByIdle]).toEqual([undefined, 3]);
+  });
+
   it("plans all licences in the order of their codes", () => {
     const row = { rights: 0, used: 1, requested: 0 };
     const price = { unitPrice: 1250, currency: "EUR" };

@@ -10,7 +10,7 @@ export const contractPriceStore = {
       .selectFrom((eb) =>
         eb
           .selectFrom("lic_entitlements")
-          .select(["license", "unit_price", "currency"])
+          .select(["license", "unit_price", "currency", "pack_size"])
           .select(
             sql<number>`row_number() over (partition by license order by purchased_at desc nulls last, created_at desc, id desc)`.as(
               "place",
@@ -21,7 +21,7 @@ export const contractPriceStore = {
           .where("unit_price", "is not", null)
           .as("priced"),
       )
-      .select(["license", "unit_price", "currency"])
+      .select(["license", "unit_price", "currency", "pack_size"])
       .where("place", "=", 1)
       .execute(),
 };

@@ -11,6 +11,8 @@ export interface ContractPrice {
   /** Minor units of `currency`. */
   readonly unitPrice: number;
   readonly currency: string;
+  /** Units in each that has this price, where it is sold in packs. */
+  readonly packSize?: number;
 }
 
 /** By the licence's ordinal. */
@@ -23,6 +25,10 @@ export async function contractPrices(
   for await (const slice of slicesOf([...new Set(licenses)], 1000))
     for (const row of await store.newestPriced(trx, db.dialect, slice))
       if (row.unit_price !== null && row.currency !== null)
-        prices.set(row.license, { unitPrice: row.unit_price, currency: row.currency });
+        prices.set(row.license, {
+          unitPrice: row.unit_price,
+          currency: row.currency,
+          ...(row.pack_size > 1 && { packSize: row.pack_size }),
+        });
   return prices;
 }

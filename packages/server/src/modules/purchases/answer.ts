@@ -9,7 +9,9 @@ export interface RunOrder {
   /** Our number; absent while it is only planned. */
   readonly order?: string;
   readonly license: string;
+  /** Packs, where there is a packSize. */
   readonly quantity: number;
+  readonly packSize?: number;
   readonly unitPrice: number;
   readonly amount: number;
   readonly currency: string;
@@ -77,6 +79,7 @@ export function ordersOf(licenses: readonly Planned[], numberOf?: (planned: Plan
             ...(numberOf && { order: numberOf(planned) }),
             license: planned.license,
             quantity: planned.order.quantity,
+            ...(planned.order.packSize !== undefined && { packSize: planned.order.packSize }),
             unitPrice: planned.order.unitPrice,
             amount: planned.order.amount,
             currency: planned.order.currency,

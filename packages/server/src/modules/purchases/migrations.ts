@@ -67,4 +67,13 @@ export const purchaseMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611220960-purchases-packs",
+    async up(db) {
+      await db.schema
+        .alterTable("pur_orders")
+        .addColumn("pack_size", "integer", (c) => c.notNull().defaultTo(1))
+        .execute();
+    },
+  },
 ];

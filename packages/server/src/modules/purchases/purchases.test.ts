@@ -223,6 +223,17 @@ forEachStore((store) => {
       expect(await run(made, { period: "q" })).toMatchObject({ orders: [], rights: [] });
     });
 
+    it("what is sold in packs is bought in whole packs, at the price of a pack", async () => {
+      const made = await company({ "@P": { held: 0, departments: { D1: [0, 5] } } });
+      const pack = { license: "@P", quantity: 0, packSize: 4, unitPrice: 999, currency: "JPY" };
+      await ok(made.api("POST", "/api/v1/entitlements", { json: pack }));
+      const done = await run(made, { period: "p" });
+      expect(done.orders).toMatchObject([{ quantity: 2, packSize: 4, unitPrice: 999, amount: 1998 }]);
+      expect((await made.api("GET", `/api/v1/purchase-runs/${done.id}`)).json()).toEqual(done);
+      expect(await state(made)).toMatchObject({ "@P": 8, "D1 @P": [5, 5, 0] });
+      expect(await run(made, { period: "q" })).toMatchObject({ orders: [], rights: [] });
+    });
+
     it("what the company does not manage is not bought", async () => {
       const made = await company({ "@A": exampleA });
       await made.server.db.kysely.updateTable("lic_licenses").set({ managed: 0 }).execute();

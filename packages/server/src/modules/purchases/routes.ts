@@ -20,7 +20,8 @@ const Id = Type.Object({ id: Type.String({ maxLength: 64, pattern: "^[0-9a-z-]+(
 
 const order = {
   license: Type.String(),
-  quantity: Type.Integer(),
+  quantity: Type.Integer({ description: "Packs, where there is a packSize" }),
+  packSize: Type.Optional(Type.Integer({ description: "Units in each" })),
   unitPrice: Money,
   amount: Money,
   currency: Currency,

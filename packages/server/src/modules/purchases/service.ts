@@ -171,10 +171,10 @@ export function createPurchases(deps: {
       bought.flatMap((planned) => {
         const { order } = planned;
         if (order === undefined) return [];
-        const { quantity, unitPrice: unit_price, amount, currency } = order;
+        const { quantity, packSize: pack_size = 1, unitPrice: unit_price, amount, currency } = order;
         const entitlement = ids.get(planned.license) ?? "";
         const row = { run: id, license: planned.ordinal, order_no: numberOf(planned), supplier_order: null };
-        return [{ ...row, quantity, unit_price, amount, currency, entitlement }];
+        return [{ ...row, quantity, pack_size, unit_price, amount, currency, entitlement }];
       }),
     );
     const licenseOf = new Map(licenses.map((planned) => [planned.license, planned.ordinal]));
@@ -227,6 +227,7 @@ export function createPurchases(deps: {
         license: planned.license,
         metric: planned.metric,
         quantity: planned.order?.quantity ?? 0,
+        packSize: planned.order?.packSize ?? 1,
         unitPrice: planned.order?.unitPrice ?? null,
         currency: planned.order?.currency ?? null,
         purchasedAt: at,
@@ -571,6 +572,7 @@ function orderFields(row: OrderRow): RunOrder {
     order: row.order_no,
     license: row.license,
     quantity: row.quantity,
+    ...(row.pack_size > 1 && { packSize: row.pack_size }),
     unitPrice: row.unit_price,
     amount: row.amount,
     currency: row.currency,

@@ -55,13 +55,17 @@ export const purchaseStore = {
           integer("license"),
           text("order_no"),
           integer("quantity"),
+          integer("pack_size"),
           integer("unit_price"),
           integer("amount"),
           text("currency"),
           text("entitlement"),
         ],
       },
-      rows.map((r) => [r.run, r.license, r.order_no, r.quantity, r.unit_price, r.amount, r.currency, r.entitlement]),
+      rows.map((r) => [
+        ...[r.run, r.license, r.order_no, r.quantity, r.pack_size],
+        ...[r.unit_price, r.amount, r.currency, r.entitlement],
+      ]),
     ),
 
   insertChargebacks: (db: Database, trx: Trx, rows: readonly RunChargebackRow[]) =>
@@ -146,6 +150,7 @@ export const purchaseStore = {
         "l.code as license",
         "o.license as license_ordinal",
         "o.quantity",
+        "o.pack_size",
         "o.unit_price",
         "o.amount",
         "o.currency",

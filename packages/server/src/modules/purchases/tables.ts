@@ -20,7 +20,9 @@ export interface PurchaseTables {
     license: number;
     /** Ours; on the entitlement, too. */
     order_no: string;
+    /** Packs. */
     quantity: number;
+    pack_size: number;
     unit_price: number;
     amount: number;
     currency: string;

@@ -47,7 +47,9 @@ export async function workOut(db: Database, trx: Trx, options: Options): Promise
     const cube = await options.cube(bought);
     const plan = await planFor(db, trx, cube, options);
     const wanted = new Map(
-      plan.licenses.flatMap(({ ordinal, order }) => (order ? [[ordinal, order.quantity] as const] : [])),
+      plan.licenses.flatMap(({ ordinal, order }) =>
+        order ? [[ordinal, order.quantity * (order.packSize ?? 1)] as const] : [],
+      ),
     );
     const settled = wanted.size === bought.size && [...wanted].every(([license, n]) => bought.get(license) === n);
     if (cube.coverage === undefined || settled || round === mostRounds) return plan;
