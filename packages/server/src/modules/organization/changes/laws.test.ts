@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isDaichoError, manualClock } from "@daicho/kernel";
+import { findCycle } from "@daicho/licensing";
 import { createCompany, type Company } from "../../../testing/company.ts";
 import { forEachStore } from "../../../testing/stores.ts";
 import { orgChangeTypes, type OrgChange, type OrgOutcome } from "./types.ts";
@@ -252,6 +253,8 @@ forEachStore((store) => {
                 if (e.state === "active" && e.department !== undefined) expect(there).toContain(e.department);
               for (const d of after.devices) if (d.department !== undefined) expect(there).toContain(d.department);
               for (const d of after.departments) if (d.parent !== undefined) expect(there).toContain(d.parent);
+              const tree = new Map(after.departments.map((d) => [d.code, d.parent ?? null]));
+              expect(findCycle(tree)).toBeUndefined();
             }
             await db.close();
           },
