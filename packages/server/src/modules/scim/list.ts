@@ -234,15 +234,9 @@ function askedOfEach(types: readonly ResourceType[], query: Query): Asked[] {
 }
 
 function mentions(filter: Filter, name: string): boolean {
-  switch (filter.op) {
-    case "and":
-    case "or":
-      return filter.terms.some((term) => mentions(term, name));
-    case "not":
-      return mentions(filter.term, name);
-    default:
-      return "attribute" in filter.place && filter.place.attribute?.name === name;
-  }
+  if ("terms" in filter) return filter.terms.some((term) => mentions(term, name));
+  if (filter.op === "not") return mentions(filter.term, name);
+  return "attribute" in filter.place && filter.place.attribute?.name === name;
 }
 
 /** Terms that must hold and that an index knows. */
@@ -251,16 +245,10 @@ function keysOf(filter: Filter | undefined): UserKeys {
   if (filter.op === "and") return Object.assign({}, ...filter.terms.map(keysOf)) as UserKeys;
   if (filter.op !== "eq" || !("attribute" in filter.place) || typeof filter.value !== "string") return {};
   if (filter.place.extension !== undefined || filter.place.sub !== undefined) return {};
-  switch (filter.place.attribute?.name) {
-    case "id":
-      return { id: filter.value };
-    case "userName":
-      return { userKey: filter.value.toLowerCase() };
-    case "externalId":
-      return { externalId: filter.value };
-    default:
-      return {};
-  }
+  const name = filter.place.attribute?.name;
+  if (name === "id") return { id: filter.value };
+  if (name === "userName") return { userKey: filter.value.toLowerCase() };
+  return name === "externalId" ? { externalId: filter.value } : {};
 }
 
 function compare(a: string, b: string): number {

@@ -277,7 +277,7 @@ function readQuery(given: Resource, read: (name: keyof Query, value: unknown) =>
     const listed = Array.isArray(found) ? (found as unknown[]) : [found];
     if (listed.length > 200 || !listed.every((one) => typeof one === "string"))
       throw valueInvalid(name, "must be names of attributes, at most 200");
-    const trimmed = listed.map((one) => (one as string).trim()).filter((one) => one !== "");
+    const trimmed = listed.map((one) => one.trim()).filter((one) => one !== "");
     return trimmed.length === 0 ? undefined : trimmed;
   };
   const query = {
@@ -285,5 +285,5 @@ function readQuery(given: Resource, read: (name: keyof Query, value: unknown) =>
     ...{ startIndex: integer("startIndex"), count: integer("count") },
     ...{ attributes: names("attributes"), excludedAttributes: names("excludedAttributes") },
   };
-  return Object.fromEntries(Object.entries(query).filter(([, one]) => one !== undefined)) as Query;
+  return Object.fromEntries(Object.entries(query).filter(([, one]) => one !== undefined));
 }

@@ -462,7 +462,7 @@ forEachStore((store) => {
         seen.push(...(page["Resources"] as Json[]).map((r) => r["id"]));
       }
       expect(seen).toEqual((all["Resources"] as Json[]).map((r) => r["id"]));
-      const sorted = (await scim.call("POST", "/Users/.search", {
+      const sorted = await scim.call("POST", "/Users/.search", {
         schemas: ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"],
         filter: 'userType eq "paged"',
         sortBy: "title",
@@ -470,7 +470,7 @@ forEachStore((store) => {
         startIndex: 2,
         count: 3,
         attributes: ["title", "emails.value"],
-      })) as Answer;
+      });
       expect(sorted.body).toMatchObject({ totalResults: 12, startIndex: 2, itemsPerPage: 3 });
       const resources = sorted.body["Resources"] as Json[];
       expect(resources.map((r) => r["title"])).toEqual(["T10", "T09", "T08"]);

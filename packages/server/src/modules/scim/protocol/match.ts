@@ -3,20 +3,15 @@ import { leafOf, type Comparison, type Filter, type Literal, type Place } from "
 import type { Attribute, Resource, Target } from "./schema.ts";
 
 export function matches(filter: Filter, subject: Resource): boolean {
-  switch (filter.op) {
-    case "and":
-      return filter.terms.every((term) => matches(term, subject));
-    case "or":
-      return filter.terms.some((term) => matches(term, subject));
-    case "not":
-      return !matches(filter.term, subject);
-    case "has":
-      return valuesAt(subject, filter.place).some((value) => isObject(value) && matches(filter.term, value));
-    case "pr":
-      return valuesAt(subject, filter.place).some(isPresent);
-    default:
-      return compares(filter.op, leafOf(filter.place), leavesAt(subject, filter.place), filter.value);
-  }
+  if ("terms" in filter)
+    return filter.op === "and"
+      ? filter.terms.every((term) => matches(term, subject))
+      : filter.terms.some((term) => matches(term, subject));
+  if (filter.op === "not") return !matches(filter.term, subject);
+  const values = valuesAt(subject, filter.place);
+  if (filter.op === "pr") return values.some(isPresent);
+  if (filter.op === "has") return values.some((value) => isObject(value) && matches(filter.term, value));
+  return compares(filter.op, leafOf(filter.place), leavesOf(values), filter.value);
 }
 
 /** The value to sort by: of several, the primary or first (§3.4.2.3). Texts without regard to case where the schema says so. */
@@ -47,9 +42,9 @@ function valuesAt(subject: Resource, place: Place): unknown[] {
   return sub === undefined ? values : values.flatMap((value) => (isObject(value) ? listed(value[sub.name]) : []));
 }
 
-/** The same, and of complex values their `value`. */
-function leavesAt(subject: Resource, place: Place): unknown[] {
-  return valuesAt(subject, place).flatMap((value) => (isObject(value) ? listed(value["value"]) : [value]));
+/** Of complex values their `value`. */
+function leavesOf(values: readonly unknown[]): unknown[] {
+  return values.flatMap((value) => (isObject(value) ? listed(value["value"]) : [value]));
 }
 
 function listed(value: unknown): unknown[] {
@@ -84,31 +79,16 @@ function comparesOne(
   if (attribute?.type === "dateTime") return ordered(op, Date.parse(value) - Date.parse(String(wanted)));
   const fold = (text: string): string => (attribute?.caseExact === true ? text : text.toLowerCase());
   const [a, b] = [fold(value), fold(String(wanted))];
-  switch (op) {
-    case "co":
-      return a.includes(b);
-    case "sw":
-      return a.startsWith(b);
-    case "ew":
-      return a.endsWith(b);
-    default:
-      return ordered(op, a < b ? -1 : a > b ? 1 : 0);
-  }
+  if (op === "co") return a.includes(b);
+  if (op === "sw") return a.startsWith(b);
+  if (op === "ew") return a.endsWith(b);
+  return ordered(op, a < b ? -1 : a > b ? 1 : 0);
 }
 
 function ordered(op: Comparison, difference: number): boolean {
-  switch (op) {
-    case "eq":
-      return difference === 0;
-    case "gt":
-      return difference > 0;
-    case "ge":
-      return difference >= 0;
-    case "lt":
-      return difference < 0;
-    case "le":
-      return difference <= 0;
-    default:
-      return false;
-  }
+  if (op === "eq") return difference === 0;
+  if (op === "gt") return difference > 0;
+  if (op === "ge") return difference >= 0;
+  if (op === "lt") return difference < 0;
+  return op === "le" && difference <= 0;
 }

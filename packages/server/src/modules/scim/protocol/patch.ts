@@ -11,7 +11,8 @@ import { isObject, matches } from "./match.ts";
 import { foreignExtension, resolve, subAttribute, type Attribute, type Resource, type ResourceType } from "./schema.ts";
 import { onePrimary, readForeign, readList, readOne, readValue, valueLimits } from "./values.ts";
 
-export const patchLimits = { operations: 1000, resource: 65_536 } as const;
+/** Changes of members are cheap and come by the hundred; others are not and do not. */
+export const patchLimits = { operations: 1000, changes: 200, resource: 65_536 } as const;
 
 export interface Operation {
   readonly op: "add" | "remove" | "replace";
@@ -51,6 +52,8 @@ export function readOperations(body: unknown): readonly Operation[] {
 
 /** @throws scim-path-invalid, scim-no-target, scim-value-invalid, scim-read-only, scim-too-large */
 export function applyPatch(type: ResourceType, resource: Resource, operations: readonly Operation[]): Resource {
+  if (operations.length > patchLimits.changes)
+    throw scimErrors.make("scim-too-large", { place: "Operations", limit: patchLimits.changes, what: "operations" });
   const patched = structuredClone(resource);
   for (const operation of operations) {
     if (operation.path === undefined) mergeAll(type, patched, operation);
@@ -91,10 +94,9 @@ export function memberChanges(
     if (count > limit) throw scimErrors.make("scim-too-large", { place, limit, what: "members" });
     return values.flatMap((one, index) => {
       const read = readOne(members, one, `${place}[${index}]`);
-      if (read === undefined) return [];
-      if (typeof (read as Resource)["value"] !== "string")
-        throw valueInvalid(`${place}[${index}]`, "names no id in `value`");
-      return [read as Resource];
+      if (!isObject(read)) return [];
+      if (typeof read["value"] !== "string") throw valueInvalid(`${place}[${index}]`, "names no id in `value`");
+      return [read];
     });
   };
   const none = (value: unknown): boolean => value === undefined || value === null || value === "";
@@ -107,7 +109,8 @@ export function memberChanges(
           Object.defineProperty(rest, name, { value: one, enumerable: true });
         else if (op !== "remove" && (op === "replace" || !none(one)))
           changes.push({ op, members: none(one) ? [] : listed(one, keyPlace(place, "members")), place });
-      others.push({ ...operation, value: isObject(value) ? rest : value });
+      if (!isObject(value) || Object.keys(rest).length > 0 || place === "")
+        others.push({ ...operation, value: isObject(value) ? rest : value });
       continue;
     }
     const path = parsePath(type, operation.path, `${place}.path`);

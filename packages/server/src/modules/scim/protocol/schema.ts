@@ -233,6 +233,8 @@ export const groupType: ResourceType = {
   extensions: [departmentSchema],
 };
 
+const userCore = [...commonAttributes, ...userSchema.attributes];
+const groupCore = [...commonAttributes, ...groupSchema.attributes];
 export const resourceTypes: readonly ResourceType[] = [userType, groupType];
 export const schemas: readonly ScimSchema[] = [userSchema, enterpriseSchema, groupSchema, departmentSchema];
 
@@ -271,7 +273,7 @@ export function resolve(type: ResourceType, name: string): Target | undefined {
 }
 
 export function subAttribute(attribute: Attribute, name: string): Attribute | undefined {
-  return named(attribute.subAttributes ?? [], name);
+  return attribute.subAttributes && named(attribute.subAttributes, name);
 }
 
 /** An extension that is not ours, which is kept as it is sent: `urn:…:User:tag` → its URN and `tag`. */
@@ -284,7 +286,7 @@ export function foreignExtension(type: ResourceType, name: string): { urn: strin
 }
 
 function coreOf(type: ResourceType): readonly Attribute[] {
-  return [...commonAttributes, ...type.core.attributes];
+  return type === userType ? userCore : groupCore;
 }
 
 function within(
@@ -299,6 +301,13 @@ function within(
 }
 
 function named(attributes: readonly Attribute[], name: string): Attribute | undefined {
-  const lower = name.toLowerCase();
-  return attributes.find((a) => a.name.toLowerCase() === lower);
+  let byName = lowered.get(attributes);
+  if (byName === undefined) {
+    byName = new Map(attributes.map((a) => [a.name.toLowerCase(), a]));
+    lowered.set(attributes, byName);
+  }
+  return byName.get(name.toLowerCase());
 }
+
+/** The same lists are asked again and again. */
+const lowered = new WeakMap<readonly Attribute[], ReadonlyMap<string, Attribute>>();

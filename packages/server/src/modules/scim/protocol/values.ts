@@ -31,14 +31,8 @@ export function readList(attribute: Attribute, value: unknown, place: string): u
 /** One value, also of an attribute that may have several. */
 export function readOne(attribute: Attribute, value: unknown, place: string): unknown {
   if (value === undefined || value === null || value === "") return undefined;
-  switch (attribute.type) {
-    case "complex":
-      return readObject(attribute, value, place);
-    case "boolean":
-      return readBoolean(value, place);
-    default:
-      return readText(value, place);
-  }
+  if (attribute.type === "complex") return readObject(attribute, value, place);
+  return attribute.type === "boolean" ? readBoolean(value, place) : readText(value, place);
 }
 
 function readObject(attribute: Attribute, value: unknown, place: string): Resource | undefined {
