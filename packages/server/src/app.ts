@@ -196,6 +196,7 @@ export async function createServer(options: {
     devices: directory,
     repository,
     deriver: derivation.current,
+    onOutdated: () => void derivation.refresh(),
     limits: config.reports,
     onCommit({ results, milliseconds, countsChanged }) {
       observeCommit(milliseconds / 1000);
@@ -211,6 +212,7 @@ export async function createServer(options: {
     devices: directory,
     repository,
     deriver: derivation.current,
+    onOutdated: () => void derivation.refresh(),
     onChange: () => events.emit("positions-changed", {}),
   });
 

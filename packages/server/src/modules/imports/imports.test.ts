@@ -6,7 +6,13 @@ import { createEvents } from "../../events.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { createDeviceDirectory, createDevices } from "../devices/index.ts";
 import { lockHeads } from "../inventory/index.ts";
-import { createAllocations, createEntitlements, createPositions, createReconcile, createRights } from "../licenses/index.ts";
+import {
+  createAllocations,
+  createEntitlements,
+  createPositions,
+  createReconcile,
+  createRights,
+} from "../licenses/index.ts";
 import { createRepository } from "../licenses/repository/index.ts";
 import { createOrganization } from "../organization/index.ts";
 import { createImports, type ImportKind } from "./index.ts";
@@ -124,6 +130,37 @@ forEachStore((store) => {
       ]);
     });
 
+    it("allocations: importing again changes nothing, a quantity is updated, whatever is not there is a fault with its place", async () => {
+      const s = assemble(await store.open());
+      await s.run("departments", company.departments);
+      await s.run("employees", company.employees);
+      await s.run("devices", "id,department\nPC9,D1\n");
+      await s.run("entitlements", 'license,quantity,rights,packSize\n@A,2,"downgrade; suite(@B @C)",10\n');
+      const file = "license,device,employee,quantity,entitlement\n@A,PC9,,2,\n@A,,E1,,\n";
+      expect(await s.run("allocations", file)).toMatchObject({ created: 2, updated: 0 });
+      expect(await s.run("allocations", file)).toMatchObject({ created: 0, updated: 0, unchanged: 2 });
+      expect(await s.run("allocations", file.replace(",2,", ",3,"))).toMatchObject({ updated: 1, unchanged: 1 });
+      expect(
+        await s.faults(
+          "allocations",
+          "license,device,employee,quantity,entitlement\n@NO,PC9,,1,\n@A,PCX,,1,\n@A,,EX,1,\n@A,PC9,,1,e9\n@A,,,1,\n",
+        ),
+      ).toEqual([
+        [2, "license", "reference-unknown"],
+        [3, "device", "reference-unknown"],
+        [4, "employee", "reference-unknown"],
+        [5, "entitlement", "reference-unknown"],
+        [6, "device", "value-required"],
+      ]);
+      expect(await s.faults("allocations", "license,device,quantity\n@A,PC9,0\n@A,PC9,1\n@A,PC9,1\n")).toEqual([
+        [2, "quantity", "value-invalid"],
+        [4, "license", "row-duplicate"],
+      ]);
+      expect(await s.faults("entitlements", "license,quantity,rights\n@A,1,upgrade|lend\n")).toEqual([
+        [2, "rights", "value-invalid"],
+      ]);
+    });
+
     it("what is there is updated, columns that are missing leave their fields, empty cells clear them", async () => {
       const s = assemble(await store.open());
       await s.run("departments", company.departments);
@@ -137,7 +174,12 @@ forEachStore((store) => {
         title: "Chair",
         state: "active",
       });
-      expect(await s.organization.employee("E2")).toEqual({ id: "E2", name: "Ueda", department: "D2", manager: "E1" });
+      expect(await s.organization.employee("E2")).toMatchObject({
+        id: "E2",
+        name: "Ueda",
+        department: "D2",
+        manager: "E1",
+      });
     });
 
     it("an entitlement with the same order is updated and keeps its id; the same words twice are two purchases", async () => {

@@ -49,6 +49,8 @@ export interface IntakeDeps {
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
   readonly limits: { readonly queue: number; readonly group: number };
+  /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
+  readonly onOutdated?: () => void;
   readonly onCommit?: (event: {
     readonly results: readonly ReportResult[];
     readonly milliseconds: number;
@@ -106,8 +108,9 @@ export function createIntake(deps: IntakeDeps): Intake {
   const commit = async (reports: readonly ReceivedReport[]): Promise<ReportResult[]> => {
     const started = clock.now();
     await deps.titles.learn(reports.flatMap((r) => r.texts));
-    const { results, notes, countsChanged } = await db.transaction((trx) => store(trx, reports));
+    const { results, notes, countsChanged, generation } = await db.transaction((trx) => store(trx, reports));
     for (const note of notes) deps.index.note(note.change, note.device, note.added, note.removed);
+    if (generation !== deps.deriver().generation) deps.onOutdated?.();
     deps.onCommit?.({ results, milliseconds: clock.now() - started, countsChanged });
     return results;
   };
@@ -189,7 +192,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       [...first].map(([id, evidence]) => ({ id, evidence })),
     );
     const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changed.values()], now);
-    return { results, ...committed };
+    return { results, ...committed, generation: deriver.generation };
   };
 
   /** Why a report is not applied: its order (order.ts) or its base; undefined where it may be. */

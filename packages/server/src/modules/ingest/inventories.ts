@@ -44,6 +44,8 @@ export function createInventoryImport(deps: {
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
   readonly onChange: () => void;
+  /** As in intake.ts. */
+  readonly onOutdated?: () => void;
 }): InventoryImport {
   const { db, clock, titles } = deps;
   return {
@@ -63,7 +65,7 @@ export function createInventoryImport(deps: {
       await titles.learn(texts.filter((text) => titles.readTexts([text]) !== undefined));
 
       const now = clock.now();
-      const { results, notes } = await db.transaction(async (trx) => {
+      const { results, notes, generation } = await db.transaction(async (trx) => {
         const deriver = deps.deriver();
         const results: (Omit<ImportResult, "device"> & { ordinal?: number })[] = [];
         const changes = new Map<number, DeviceChange>();
@@ -142,6 +144,7 @@ export function createInventoryImport(deps: {
           ...new Set(results.flatMap((r) => (r.ordinal === undefined ? [] : [r.ordinal]))),
         ]);
         return {
+          generation: deriver.generation,
           notes: committed.notes,
           results: results.map(({ ordinal, ...rest }): ImportResult => {
             const device = ordinal === undefined ? undefined : names.get(ordinal);
@@ -150,6 +153,7 @@ export function createInventoryImport(deps: {
         };
       });
       for (const note of notes) deps.index.note(note.change, note.device, note.added, note.removed);
+      if (generation !== deps.deriver().generation) deps.onOutdated?.();
       deps.onChange();
       return results;
     },

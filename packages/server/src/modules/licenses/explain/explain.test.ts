@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { assembleLedger } from "../../../testing/ledger.ts";
+import { startServer, until, type TestServer } from "../../../testing/server.ts";
 import { forEachStore } from "../../../testing/stores.ts";
 
 forEachStore((store) => {
@@ -92,6 +93,94 @@ forEachStore((store) => {
       });
       await expect(s.explain.device("NO", "@A")).rejects.toMatchObject({ code: "not-found" });
       await expect(s.explain.device("PC1", "@NO")).rejects.toMatchObject({ code: "not-found" });
+    });
+  });
+
+  describe("through the API, from a real policy and a real inventory", () => {
+    let server: TestServer;
+    afterEach(() => server.stop());
+    it("evidence, rule with its place, units with steps, entitlement - and the first term that failed", async () => {
+      server = await startServer(store, { role: "both" });
+      const policy = `daicho: policy/v1
+id: p
+edition: enterprise
+version: 1
+software:
+  - { code: "@DB19", name: Database, detect: 'app(name = "Database 2019")' }
+  - { code: "@ADDON", name: Add-on, detect: 'app(name = "Add-on")' }
+licenses:
+  - { rule: "@DB19 AND @ADDON = @DBX", name: Database with add-on }
+  - { rule: "@DB19 = @DB", name: Database, metric: core, count: four-per-socket }
+metrics:
+  - { id: four-per-socket, count: cores, minimum: { perProcessor: 4 } }
+`;
+      const put = await server.api("PUT", "/api/v1/policies/enterprise", { body: policy, type: "application/yaml" });
+      expect(put.text).not.toContain("faults");
+      const inventory = {
+        daicho: "inventory/v1",
+        device: { id: "SRV1", hostname: "srv1" },
+        hardware: { cpu: { sockets: 2, cores: 4 } },
+        software: [{ name: "Database 2019", version: "15.0", source: "msi" }],
+        scan: { startedAt: "2026-05-01T00:00:00Z", durationMs: 1, errors: [] },
+      };
+      expect((await server.api("POST", "/api/v1/imports/inventories", { json: inventory })).status).toBe(200);
+      const made = await server.api("POST", "/api/v1/entitlements", { json: { license: "@DB", quantity: 4, packSize: 2, certificate: "C-1", supplier: "S" } }); // prettier-ignore
+      const { id } = made.json<{ id: string }>();
+      expect(made.json()).toMatchObject({ units: 8, packSize: 2, certificate: "C-1", supplier: "S" });
+      // The policy comes into force behind its answer.
+      const why = await until("the licence is counted", async () => {
+        const told = (await server.api("GET", "/api/v1/devices/SRV1/licenses/%40DB/explain")).json();
+        return told["installed"] === true && told;
+      });
+      expect(why).toMatchObject({
+        installed: true,
+        rule: { text: "@DB19 = @DB", place: expect.stringContaining(":10:") as string, codes: ["@DB19"], evidence: [expect.objectContaining({ probe: 'app(name = "Database 2019")' }) as object] },
+        units: { metric: "core", units: 8, rule: "four-per-socket", steps: expect.arrayContaining([expect.objectContaining({ step: "minimum-per-processor" })]) as object[] },
+        countsFor: { department: "unassigned" },
+        coverage: { covered: true, right: "direct", entitlements: [id], used: 8, installed: 8 },
+      }); // prettier-ignore
+      expect((await server.api("GET", "/api/v1/devices/SRV1/licenses/%40DBX/explain")).json()).toMatchObject({
+        installed: false,
+        because: "@ADDON is not on the device",
+        notMatched: [{ rule: "@DB19 AND @ADDON = @DBX", term: "@ADDON", reason: "absent" }],
+      });
+      const position = await server.api("GET", "/api/v1/positions/%40DB/explain");
+      expect(position.json()).toMatchObject({ totals: { used: 8, installed: 8, held: 8, items: 1 } });
+      const csv = await server.api("GET", "/api/v1/positions/%40DB/explain", { headers: { accept: "text/csv" } });
+      expect(csv.text.split("\n")[0]).toContain("device,hostname,department,license,units,used,installed");
+      expect((await server.api("GET", "/api/v1/positions/%40NO/explain")).status).toBe(404);
+      expect((await server.api("GET", "/api/v1/positions/%40DB/explain?asOf=2999-01-01")).status).toBe(400);
+
+      expect((await server.api("GET", "/api/v1/licenses/%40DB")).json()).toMatchObject({
+        metric: "core",
+        managed: true,
+      });
+      expect((await server.api("GET", "/api/v1/licenses?metric=core")).json<{ items: unknown[] }>().items).toHaveLength(
+        1,
+      );
+      const path = "/api/v1/version-paths/db";
+      expect((await server.api("PUT", path, { json: { licenses: ["@DB", "@DBX"] } })).status).toBe(201);
+      expect((await server.api("PUT", path, { json: { licenses: ["@DBX", "@DB"] } })).status).toBe(200);
+      expect((await server.api("GET", `${path}/history`)).json<{ items: unknown[] }>().items).toHaveLength(2);
+      expect((await server.api("PUT", path, { json: { licenses: ["@DB", "@NO"] } })).text).toContain("/licenses/1");
+      expect((await server.api("DELETE", path)).status).toBe(204);
+      expect((await server.api("DELETE", path)).status).toBe(404);
+      const key = { "idempotency-key": "one" };
+      const body = { license: "@DB", device: "SRV1", quantity: 8 };
+      const allocation = await server.api("POST", "/api/v1/allocations", { json: body, headers: key });
+      expect(allocation.status).toBe(201);
+      expect((await server.api("POST", "/api/v1/allocations", { json: body, headers: key })).json()).toEqual(
+        allocation.json(),
+      );
+      expect((await server.api("POST", "/api/v1/allocations", { json: body, as: "auditor" })).status).toBe(403);
+      expect((await server.api("GET", "/api/v1/positions")).json()).toMatchObject({
+        items: [{ license: "@DB", used: 8, allocatedInUse: 8, allocatedNotInUse: 0, notAllocatedInUse: 0 }],
+      });
+      const one = `/api/v1/allocations/${allocation.json<{ id: string }>().id}`;
+      expect((await server.api("PATCH", one, { json: { quantity: 9 } })).json()).toMatchObject({ quantity: 9 });
+      expect((await server.api("DELETE", one)).status).toBe(204);
+      expect((await server.api("GET", one)).status).toBe(404);
+      expect((await server.api("GET", "/api/v1/reconcile")).json()).toMatchObject({ differences: [] });
     });
   });
 });
