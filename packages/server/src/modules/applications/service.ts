@@ -96,7 +96,10 @@ export function createApplications(deps: {
   /** Steps that wait for someone who has left are passed on, at the latest when somebody looks. */
   async function passOnAll(): Promise<void> {
     for (let found = limit; found === limit;) {
-      const waiting = await db.snapshot((trx) => store.waitingForLeavers(trx, limit));
+      const waiting = await db.snapshot(async (trx) => {
+        const absent = await store.absentApprovers(trx);
+        return absent.length === 0 ? [] : store.waitingFor(trx, db.dialect, absent, limit);
+      });
       found = waiting.length;
       if (found === 0) return;
       await locked(async (trx, at) => {

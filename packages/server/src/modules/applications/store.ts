@@ -99,19 +99,35 @@ export const applicationStore = {
   grantsFrom: (db: Db, source: string): Promise<GrantRow[]> =>
     db.selectFrom("app_grants").selectAll().where("source", "=", source).execute(),
 
-  /** Pending applications that wait for someone who has left or is in the directory no more. */
-  waitingForLeavers: (db: Db, limit: number) =>
-    db
-      .selectFrom("app_steps as s")
-      .innerJoin("app_applications as a", "a.id", "s.application")
+  /** Who is still to decide something, and has left or is in the directory no more. */
+  async absentApprovers(db: Db): Promise<string[]> {
+    // The few approvers first, then the directory: a join of all open steps takes SQLite as many steps as there are pairs of them.
+    const rows = await db
+      .selectFrom((eb) =>
+        eb
+          .selectFrom("app_steps")
+          .select("approver")
+          .distinct()
+          .where("state", "=", "open")
+          .where("approver", "is not", null)
+          .as("s"),
+      )
       .leftJoin("org_employees as e", "e.id", "s.approver")
-      .select("a.id")
-      .distinct()
-      .where("s.state", "=", "open")
-      .where("s.approver", "is not", null)
-      .where("a.state", "=", "pending")
+      .select("s.approver")
       .where((eb) => eb.or([eb("e.id", "is", null), eb("e.left_at", "is not", null)]))
-      .orderBy("a.id")
+      .execute();
+    return rows.flatMap((row) => row.approver ?? []);
+  },
+
+  /** Applications with open steps of these approvers: pending ones, for the steps of others are not open. */
+  waitingFor: (db: Db, dialect: DialectName, approvers: readonly string[], limit: number) =>
+    db
+      .selectFrom("app_steps")
+      .select("application as id")
+      .distinct()
+      .where(inSet(dialect, "app_steps.approver", approvers))
+      .where("state", "=", "open")
+      .orderBy("application")
       .limit(limit)
       .execute(),
 
