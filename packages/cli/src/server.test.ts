@@ -169,6 +169,22 @@ describe("report", () => {
     expect(cells[head.split(",").indexOf("overUnder")]).toBe("-2");
   });
 
+  it("tells positions of the past, and what changed since, by cause and event by event", async () => {
+    const before = itemsOf(await call("report", "position", "--as-of", "2020-01-01", "--json"));
+    expect(before).toEqual([]);
+    const wrong = await call("report", "position", "--as-of", "2999-01-01");
+    expect(wrong).toMatchObject({ status: 1, out: "" });
+    expect(wrong.err).toMatch(/asOf: lies in the future.*\[input-invalid\]/);
+    const [item] = itemsOf(await call("report", "changes", "--from", "2020-01-01", "--license", "@OFFICE", "--json"));
+    expect(item).toMatchObject({ from: { used: 0 }, to: { used: 2 }, unexplained: { used: 0 } });
+    const table = (await call("report", "changes", "--from", "2020-01-01", "--license", "@OFFICE")).out;
+    expect(table).toMatch(/^license +department +cause +changes +used/);
+    expect(table).toMatch(/@OFFICE +\(difference\) +2 /);
+    expect(table).toMatch(/@OFFICE +imported +2 +2 /);
+    const events = (await call("report", "changes", "--from", "2020-01-01", "--detail", "--format", "csv")).out;
+    expect(events.split("\r\n")[0]).toBe("at,cause,measure,by,license,department,device");
+  });
+
   it("follows the pages of a list to its end", async () => {
     await call("import", "inventory", join(dir, "many"));
     const items = itemsOf(await call("report", "devices", "--json", "--where", "limit=20"));

@@ -82,7 +82,9 @@ export interface Differences<K> {
     row: K,
     shown: readonly Step<boolean>[],
     measure: Measure,
-    change: { readonly at: number; readonly by: number; readonly cause: DifferenceCause },
+    at: number,
+    by: number,
+    cause: DifferenceCause,
   ): void;
   /** A difference that has no moment: how two ways to look at the same facts differ. */
   apart(row: K, measure: Measure, by: number, cause: DifferenceCause): void;
@@ -126,9 +128,9 @@ export function createDifferences<K>(from: number, to: number): Differences<K> {
     end(key, shown, measure, value) {
       if (valueAt(shown, to)) rowOf(key).to[measure] += value;
     },
-    change(key, shown, measure, { at, by, cause }) {
+    change(key, shown, measure, at, by, cause) {
       if (valueAt(shown, at)) because(key, measure, by, cause);
-      follow(key, shown, measure, by, at);
+      if (shown.length > 1) follow(key, shown, measure, by, at);
     },
     apart: because,
     rows: () => new Map([...rows].map(([key, row]) => [key, settled(row)])),

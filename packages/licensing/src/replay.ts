@@ -2,7 +2,7 @@
  * Purpose: walks through what devices used between two moments and tells every change of `used`, with its cause (domain.md §3, design.md "Time").
  * Invariants: for every department and licence, used at `from` plus all effects up to `to` is used at `to`, whatever the history; of a licence
  * counted by user only a person's first device counts and only the last one that goes takes it away; a change of the metric is a change like any
- * other.
+ * other. A year of 100,000 devices is millions of steps: nothing is made for what stays as it is.
  */
 import type { Cause } from "./causes.ts";
 import { valueAt, type Step } from "./steps.ts";
@@ -12,6 +12,7 @@ export interface UseInterval extends Use {
   readonly since: number;
   /** Infinity: still so. */
   readonly until: number;
+  /** By licence, ascending. */
   readonly licenses: readonly LicenseCount[];
   /** Why it began, why it ended. */
   readonly cause: Cause;
@@ -43,15 +44,14 @@ export interface Effect {
 export interface UseReplay {
   /** All of a device's intervals that touch the time, ascending. */
   device(device: number, intervals: readonly UseInterval[]): void;
-  /** Tells what could not be told before all devices were seen: licences counted by user. */
-  finish(): void;
+  /** Tells what could not be told before all devices were seen: licences counted by user. Stops to breathe at each step. */
+  finish(): Generator<void>;
 }
 
 interface Draft extends Omit<UseChange, "effects"> {
-  readonly effects: Map<number, number>;
+  readonly effects: { department: number; by: number }[];
 }
 interface UserEvent {
-  readonly at: number;
   readonly sign: 1 | -1;
   readonly change: Draft;
 }
@@ -59,28 +59,32 @@ interface UserEvent {
 export function createUseReplay(options: {
   readonly from: number;
   readonly to: number;
-  /** Whether a licence is counted by user, over time; undefined where it never is. */
-  readonly byUser: (license: number) => readonly Step<boolean>[] | undefined;
+  /** By licence, whether it is counted by user, over time; absent where it never is. */
+  readonly byUser: ReadonlyMap<number, readonly Step<boolean>[]>;
   /** Licences to follow; absent = all. */
   readonly wanted?: (license: number) => boolean;
   readonly emit: (change: UseChange) => void;
 }): UseReplay {
-  const { from, to, emit } = options;
+  const { from, to, byUser, emit } = options;
+  const wanted = options.wanted ?? (() => true);
   const within = (at: number): boolean => at > from && at <= to;
   const byUserAt = (license: number, at: number, before = false): boolean => {
-    const steps = options.byUser(license);
+    const steps = byUser.get(license);
     return steps !== undefined && valueAt(steps, at, before);
   };
+  /** When the metric of which licence may have changed. */
+  const switches = [...byUser].flatMap(([license, steps]) =>
+    wanted(license) ? [...new Set(steps.map(({ at }) => at))].filter(within).map((at) => ({ license, at })) : [],
+  );
   // Only who uses what by user must be known from the start; everything else is a difference.
   const initial: Usage = createUsage((license) => byUserAt(license, from));
-  const events = new Map<string, UserEvent[]>();
+  const userEvents = new Map<number, Map<number, UserEvent[]>>();
   const waiting: Draft[] = [];
-  const userLicenses = (licenses: readonly LicenseCount[]): readonly LicenseCount[] =>
-    licenses.filter(([license]) => options.byUser(license) !== undefined && (options.wanted?.(license) ?? true));
 
-  const send = (change: Draft): void => {
-    const effects = [...change.effects].filter(([, by]) => by !== 0).map(([department, by]) => ({ department, by }));
-    if (effects.length > 0) emit({ ...change, effects });
+  const send = (draft: Draft): void => {
+    const { effects } = draft;
+    for (let i = effects.length - 1; i >= 0; i--) if (effects[i]?.by === 0) effects.splice(i, 1);
+    if (effects.length > 0) emit(draft);
   };
 
   const step = (draft: Draft): void => {
@@ -91,11 +95,11 @@ export function createUseReplay(options: {
       if (how === "copy") add(draft.effects, place.department, sign * place.count);
       if (how !== "user") return;
       byUsers = true;
-      const key = `${place.employee}:${place.department}:${draft.license}`;
-      const list = events.get(key);
-      const event = { at: draft.at, sign, change: draft };
-      if (list === undefined) events.set(key, [event]);
-      else list.push(event);
+      const keys = inner(userEvents, draft.license, () => new Map<number, UserEvent[]>());
+      inner(keys, keyOf(place.employee as number, place.department), (): UserEvent[] => []).push({
+        sign,
+        change: draft,
+      });
     };
     side(draft.before, -1);
     side(draft.after, 1);
@@ -108,68 +112,95 @@ export function createUseReplay(options: {
     at: number,
     before: UseInterval | undefined,
     after: UseInterval | undefined,
-    cause: Cause | "metric",
-    only?: number,
+    cause: Cause,
   ): void => {
-    const sides = new Map<number, { before?: UsePlace; after?: UsePlace }>();
-    const put = (interval: UseInterval | undefined, side: "before" | "after"): void => {
-      for (const [license, count] of interval?.licenses ?? []) {
-        if (options.wanted?.(license) === false || (only !== undefined && license !== only)) continue;
-        const { employee, department } = interval as UseInterval;
-        const both = sides.get(license) ?? {};
-        both[side] = { employee, department, count };
-        sides.set(license, both);
-      }
-    };
-    put(before, "before");
-    put(after, "after");
-    for (const [license, both] of sides)
-      if (cause === "metric" || !same(both.before, both.after) || byUserAt(license, at) !== byUserAt(license, at, true))
-        step({ at, device, license, cause, before: both.before, after: both.after, effects: new Map() });
+    const was = before?.licenses ?? [];
+    const is = after?.licenses ?? [];
+    const moved = before?.department !== after?.department || before?.employee !== after?.employee;
+    for (let i = 0, j = 0; i < was.length || j < is.length;) {
+      const license = Math.min(was[i]?.[0] ?? Infinity, is[j]?.[0] ?? Infinity);
+      const counted = was[i]?.[0] === license ? was[i++]?.[1] : undefined;
+      const counts = is[j]?.[0] === license ? is[j++]?.[1] : undefined;
+      const otherwise = counted !== counts || moved || (switches.length > 0 && switched(license, at));
+      if (!otherwise || !wanted(license)) continue;
+      step({
+        at,
+        device,
+        license,
+        cause,
+        before: placeOf(before, counted),
+        after: placeOf(after, counts),
+        effects: [],
+      });
+    }
   };
+  const switched = (license: number, at: number): boolean => byUserAt(license, at) !== byUserAt(license, at, true);
 
   return {
     device(device, intervals) {
-      for (const [i, interval] of intervals.entries()) {
+      for (let i = 0; i < intervals.length; i++) {
+        const interval = intervals[i] as UseInterval;
         const { since, until } = interval;
-        if (since <= from && from < until) initial.add(interval, userLicenses(interval.licenses), 1);
+        if (since <= from && from < until && byUser.size > 0)
+          initial.add(
+            interval,
+            interval.licenses.filter(([license]) => byUser.has(license) && wanted(license)),
+            1,
+          );
         if (within(since)) {
           const previous = intervals[i - 1];
           transition(device, since, previous?.until === since ? previous : undefined, interval, interval.cause);
         }
         if (within(until) && intervals[i + 1]?.since !== until)
           transition(device, until, interval, undefined, interval.closed);
-        for (const [license] of userLicenses(interval.licenses)) {
-          let last = -Infinity;
-          for (const { at } of options.byUser(license) ?? []) {
-            if (at > last && within(at) && since < at && at < until)
-              transition(device, at, interval, interval, "metric", license);
-            last = at;
-          }
+        for (const { license, at } of switches) {
+          if (since >= at || at >= until) continue;
+          const place = placeOf(interval, interval.licenses.find(([l]) => l === license)?.[1]);
+          if (place !== undefined)
+            step({ at, device, license, cause: "metric", before: place, after: place, effects: [] });
         }
       }
     },
-    finish() {
-      for (const [key, list] of events) {
-        const [employee, department, license] = key.split(":").map(Number) as [number, number, number];
-        // Who gets a second device at the moment the first one goes uses it all the time: first what comes, then what goes.
-        list.sort((a, b) => a.at - b.at || b.sign - a.sign || a.change.device - b.change.device);
-        let devices = initial.devicesOf(employee, department, license);
-        for (const { sign, change } of list) {
-          const by = Number(devices + sign > 0) - Number(devices > 0);
-          devices += sign;
-          if (by !== 0) add(change.effects, department, by);
+    *finish() {
+      for (const [license, keys] of userEvents)
+        for (const [key, list] of keys) {
+          // Who gets a second device at the moment the first one goes uses it all the time: first what comes, then what goes.
+          list.sort((a, b) => a.change.at - b.change.at || b.sign - a.sign || a.change.device - b.change.device);
+          const department = key % departments;
+          let devices = initial.devicesOf((key - department) / departments, department, license);
+          for (const { sign, change } of list) {
+            const by = Number(devices + sign > 0) - Number(devices > 0);
+            devices += sign;
+            if (by !== 0) add(change.effects, department, by);
+          }
+          yield;
         }
+      for (const change of waiting) {
+        send(change);
+        yield;
       }
-      for (const change of waiting) send(change);
     },
   };
 }
 
-function same(a: UsePlace | undefined, b: UsePlace | undefined): boolean {
-  return a?.count === b?.count && a?.department === b?.department && a?.employee === b?.employee;
+/** More than there are departments. */
+const departments = 2 ** 24;
+const keyOf = (employee: number, department: number): number => employee * departments + department;
+
+function placeOf(use: Use | undefined, count: number | undefined): UsePlace | undefined {
+  return use === undefined || count === undefined
+    ? undefined
+    : { employee: use.employee, department: use.department, count };
 }
 
-function add(effects: Map<number, number>, department: number, by: number): void {
-  effects.set(department, (effects.get(department) ?? 0) + by);
+function add(effects: { department: number; by: number }[], department: number, by: number): void {
+  const effect = effects.find((e) => e.department === department);
+  if (effect === undefined) effects.push({ department, by });
+  else effect.by += by;
+}
+
+function inner<V>(map: Map<number, V>, key: number, make: () => V): V {
+  let found = map.get(key);
+  if (found === undefined) map.set(key, (found = make()));
+  return found;
 }

@@ -20,7 +20,9 @@ import {
 /** Times are small, so that much falls on the same millisecond. */
 const time = fc.integer({ min: 0, max: 30 });
 const license = fc.integer({ min: 1, max: 3 });
-const uses = fc.uniqueArray(fc.tuple(license, fc.integer({ min: 1, max: 4 })), { selector: ([l]) => l, maxLength: 3 });
+const uses = fc
+  .uniqueArray(fc.tuple(license, fc.integer({ min: 1, max: 4 })), { selector: ([l]) => l, maxLength: 3 })
+  .map((list) => list.sort((a, b) => a[0] - b[0]));
 const cause = fc.constantFrom("report" as const, "moved" as const, "reassigned" as const, "policy" as const);
 const state = fc.record({
   at: time,
@@ -91,9 +93,9 @@ const replayed = (
   to: number,
 ): UseChange[] => {
   const changes: UseChange[] = [];
-  const replay = createUseReplay({ from, to, byUser: (l) => byUser[l], emit: (c) => changes.push(c) });
+  const replay = createUseReplay({ from, to, byUser: new Map(byUser.entries()), emit: (c) => changes.push(c) });
   for (const [i, intervals] of all.entries()) replay.device(i + 1, intervals);
-  replay.finish();
+  Array.from(replay.finish());
   return changes;
 };
 
@@ -239,7 +241,7 @@ describe("the difference of two moments (§3)", () => {
         put(to, "end");
         for (const { at, license: l, cause: why, effects } of replayed(all, byUser, from, to))
           for (const { department, by } of effects)
-            differences.change(l, shown(department, l), "used", { at, by, cause: differenceCause(why, by) });
+            differences.change(l, shown(department, l), "used", at, by, differenceCause(why, by));
         for (const row of differences.rows().values()) {
           expect(row.unexplained.used).toBe(0);
           expect(row.causes.reduce((sum, c) => sum + c.used, row.from.used)).toBe(row.to.used);
@@ -253,7 +255,7 @@ describe("the difference of two moments (§3)", () => {
     const differences = createDifferences<string>(0, 10);
     differences.start("A", always, "used", 3);
     differences.end("A", always, "used", 5);
-    differences.change("A", always, "used", { at: 4, by: 1, cause: "installed" });
+    differences.change("A", always, "used", 4, 1, "installed");
     expect(differences.rows().get("A")).toMatchObject({
       causes: [{ cause: "installed", used: 1, count: 1 }],
       unexplained: { used: 1, held: 0 },

@@ -114,6 +114,6 @@ function explainCommand(context: Context): Command {
         const { printReport } = await import("../report/report.ts");
         // `license` is in the path.
         context.outcome = await printReport("explain", { ...options, where: [] }, context.io);
-      } else usage("report explain", "names a device and a licence, or --license");
+      } else context.outcome = await usage("report explain", "names a device and a licence, or --license");
     });
 }

@@ -21,6 +21,7 @@ import {
   valueAt,
   type Amounts,
   type CauseSum,
+  type Counts,
   type DifferenceCause,
   type Differences,
   type EntitlementVersion,
@@ -101,11 +102,18 @@ export function createChanges(deps: { readonly db: Database; readonly past: Past
     between: (query) =>
       db.snapshot(async (trx) => {
         const view = await viewOf(trx, past, query);
-        const differences = createDifferences<string>(query.from, query.to);
+        const differences = createDifferences<number>(query.from, query.to);
         await putEnds(view, differences);
         await putCovered(view, differences);
         await walk(db, trx, view, (event) =>
-          differences.change(view.rowOf(event.department, event.license), view.shown(event), event.measure, event),
+          differences.change(
+            view.rowOf(event.department, event.license),
+            view.shown(event),
+            event.measure,
+            event.at,
+            event.by,
+            event.cause,
+          ),
         );
         return itemsOf(view, differences);
       }),
@@ -149,11 +157,12 @@ interface View {
   readonly first: Cube;
   readonly last: Cube;
   readonly departments: readonly number[];
-  /** Whether a licence is counted by user; undefined where it never is. */
-  byUser(license: number): readonly Step<boolean>[] | undefined;
+  /** By licence, whether it is counted by user; absent where it never is. */
+  readonly byUser: ReadonlyMap<number, readonly Step<boolean>[]>;
   wanted(license: number): boolean;
   shown(place: { readonly department?: number; readonly license: number }): readonly Step<boolean>[];
-  rowOf(department: number | undefined, license: number): string;
+  /** Both ordinals in one number: this is asked millions of times. */
+  rowOf(department: number | undefined, license: number): number;
 }
 
 async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<View> {
@@ -189,7 +198,7 @@ async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<View> {
     first,
     last,
     departments: [0, ...rows.map((row) => row.ordinal)],
-    byUser: (license) => byUser.get(license),
+    byUser,
     wanted: (license) => query.license === undefined || license === wanted,
     shown({ department, license }) {
       const ofLicense = managed.get(license) ?? always;
@@ -201,9 +210,12 @@ async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<View> {
       if (steps === undefined) combined.set(key, (steps = both(member, ofLicense)));
       return steps;
     },
-    rowOf: (department, license) => `${query.byDepartment === true ? (department ?? "") : ""}:${license}`,
+    rowOf: (department, license) => (query.byDepartment === true ? (department ?? 0) : 0) * licenseSpan + license,
   };
 }
+
+/** More than there are licences. */
+const licenseSpan = 2 ** 24;
 
 const never: readonly Step<boolean>[] = [{ at: -Infinity, value: false, cause: "unknown" }];
 
@@ -251,7 +263,7 @@ async function membersOf(
 }
 
 /** What counted at both moments, from the positions of them. */
-async function putEnds(view: View, differences: Differences<string>): Promise<void> {
+async function putEnds(view: View, differences: Differences<number>): Promise<void> {
   for (const [end, cube, at] of [
     ["start", view.first, view.query.from],
     ["end", view.last, view.query.to],
@@ -276,9 +288,9 @@ async function putEnds(view: View, differences: Differences<string>): Promise<vo
 }
 
 /** What attached rights make of the installations at both moments: positions show it, and it has no moment of its own. */
-async function putCovered(view: View, differences: Differences<string>): Promise<void> {
+async function putCovered(view: View, differences: Differences<number>): Promise<void> {
   const { from, to } = view.query;
-  const cells = new Map<string, { row: string; before: number; after: number }>();
+  const cells = new Map<string, { row: number; before: number; after: number }>();
   for (const [end, at, measured] of [
     ["start", from, view.first],
     ["end", to, view.last],
@@ -316,57 +328,62 @@ async function walkUse(trx: Trx, view: View, tell: (event: WalkedEvent) => void)
   const replay = createUseReplay({
     from,
     to,
-    byUser: (license) => view.byUser(license),
+    byUser: view.byUser,
     wanted: (license) => view.wanted(license),
-    emit({ effects, cause, device, ...change }) {
+    emit({ at, license, effects, cause, device, before, after }) {
       for (const { department, by } of effects)
-        tell({ ...change, measure: "used", department, by, cause: differenceCause(cause, by), source: device });
+        tell({ at, measure: "used", license, department, by, cause: differenceCause(cause, by), source: device, before, after }); // prettier-ignore
     },
   });
   const last = await pastStore.lastDevice(trx);
   for (let after = 0; after < last; after += sliceOfDevices) {
     const upTo = after + sliceOfDevices;
-    const devices = new Map<number, UseInterval[]>();
-    const put = (device: number, interval: UseInterval): void => {
-      const list = devices.get(device);
-      if (list === undefined) devices.set(device, [interval]);
-      else list.push(interval);
-    };
-    for (const { device, licenses, ...row } of await pastStore.closed(trx, after, upTo, to, from))
-      put(device, {
-        ...row,
-        licenses: unpackLicenses(licenses),
-        cause: causeOf(row.cause),
-        closed: causeOf(row.closed),
-      });
-    for (const { device, licenses, ...row } of await pastStore.open(trx, after, upTo, to))
-      put(device, {
-        ...row,
-        licenses: unpackLicenses(licenses),
-        until: Infinity,
-        cause: causeOf(row.cause),
-        closed: "unknown",
-      });
-    await eachPolitely(devices, ([device, intervals]) => replay.device(device, intervals));
+    const closed = await pastStore.closed(trx, after, upTo, to, from);
+    const open = await pastStore.open(trx, after, upTo, to);
+    const devices = grouped<(typeof closed)[number] | (typeof open)[number], number>(
+      [...closed, ...open],
+      (row) => row.device,
+    );
+    // Unpacked one device at a time: all of a slice would live long enough to be moved about in memory.
+    await eachPolitely(devices, ([device, rows]) => replay.device(device, rows.map(intervalOf)));
     await breathe();
   }
-  replay.finish();
+  await eachPolitely(replay.finish(), () => undefined);
+}
+
+type Row = Awaited<ReturnType<typeof pastStore.open>>[number];
+
+function intervalOf(row: Row & { readonly until?: number; readonly closed?: number }): UseInterval {
+  return {
+    since: row.since,
+    until: row.until ?? Infinity,
+    employee: row.employee,
+    department: row.department,
+    licenses: unpackLicenses(row.licenses),
+    cause: causeOf(row.cause),
+    closed: causeOf(row.closed ?? 0),
+  };
 }
 
 async function walkRights(db: Database, trx: Trx, view: View, tell: (event: WalkedEvent) => void): Promise<void> {
   const { from, to } = view.query;
   for await (const slice of slicesOf(view.departments, 16)) {
-    const rows = await pastStore.rightsHistory(trx, db.dialect, slice, from);
+    const rows = await pastStore.rightsBetween(trx, db.dialect, slice, from, to);
     const history = grouped(rows, (row) => `${row.department}:${row.license}`);
     if (history.size === 0) continue;
-    const now = new Map(
-      (await positionStore.rights(trx, db.dialect, slice)).map((row) => [`${row.department}:${row.license}`, row]),
-    );
+    const after = new Map<string, Counts>();
+    for (const department of slice) {
+      const counts = view.last.rows.get(department);
+      if (counts !== undefined)
+        eachCounts(counts, (place, each) =>
+          after.set(`${department}:${(view.last.licenses[place] as CubeLicense).ordinal}`, each),
+        );
+    }
     for (const [key, former] of history)
       for (const [i, row] of former.entries()) {
         const { department, license, until: at } = row;
-        if (at > to || !view.wanted(license)) continue;
-        const next = former[i + 1] ?? now.get(key);
+        if (!view.wanted(license)) continue;
+        const next = former[i + 1] ?? after.get(key);
         for (const measure of ["rights", "requested", "required"] as const) {
           const by = (next?.[measure] ?? 0) - row[measure];
           if (by === 0) continue;
@@ -403,16 +420,16 @@ async function entitlementVersions(trx: Trx, view: View): Promise<ReadonlyMap<st
   }
 }
 
-async function itemsOf(view: View, differences: Differences<string>): Promise<readonly ChangeItem[]> {
+async function itemsOf(view: View, differences: Differences<number>): Promise<readonly ChangeItem[]> {
   const { query } = view;
   const licenses = new Map([...view.first.licenses, ...view.last.licenses].map((l) => [l.ordinal, l]));
   const items: ChangeItem[] = [];
   await eachPolitely(differences.rows(), ([key, difference]) => {
-    const [department, license] = key.split(":") as [string, string];
-    const { code, name, metric } = licenses.get(Number(license)) as CubeLicense;
+    const license = key % licenseSpan;
+    const { code, name, metric } = licenses.get(license) as CubeLicense;
     const unchanged = difference.causes.length === 0 && measures.every((m) => difference.from[m] === difference.to[m]);
     if (unchanged && query.license === undefined) return;
-    const of = query.byDepartment === true ? codeOf(view, Number(department)) : query.department;
+    const of = query.byDepartment === true ? codeOf(view, (key - license) / licenseSpan) : query.department;
     items.push({ license: code, name, metric, ...(of !== undefined && { department: of }), ...difference });
   });
   const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

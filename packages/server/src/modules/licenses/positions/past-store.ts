@@ -83,13 +83,14 @@ export const pastStore = {
       .select(["h.department", "h.license", "h.rights", "h.required", "h.requested"])
       .execute(),
 
-  /** What departments might use until each of these moments, in the order in which it was recorded. */
-  rightsHistory: (trx: Trx, dialect: DialectName, departments: readonly number[], after: number) =>
+  /** What departments might use until each of these moments in (from, to], in the order in which it was recorded. */
+  rightsBetween: (trx: Trx, dialect: DialectName, departments: readonly number[], from: number, to: number) =>
     trx
       .selectFrom("lic_rights_history")
       .selectAll()
       .where(inSet(dialect, "lic_rights_history.department", departments))
-      .where("until", ">", after)
+      .where("until", ">", from)
+      .where("until", "<=", to)
       .orderBy("id")
       .execute(),
 
