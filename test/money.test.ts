@@ -24,7 +24,7 @@ software:
   - { code: "@ALL", name: Site, detect: app(name = "@A") }
 licenses:
   - { rule: "@DEV = @D", name: Per device }
-  - { rule: "@USR = @U", name: Per user, metric: user }
+  - { rule: "@USR = @U", name: Per user }
   - { rule: "@ALL = @A", name: Site, metric: site }
 `;
 

@@ -21,6 +21,25 @@ export interface Holding {
   readonly unlimited: boolean;
 }
 
+/**
+ * The metric that entitlements say, where the policy leaves a licence's open: the newest one's - but one without a limit among limited ones says
+ * only that the licence is never short. undefined where there are none.
+ */
+export function metricBought(
+  entitlements: Iterable<{ readonly metric: Metric; readonly at: number }>,
+): Metric | undefined {
+  let best: { readonly metric: Metric; readonly at: number } | undefined;
+  for (const one of entitlements) {
+    const rank = (e: typeof one): readonly [number, number, string] => [Number(!isUnlimited(e.metric)), e.at, e.metric];
+    if (best === undefined || compareRanks(rank(one), rank(best)) > 0) best = one;
+  }
+  return best?.metric;
+}
+
+function compareRanks(a: readonly [number, number, string], b: readonly [number, number, string]): number {
+  return a[0] - b[0] || a[1] - b[1] || (a[2] < b[2] ? -1 : a[2] > b[2] ? 1 : 0);
+}
+
 export function isUnlimited(metric: Metric): boolean {
   return metric === "site" || metric === "free";
 }

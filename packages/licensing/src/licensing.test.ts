@@ -11,6 +11,7 @@ import {
   departmentState,
   findCycle,
   heldAt,
+  metricBought,
   noCounts,
   rollUp,
   subtree,
@@ -96,6 +97,25 @@ describe("entitlements at a date (§5)", () => {
     const perpetual = { metric: "device", quantity: 3, startsAt: null, expiresAt: null } as const;
     expect(heldAt([perpetual, perpetual], 0)).toEqual({ held: 6, unlimited: false });
     expect(heldAt([], 0)).toEqual({ held: 0, unlimited: false });
+  });
+});
+
+describe("the metric that was bought", () => {
+  const bought = fc.array(fc.record({ metric, at: fc.nat(20) }), { maxLength: 8 });
+
+  it("is the newest one's, whatever the order, and one without a limit only where all are without", () => {
+    fc.assert(
+      fc.property(bought, fc.nat(), (all, turn) => {
+        const found = metricBought(all);
+        const turned = [...all.slice(turn % (all.length + 1)), ...all.slice(0, turn % (all.length + 1))].reverse();
+        expect(metricBought(turned)).toBe(found);
+        const finite = all.filter((one) => one.metric !== "site" && one.metric !== "free");
+        const deciding = finite.length > 0 ? finite : all;
+        const newest = Math.max(...deciding.map((one) => one.at));
+        if (all.length === 0) expect(found).toBeUndefined();
+        else expect(deciding.filter((one) => one.at === newest).map((one) => one.metric)).toContain(found);
+      }),
+    );
   });
 });
 

@@ -243,7 +243,7 @@ export async function createServer(options: {
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
   const organization = createOrganization({ db, clock, events, devices });
-  const entitlements = createEntitlements({ db, clock, events });
+  const entitlements = createEntitlements({ db, clock, events, bought: derivation.bought });
   const classifications = createClassifications({
     db,
     clock,

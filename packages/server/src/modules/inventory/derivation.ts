@@ -8,6 +8,7 @@
 import { createMetricBook } from "@daicho/licensing";
 import type { Clock, Log, Timer } from "@daicho/kernel";
 import type { Cause } from "@daicho/licensing";
+import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
@@ -16,7 +17,7 @@ import type { Repository } from "../licenses/repository/index.ts";
 import { createDeriver, type DerivedLicense, type Deriver } from "./deriver.ts";
 import { decideAll, deriveAll, type DeviceLicenses, type StoredState } from "./derive.ts";
 import { headStore, lockHeads } from "./head-store.ts";
-import { reachMetricDay, readRevision } from "./revision.ts";
+import { raiseRevision, reachMetricDay, readRevision } from "./revision.ts";
 import type { Titles } from "./titles.ts";
 
 export interface Derivation {
@@ -25,6 +26,8 @@ export interface Derivation {
   readonly underWay: boolean;
   /** Takes over the policy in force now and derives all devices again; resolves when all are done. */
   refresh(): Promise<void>;
+  /** What was bought has changed: metrics that the policy leaves open follow it, and with them all counts, in the caller's transaction. */
+  bought(trx: Trx): Promise<void>;
   /** Whether anything decides about classes of installations, so that who has a device can matter to them. */
   readonly classifies: boolean;
   /**
@@ -66,6 +69,7 @@ export async function createDerivation(deps: {
     titleTable: titles.table,
   });
   let next: Deriver | undefined;
+  let inForce: ReadonlyMap<string, Metric> = new Map();
   let running: Promise<void> | undefined;
   let again = false;
   let stopped = false;
@@ -100,7 +104,8 @@ export async function createDerivation(deps: {
     }
     const infos = next.licenses;
     const deselected = await deps.deselected();
-    next.setMetrics(await db.transaction((trx) => deps.repository.syncLicenses(trx, infos, deselected)));
+    inForce = await db.transaction((trx) => deps.repository.syncLicenses(trx, infos, deselected));
+    next.setMetrics(inForce);
     current = next;
     next = undefined;
   };
@@ -158,6 +163,17 @@ export async function createDerivation(deps: {
 
   const derivation: Derivation = {
     current: () => current,
+    async bought(trx) {
+      const { licenses } = current;
+      if (licenses.every(({ metric }) => metric !== undefined)) return;
+      const metrics = await deps.repository.syncLicenses(trx, licenses, await deps.deselected());
+      const byUnits = ({ code }: { readonly code: string }): boolean =>
+        [metrics.get(code), inForce.get(code)].some((metric) => metric === "core" || metric === "processor");
+      if (!licenses.some((info) => byUnits(info) && metrics.get(info.code) !== inForce.get(info.code))) return;
+      // How many units a device counts as depends on its hardware: every device is derived again.
+      await raiseRevision(db, trx);
+      clock.after(100, () => void derivation.refresh());
+    },
     get underWay() {
       return running !== undefined;
     },

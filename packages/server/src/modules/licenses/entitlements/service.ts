@@ -71,8 +71,15 @@ export function createEntitlements(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly events: Events;
+  /** What was bought has changed; metrics may follow it (modules/inventory). */
+  readonly bought?: (trx: Trx) => Promise<void>;
 }): Entitlements {
   const { db, clock, events } = deps;
+
+  const written = async <T extends WriteResult>(trx: Trx, result: T): Promise<T> => {
+    if (result.faults.length === 0 && result.created + result.updated > 0) await deps.bought?.(trx);
+    return result;
+  };
 
   const entitlement = async (id: string): Promise<Entitlement | undefined> => {
     const row = await store
@@ -85,9 +92,9 @@ export function createEntitlements(deps: {
 
   const save = async (input: EntitlementInput & { id: string }, mode: WriteMode): Promise<Entitlement> => {
     const result = await db.transaction(async (trx) => {
-      const written = await writeEntitlements(db, trx, [input], { mode, at: clock.now() });
-      if (written.faults[0] !== undefined) throw errorOfRow(written.faults[0], "entitlement", input.id);
-      return written;
+      const result = await writeEntitlements(db, trx, [input], { mode, at: clock.now() });
+      if (result.faults[0] !== undefined) throw errorOfRow(result.faults[0], "entitlement", input.id);
+      return written(trx, result);
     });
     if (result.unchanged === 0) events.emit("positions-changed", {});
     return (await entitlement(input.id)) as Entitlement;
@@ -153,14 +160,17 @@ export function createEntitlements(deps: {
         await lockLedger(trx, db.dialect);
         const at = await recordingTime(trx, clock.now());
         const done = await store.remove(trx, id, at);
-        if (done) await touchPositions(db, trx, at, { entitlements: true });
+        if (done) {
+          await touchPositions(db, trx, at, { entitlements: true });
+          await deps.bought?.(trx);
+        }
         return done;
       });
       if (removed) events.emit("positions-changed", {});
       return removed;
     },
 
-    write: (trx, rows, options) => writeEntitlements(db, trx, rows, options),
+    write: async (trx, rows, options) => written(trx, await writeEntitlements(db, trx, rows, options)),
   };
 }
 

@@ -20,7 +20,7 @@ import {
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
-import { recordingTime, touchPositions } from "../version.ts";
+import { holdCounting, recordingTime, touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses } from "./pack.ts";
 import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
 
@@ -287,7 +287,7 @@ export function createRepository(deps: {
       const metrics = new Map<string, Metric>();
       for (const { code, metric } of infos) {
         const row = before.get(code);
-        metrics.set(code, metric ?? (row !== undefined && bought.has(row.ordinal) ? (row.metric as Metric) : "device"));
+        metrics.set(code, metric ?? (row && bought.get(row.ordinal)) ?? "device");
       }
       const rows = infos.map(({ code, name }) => ({ code, name, metric: metrics.get(code) as Metric }));
       const changed = rows.filter(({ code, name, metric }) => {
@@ -323,8 +323,10 @@ export function createRepository(deps: {
         0,
       );
       // A licence that changes from counting devices to counting people changes every number of it.
-      if (changed.some(({ code, metric }) => (before.get(code)?.metric ?? metric) !== metric)) await rebuild(trx);
-      else await touchPositions(db, trx, at, { everything: true });
+      if (changed.some(({ code, metric }) => (before.get(code)?.metric ?? metric) !== metric)) {
+        await holdCounting(trx, db.dialect);
+        await rebuild(trx);
+      } else await touchPositions(db, trx, at, { everything: true });
       return metrics;
     },
 

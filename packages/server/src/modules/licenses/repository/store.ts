@@ -1,4 +1,6 @@
 /** Purpose: the licence repository and its counters as rows; one query per method. */
+import { metricBought } from "@daicho/licensing";
+import type { Metric } from "@daicho/protocol";
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
 import { among } from "../../../db/sets.ts";
@@ -95,15 +97,21 @@ export const repositoryStore = {
       rows.map((row) => [row.ordinal, row.name, row.metric, row.managed, until]),
     ),
 
-  /** Licences of which something was bought (and the record not removed). */
-  async bought(db: Db): Promise<ReadonlySet<number>> {
+  /** Licences of which something was bought (and the record not removed), with the metric that this says. */
+  async bought(db: Db): Promise<ReadonlyMap<number, Metric>> {
     const rows = await db
       .selectFrom("lic_entitlements")
-      .select("license")
-      .distinct()
+      .select(["license", "metric", (eb) => eb.fn.max(eb.fn.coalesce("purchased_at", "created_at")).as("at")])
       .where("replaced_at", "is", null)
+      .groupBy(["license", "metric"])
       .execute();
-    return new Set(rows.map((row) => row.license));
+    const all = new Map<number, { metric: Metric; at: number }[]>();
+    for (const { license, metric, at } of rows) {
+      const list = all.get(license) ?? [];
+      list.push({ metric: metric as Metric, at: Number(at) });
+      all.set(license, list);
+    }
+    return new Map([...all].map(([license, list]) => [license, metricBought(list) as Metric]));
   },
 
   async setManaged(trx: Trx, licenses: readonly number[], managed: number): Promise<void> {
