@@ -127,8 +127,8 @@ export function* createLedger(input: CoverInput): Generator<undefined, Ledger> {
     const { pool } = slot;
     slot.cost += units;
     if (pool.unlimited) {
-      const source = pool.sources.find(({ id }) => id === first) ?? (pool.sources[0] as Source);
-      if (slot.from.length === 0) slot.from.push({ source, units });
+      const source = pool.sources.find(({ id }) => id === first) ?? pool.sources[0];
+      if (source !== undefined && slot.from.length === 0) slot.from.push({ source, units });
       return;
     }
     pool.left -= units;

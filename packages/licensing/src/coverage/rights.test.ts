@@ -40,7 +40,7 @@ describe("attached rights as text (issue 3: upgrade, downgrade, second device, s
         ),
         (text) => {
           const { rights, faults } = parseAttachedRights(text);
-          for (const { at } of faults) (expect(at).toBeGreaterThan(0), expect(at).toBeLessThanOrEqual(text.length));
+          for (const { at } of faults) expect(at >= 1 && at <= text.length).toBe(true);
           const written = rights.map((r) =>
             r.licenses === undefined ? r.right : `${r.right}(${r.licenses.join(" ")})`,
           );

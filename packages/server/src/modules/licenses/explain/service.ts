@@ -171,15 +171,7 @@ export function createExplain(deps: {
       const license = licenseOf(cube, code);
       const row = await store.device(db.kysely, id);
       if (row === undefined) throw serverErrors.make("not-found", { what: "device", id });
-      let count: number | undefined;
-      let variant: CubeLicense | undefined;
-      if (row.licenses !== null)
-        eachPacked(row.licenses, (one, units) => {
-          const found = cube.licenses.find(({ ordinal, base: of }) => of === license.ordinal && ordinal === one);
-          if (one !== license.ordinal && found === undefined) return;
-          count = units;
-          variant = found;
-        });
+      const { count, counted } = usesIn(row.licenses, cube, license);
       const report = await facts.factsOf(row.ordinal);
       const told = report === undefined ? undefined : facts.explain(report.codes);
       const rule = told?.licenses.find((one) => one.license === code);
@@ -225,7 +217,6 @@ export function createExplain(deps: {
                     ? `no rule or definition yields ${code} on this device`
                     : `${code} has just been found and is not counted yet`)),
         };
-      const counted = (variant as CubeLicense | undefined) ?? license;
       const since = await hadSince(counted.ordinal, row.ordinal, row.since);
       const decision = await facts.classify?.(row.id, code);
       const coverage = await coverageOf(cube.licenses, license.ordinal, { version: cube.version, now: clock.now() });
@@ -390,6 +381,22 @@ export function createExplain(deps: {
       ? new Set(subtree(childrenOf(new Map([...cube.departments].map(([o, d]) => [o, d.parent]))), ordinal))
       : new Set([ordinal]);
   }
+}
+
+/** How many units of the licence a device has, and under which row they are counted: its own, or a variant's where they are not managed. */
+function usesIn(
+  packed: Uint8Array | null,
+  cube: Cube,
+  license: CubeLicense,
+): { readonly count?: number; readonly counted: CubeLicense } {
+  const rows = cube.licenses.filter(({ ordinal, base }) => ordinal === license.ordinal || base === license.ordinal);
+  const found: { count: number; counted: CubeLicense }[] = [];
+  if (packed !== null)
+    eachPacked(packed, (one, count) => {
+      const counted = rows.find(({ ordinal }) => ordinal === one);
+      if (counted !== undefined) found.push({ count, counted });
+    });
+  return found[0] ?? { counted: license };
 }
 
 function ruleWords(rule: ExplainedLicense): string {
