@@ -52,6 +52,7 @@ import {
   createSoftwareView,
   createTitleIndex,
   createTitles,
+  createWhatIf,
   headStore,
   lockHeads,
   raiseRevision,
@@ -456,7 +457,8 @@ export async function createServer(options: {
   purchaseRoutes(app, { purchases, authorize, role: config.role });
   importRoutes(app, { imports, authorize });
 
-  policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined });
+  const whatIf = createWhatIf({ db, clock, titles, deriver: derivation.current, devices: directory });
+  policyRoutes(app, { policies, authorize, role: config.role, hasUpstream: config.upstream !== undefined, whatIf });
   nodeRoutes(app, {
     nodes,
     policies,

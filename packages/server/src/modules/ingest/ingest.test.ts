@@ -230,6 +230,70 @@ forEachStore((store) => {
     expect(await used()).toEqual({ "@SUITE": 1, "@OFFICE": 1, "@DB": 4 });
   });
 
+  it("a what-if says what publishing then does, writes nothing, and names the faults of a bad draft", async () => {
+    await open();
+    await publish(policy(1));
+    const common = Array.from({ length: 90 }, (_, i) => title(`Common ${i}`));
+    const devices = await Promise.all(Array.from({ length: 12 }, (_, i) => made(`pc${i}`)));
+    devices.forEach((device, i) =>
+      device.install(
+        [
+          ...common,
+          title(`Own ${i}`),
+          ...(i % 2 === 0 ? [title("Word")] : []),
+          ...(i % 3 === 0 ? [title("Sheet")] : []),
+        ],
+        i % 4 === 0 ? [{ probe: 'file(name = "office.exe")', found: { path: `/o${i}` } }] : [],
+      ),
+    );
+    await send(...devices.map((device) => device.report("full")));
+    devices[0]?.install([...common.slice(1), title("Word")]);
+    await send(...devices.slice(0, 1).map((device) => device.report("delta")));
+    await server.devices.save(
+      { id: (await server.devices.list({ limit: 1 })).rows[0]?.id ?? "", state: "disposed" },
+      "change",
+    );
+
+    const draft = policy(2, "device", '  - rule: "@WORD = @WORDONLY"\n').replace('@OFFICE1 = @OFFICE"', '@OFFICE1 AND @SHEET = @OFFICE"'); // prettier-ignore
+    const ask = (text: string) =>
+      server.app.inject({
+        method: "POST",
+        url: "/api/v1/policies/enterprise/what-if",
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/yaml" },
+        payload: text,
+      });
+    const usage = async (): Promise<Map<string, Set<number>>> => {
+      const by = new Map<string, Set<number>>();
+      for (let device = 1; device <= devices.length; device++)
+        for (const { license } of await server.facts.licensesOf(device))
+          by.set(license, (by.get(license) ?? new Set()).add(device));
+      return by;
+    };
+    const before = await usage();
+    const answer = (await ask(draft)).json<Record<string, unknown>>();
+    expect(await usage()).toEqual(before);
+    expect((await ask(policy(1))).json()).toMatchObject({ version: 1, changed: 0, licenses: [] });
+    const bad = await ask(draft.replace("@WORD AND @SHEET", "@WORD AND"));
+    expect(bad.statusCode).toBe(400);
+    expect(bad.json()).toMatchObject({ code: "policy-invalid" });
+    expect((await ask(" ")).statusCode).toBe(400);
+
+    await publish(draft);
+    const after = await usage();
+    const all = [...new Set([...before.keys(), ...after.keys()])].sort();
+    const lines = all.map((license) => {
+      const held = before.get(license) ?? new Set<number>();
+      const next = after.get(license) ?? new Set<number>();
+      const gained = [...next].filter((d) => !held.has(d)).length;
+      const lost = [...held].filter((d) => !next.has(d)).length;
+      return { license, before: held.size, after: next.size, gained, lost };
+    });
+    const changed = lines.filter((line) => line.gained + line.lost > 0);
+    expect(changed.map((line) => line.license)).toEqual(["@OFFICE", "@WORDONLY"]);
+    expect(answer).toMatchObject({ version: 2, devices: devices.length - 1, licenses: changed });
+    expect(await server.db.kysely.selectFrom("inv_bases").select("id").execute()).toHaveLength(1);
+  });
+
   it("stored counters equal a recount, whatever was reported in whatever order (domain §3)", async () => {
     await open();
     await publish(policy(1));

@@ -44,6 +44,34 @@ export function unpackTitles({ base, titles }: PackedTitles): Uint32Array {
   return ids;
 }
 
+/**
+ * Reads only the titles that are marked in `telling` (by id), ascending: what a base has of them is worked out once, and of a row only its own
+ * differences are walked. Bases must be in memory (`isDecoded`).
+ */
+export function createTellingReader(telling: Uint8Array): (packed: PackedTitles) => number[] {
+  const ofBase = new Map<number, readonly number[]>();
+  const tell = (ids: Uint32Array): number[] => {
+    const found: number[] = [];
+    for (let i = 0; i < ids.length; i++) if (telling[ids[i] as number] === 1) found.push(ids[i] as number);
+    return found;
+  };
+  return ({ base, titles }) => {
+    if (base === null) return tell(unpackSorted(titles));
+    let held = ofBase.get(base);
+    if (held === undefined) {
+      const ids = decoded.get(base);
+      if (ids === undefined) throw new RangeError(`base ${base} is not there`);
+      ofBase.set(base, (held = tell(ids)));
+    }
+    const [length, at] = readVarint(titles, 0);
+    const added = tell(unpackSorted(titles.subarray(at, at + length)));
+    const removed = tell(unpackSorted(titles.subarray(at + length)));
+    if (added.length + removed.length === 0) return [...held];
+    const kept = removed.length === 0 ? held : held.filter((id) => !removed.includes(id));
+    return [...kept, ...added].sort((a, b) => a - b);
+  };
+}
+
 interface Entry {
   readonly ids: Uint32Array;
   readonly marks: Uint32Array;

@@ -52,6 +52,10 @@ export interface Deriver {
   setMetrics(metrics: ReadonlyMap<string, Metric>): void;
   codes(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[];
   licensesOf(facts: DeviceFactsInput): readonly DerivedLicense[];
+  /** The same without counts. */
+  licenseCodes(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[];
+  /** Whether a title satisfies any probe. */
+  tells(title: number): boolean;
   /** How many units of a licence a machine counts as, and how that comes about. */
   unitsOf(license: string, machine: () => Machine | undefined): DerivedUnits;
   /** The titles that show that each licence is used. */
@@ -179,6 +183,8 @@ export function createDeriver(policy: {
     licensesOf(facts) {
       return matched(facts).map((license) => ({ license, count: unitsOf(license, facts.machine).units }));
     },
+    licenseCodes: matched,
+    tells: (title) => probesOf.has(title),
     unitsOf,
   };
 }

@@ -128,6 +128,19 @@ export const stateStore = {
         .execute(),
     ),
 
+  /** What licences follow from, titles still packed and their bases in memory. */
+  async factsAfter(db: Db, device: number, limit: number) {
+    const rows = await db
+      .selectFrom("inv_states")
+      .select(["device", "base", "titles", "probes", "asserted"])
+      .where("device", ">", device)
+      .orderBy("device")
+      .limit(limit)
+      .execute();
+    await loadBases(db, rows);
+    return rows;
+  },
+
   titlesAfter: async (db: Db, device: number, limit: number) =>
     readTitles(
       db,

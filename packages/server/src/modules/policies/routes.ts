@@ -8,7 +8,7 @@ import type { Authorize } from "../../http/authorize.ts";
 import { listOf, sendList } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { etagOf } from "./held.ts";
-import type { Policies } from "./service.ts";
+import type { Candidate, Policies } from "./service.ts";
 import type { DocumentRow, EditionName } from "./store.ts";
 
 const policyTypes = [
@@ -44,6 +44,22 @@ const Selection = Type.Object({
   ),
 });
 
+const WhatIf = Type.Object({
+  devices: Type.Integer({ description: "Devices asked: all that have reported and are not disposed of" }),
+  changed: Type.Integer({ description: "Devices whose licences would change" }),
+  licenses: Type.Array(
+    Type.Object({
+      license: Type.String(),
+      name: Type.String(),
+      before: Type.Integer({ description: "Devices that use it under the policy in force" }),
+      after: Type.Integer({ description: "Devices that would use it" }),
+      gained: Type.Integer(),
+      lost: Type.Integer(),
+    }),
+    { description: "Licences that would change; whatever the metric, in devices" },
+  ),
+});
+
 export function policyRoutes(
   app: FastifyInstance,
   deps: {
@@ -52,6 +68,8 @@ export function policyRoutes(
     readonly role: "corporate" | "group" | "both";
     /** The enterprise edition comes from a group above. */
     readonly hasUpstream: boolean;
+    /** What a policy would change, from the facts of every device. */
+    readonly whatIf: (candidate: Candidate) => Promise<object>;
   },
 ): void {
   const { policies, authorize } = deps;
@@ -147,6 +165,30 @@ export function policyRoutes(
           throw inputInvalid([{ path: "", message: "is empty" }]);
         const { version, changed } = await policies.publish(edition, request.body);
         return { edition, version, generation: policies.current().generation, changed };
+      },
+    );
+    scope.post<{ Params: { edition: EditionName }; Body: unknown }>(
+      "/api/v1/policies/:edition/what-if",
+      {
+        preHandler: reader,
+        schema: {
+          tags: ["policies"],
+          summary: "What a policy would change if it were published; nothing is",
+          description:
+            "Takes the policy's text as publishing does, except that its version need not rise. Every device that has reported is asked again from its stored facts, under the policy in force and under this one.",
+          consumes: policyTypes,
+          body: Type.String({ description: "The policy as its author wrote it" }),
+          params: Edition,
+          response: { 200: Type.Composite([Type.Object({ version: Type.Integer() }), WhatIf]) },
+        },
+      },
+      async (request) => {
+        if (deps.role === "group")
+          throw serverErrors.make("wrong-role", { role: deps.role, what: "a what-if", needed: "corporate" });
+        if (typeof request.body !== "string" || request.body.trim() === "")
+          throw inputInvalid([{ path: "", message: "is empty" }]);
+        const candidate = await policies.tryOut(request.params.edition, request.body);
+        return { version: candidate.version, ...(await deps.whatIf(candidate)) };
       },
     );
     done();

@@ -9,7 +9,15 @@
  * start. So neither the event loop nor the store waits for a compilation, on however many servers. Readers compare a stamp every second.
  */
 import type { SelectableLicense } from "@daicho/policy";
-import { canonicalJson, signDocument, type EnterprisePolicy, type SignedDocument, type Signer } from "@daicho/protocol";
+import {
+  canonicalJson,
+  signDocument,
+  type Dictionary,
+  type EnterprisePolicy,
+  type LicensePolicy,
+  type SignedDocument,
+  type Signer,
+} from "@daicho/protocol";
 import type { Clock, Log, Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
@@ -39,6 +47,8 @@ export interface Policies {
   state(): PolicyState;
   /** @throws policy-invalid with every fault's place */
   publish(edition: EditionName, text: string): Promise<{ readonly version: number; readonly changed: boolean }>;
+  /** What would be in force with this text in the edition's place; nothing is kept. @throws policy-invalid */
+  tryOut(edition: EditionName, text: string): Promise<Candidate>;
   /** A document from the group above, its signature verified. */
   receive(policy: EnterprisePolicy, signed: SignedDocument): Promise<Received>;
   /** Names what was served from above and must not be used; undefined = all is well again. */
@@ -57,6 +67,12 @@ export interface Policies {
   /** Enterprise version behind a dictionary version of this company. */
   enterpriseOf(dictionary: number): number | undefined;
   stop(): void;
+}
+
+export interface Candidate {
+  readonly version: number;
+  readonly dictionary: Dictionary;
+  readonly licensePolicy: LicensePolicy;
 }
 
 interface Snapshot {
@@ -247,6 +263,23 @@ export async function createPolicies(deps: {
       });
       if (answer.changed) log.info("policy-published", { edition, version: answer.version });
       return answer;
+    },
+
+    async tryOut(edition, text) {
+      // A draft need not have its next version yet.
+      const compiled = await compileWith(await readHeld(db), {
+        replace: [{ file: edition, text }],
+        incoming: { edition, after: 0 },
+      });
+      const head = compiled.heads.find((h) => h.file === edition);
+      if (head !== undefined && head.edition !== edition) throw wrongEdition(edition, head.edition);
+      if (compiled.faults.length > 0 || head === undefined || compiled.built === undefined)
+        throw policyInvalid(edition, compiled.faults);
+      return {
+        version: head.version,
+        dictionary: JSON.parse(compiled.built.dictionary) as Dictionary,
+        licensePolicy: JSON.parse(compiled.built.licensePolicy) as LicensePolicy,
+      };
     },
 
     async receive(policy, signed) {
