@@ -57,16 +57,19 @@ async function company(clock: ReturnType<typeof manualClock>, made: TestServer) 
       ),
     );
   const devices = new Map<string, number>();
-  const report = async (id: string, uses: readonly string[], cause: Cause = "report") => {
+  const report = async (
+    id: string,
+    uses: readonly string[],
+    cause: Cause = "report",
+    unmanaged: readonly string[] = [],
+  ) => {
     const device = devices.get(id) as number;
-    await server.db.transaction((trx) =>
-      server.repository.record(
-        trx,
-        [{ device, licenses: uses.map((license) => ({ license, count: metric.get(license) === "user" ? 1 : 1 + (device % 3) })) }],
-        clock.now(),
-        cause,
-      ),
-    ); // prettier-ignore
+    const licenses = uses.map((license) => ({
+      license,
+      count: metric.get(license) === "user" ? 1 : 1 + (device % 3),
+      ...(unmanaged.includes(license) && { class: "individual" as const }),
+    }));
+    await server.db.transaction((trx) => server.repository.record(trx, [{ device, licenses }], clock.now(), cause));
   };
   await policy();
   for (const [code, parent] of [["R", null], ["A", "R"], ["B", "R"], ["A1", "A"], ["A2", "A"], ["B1", "B"]] as const)
@@ -101,12 +104,21 @@ async function happen(
   const department = of(live.departments);
   if (kind < 9) {
     const uses = c.licenses.filter(() => below(3) === 0);
-    await c.report(of(c.devices), uses, of(["report", "report", "report", "import", "corrected", "policy"] as const));
+    await c.report(
+      of(c.devices),
+      uses,
+      of(["report", "report", "report", "import", "corrected", "policy"] as const),
+      uses.slice(0, below(2)),
+    );
     return "report";
   }
   if (kind < 11) {
     await attempt("PATCH", `/api/v1/employees/E${below(12)}`, { department });
     return "move";
+  }
+  if (kind === 11 && below(2) === 0) {
+    await attempt("POST", "/api/v1/allocations", { license: of(c.licenses), device: of(c.devices) });
+    return "allocate";
   }
   if (kind < 13) {
     const change = of([{ employee: `E${below(12)}` }, { employee: null }, { department }, { state: "disposed" }, { state: "in-use" }]); // prettier-ignore
@@ -120,6 +132,7 @@ async function happen(
       unitPrice: 100,
       currency: "JPY",
       ...(below(2) === 0 && { startsAt: new Date(now + (below(60) - 30) * day).toISOString() }),
+      ...(below(2) === 0 && { rights: of(["upgrade(@B @C)", "downgrade(@D)", "suite(@A @E)", "second-device"]) }),
       ...(below(2) === 0 && { expiresAt: new Date(now + (40 + below(90)) * day).toISOString() }),
     };
     const made = await attempt("POST", "/api/v1/entitlements", entitlement);
@@ -216,7 +229,7 @@ forEachStore((store) => {
           clock.advance(day - (clock.now() - began - n * day));
         }
         expect(recorded.length).toBeGreaterThanOrEqual(50);
-        for (const what of ["report", "move", "reassign", "buy", "edit", "withdraw", "rights", "selection", "metric", "reorganisation", "purchase run"])
+        for (const what of ["report", "move", "reassign", "buy", "edit", "withdraw", "rights", "selection", "metric", "reorganisation", "purchase run", "allocate"])
           expect(happened.get(what), what).toBeGreaterThan(3); // prettier-ignore
 
         for (const then of recorded) {
@@ -265,7 +278,7 @@ forEachStore((store) => {
             if (rollup) same(items.map(({ department: _, ...item }) => item as ChangeItem), "to", (b.rollups[department] ?? []).map((n) => ({ ...n, held: 0 }))); // prettier-ignore
           }
         }
-        for (const cause of ["installed", "removed", "imported", "moved", "reorganized", "reassigned", "disposed", "handed-over", "corrected", "policy", "metric", "purchased", "entitlement-edited", "entitlement-withdrawn", "entitlement-started", "entitlement-expired", "rights-edited", "purchase-run"])
+        for (const cause of ["installed", "removed", "imported", "moved", "reorganized", "reassigned", "disposed", "handed-over", "corrected", "policy", "metric", "rights-attached", "purchased", "entitlement-edited", "entitlement-withdrawn", "entitlement-started", "entitlement-expired", "rights-edited", "purchase-run"])
           expect([...causes]).toContain(cause); // prettier-ignore
         expect((await server.reconcile()).differences).toEqual([]);
       },
