@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `npm run bench -- [ingest] [baseline] [policy] [agent] [org] [--devices N] [--database sqlite:… | postgres://…] [--profile DIR]`
+ * `npm run bench -- [ingest] [baseline] [policy] [agent] [org] [money] [--devices N] [--database sqlite:… | postgres://…] [--profile DIR]`
  *
  * Measures on this machine, client and server on the same cores, and prints each figure with what it is held against (docs/benchmarks.md). Ratios
  * within one run count; absolute figures depend on the machine. Nothing here asserts.
@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { baseline } from "./bench/baseline.js";
 import { ingest } from "./bench/ingest.js";
+import { money } from "./bench/money.js";
 import { org } from "./bench/org.js";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -43,6 +44,7 @@ if (plain !== undefined)
 if (wanted.includes("ingest")) await ingest({ devices, titles, phases, database, plain, profile });
 if (wanted.includes("policy")) run("packages/policy/bench/policy.js");
 if (wanted.includes("org")) await org({ database });
+if (wanted.includes("money")) await money({ database });
 if (wanted.includes("agent")) run("packages/agent/bench/agent.js");
 
 function run(script) {
