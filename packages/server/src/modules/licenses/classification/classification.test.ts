@@ -214,7 +214,7 @@ forEachStore((store) => {
     );
     const step = fc.oneof(
       fc.record({ do: fc.constant("report" as const), device, copies }),
-      fc.record({ do: fc.constant("rules" as const), rules: fc.array(rule, { maxLength: 3 }) }),
+      fc.record({ do: fc.constant("rules" as const), rules: fc.array(rule, { minLength: 1, maxLength: 3 }) }),
       fc.record({ do: fc.constant("category" as const), license, class: fc.constantFrom("managed", "other") }),
       fc.record({
         do: fc.constant("correct" as const),
@@ -234,7 +234,11 @@ forEachStore((store) => {
       ...(names.some((n) => n.startsWith("B")) ? ["@B"] : []),
       ...(names.includes("U") ? ["@USERS"] : []),
     ];
-    await s.server.inventories.store(devices.map((id) => inventory(id, [])));
+    await s.server.inventories.store(
+      devices.map((id) => inventory(id, [{ name: "A" }, { name: "U", source: "msix" }])),
+    );
+    for (const id of devices) there.set(id, ["@A", "@USERS"]);
+    await rules({ class: "individual", departments: ["D2"] }, { class: "other", departments: ["unassigned"] });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), async (steps) => {
         for (const one of steps) {
