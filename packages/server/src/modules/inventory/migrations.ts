@@ -152,6 +152,12 @@ export const inventoryMigrations: readonly Migration[] = [
       }
     },
   },
+  {
+    name: "202611221500-inventory-title-names",
+    async up(db) {
+      await sql`create index inv_titles_name on inv_titles (lower(name))`.execute(db);
+    },
+  },
 ];
 
 function packed(value: unknown, pack: (text: string) => Buffer): Buffer | null {

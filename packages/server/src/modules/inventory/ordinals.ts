@@ -74,6 +74,60 @@ export function changeContainer(
   return steps === undefined || steps.length > bitmapBytes + 1 ? Buffer.concat([Buffer.of(1), bits]) : steps;
 }
 
+/** Devices of several titles together: bits of each are laid over each other, so a product on a million machines costs its bitmaps, not its devices. */
+export function createBitmapUnion() {
+  const chunks = new Map<number, Uint8Array>();
+  const over = (chunk: number): Uint8Array => {
+    let bits = chunks.get(chunk);
+    if (bits === undefined) chunks.set(chunk, (bits = new Uint8Array(bitmapBytes)));
+    return bits;
+  };
+  return {
+    /** One title's containers with its changes since, oldest first (`~device` where it went). */
+    add(containers: ReadonlyMap<number, Uint8Array> | undefined, changes: readonly Int32Array[]): void {
+      const changed = new Map<number, Uint8Array>();
+      for (const list of changes)
+        for (const entry of list) {
+          const device = entry < 0 ? ~entry : entry;
+          const chunk = Math.floor(device / chunkSize);
+          let bits = changed.get(chunk);
+          if (bits === undefined) changed.set(chunk, (bits = bitmapOf(containers?.get(chunk))));
+          const member = device % chunkSize;
+          const byte = bits[member >> 3] as number;
+          bits[member >> 3] = entry < 0 ? byte & ~(1 << (member & 7)) : byte | (1 << (member & 7));
+        }
+      for (const [chunk, container] of containers ?? []) {
+        if (changed.has(chunk)) continue;
+        const bits = over(chunk);
+        if (container[0] === 1) layOver(bits, container.subarray(1));
+        else
+          for (const member of members(container))
+            bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+      }
+      for (const [chunk, bits] of changed) layOver(over(chunk), bits);
+    },
+    page(after: number, limit: number): { count: number; devices: number[] } {
+      let count = 0;
+      const devices: number[] = [];
+      for (const [chunk, bits] of [...chunks].sort(([a], [b]) => a - b)) {
+        count += popcount(bits);
+        if (devices.length >= limit || (chunk + 1) * chunkSize <= after) continue;
+        for (const member of bitsIn(bits)) {
+          const device = chunk * chunkSize + member;
+          if (device <= after) continue;
+          if (devices.length >= limit) break;
+          devices.push(device);
+        }
+      }
+      return { count, devices };
+    },
+  };
+}
+
+function layOver(bits: Uint8Array, other: Uint8Array): void {
+  for (let at = 0; at < bitmapBytes; at++) bits[at] = (bits[at] as number) | (other[at] as number);
+}
+
 function packSteps(sorted: Iterable<number>): Buffer {
   let out = Buffer.alloc(1024);
   out[0] = 2;

@@ -7,7 +7,15 @@
  */
 import type { Clock, Log } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
-import { bitmapOf, changeContainer, chunkSize, containerSize, inBitmap, members } from "./ordinals.ts";
+import {
+  bitmapOf,
+  changeContainer,
+  chunkSize,
+  containerSize,
+  createBitmapUnion,
+  inBitmap,
+  members,
+} from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
@@ -18,7 +26,7 @@ export interface TitleIndex {
   /** Devices that have any of the titles, ascending, from `after` on, at most `limit`; and how many there are in all. */
   devices(
     titles: readonly number[],
-    options?: { readonly after?: number; readonly limit?: number; readonly filter?: (device: number) => boolean },
+    options?: { readonly after?: number; readonly limit?: number },
   ): Promise<{ count: number; devices: number[] }>;
   /** How many devices have each of the titles. */
   counts(titles: readonly number[]): Promise<ReadonlyMap<number, number>>;
@@ -118,23 +126,14 @@ export async function createTitleIndex(deps: {
 
   const index: TitleIndex = {
     note,
-    async devices(titles, { after = 0, limit = 100, filter } = {}) {
+    async devices(titles, { after = 0, limit = 100 } = {}) {
       const held = await indexStore.containers(db.kysely, titles);
-      if (titles.length === 1 && filter === undefined)
+      if (titles.length === 1)
         return one(held.get(titles[0] as number), tailChanges(titles[0] as number), after, limit);
-      const found = new Set<number>();
-      for (const title of titles) {
-        const changes = tailChanges(title);
-        for (const [chunk, container] of held.get(title) ?? [])
-          for (const member of members(container)) {
-            const device = chunk * chunkSize + member;
-            if (changes.get(device) !== false && (filter === undefined || filter(device))) found.add(device);
-          }
-        for (const [device, present] of changes)
-          if (present && (filter === undefined || filter(device))) found.add(device);
-      }
-      const sorted = [...found].sort((a, b) => a - b);
-      return { count: sorted.length, devices: sorted.filter((d) => d > after).slice(0, limit) };
+      const union = createBitmapUnion();
+      for (const title of titles)
+        union.add(held.get(title), [entriesOf(merging?.get(title)), entriesOf(tail.get(title))]);
+      return union.page(after, limit);
     },
     async counts(titles) {
       const out = new Map<number, number>();

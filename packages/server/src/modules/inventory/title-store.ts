@@ -1,5 +1,5 @@
 /** Purpose: inv_titles as rows. */
-import { sql, type Kysely } from "kysely";
+import { sql, type Kysely, type RawBuilder } from "kysely";
 import { titleFromText, type TitleText } from "@daicho/protocol";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
@@ -64,21 +64,24 @@ export const titleStore = {
     query: { readonly name?: string; readonly source?: string; readonly after: number; readonly limit: number },
   ) {
     let select = db.selectFrom("inv_titles").selectAll().where("id", ">", query.after);
-    if (query.name !== undefined)
-      select = select.where(sql<boolean>`lower(name) like ${likeOf(query.name)} escape '!'`);
+    if (query.name !== undefined) select = select.where(nameIs(query.name));
     if (query.source !== undefined) select = select.where("source", "=", query.source);
     return (await select.orderBy("id").limit(query.limit).execute()).map(known);
   },
 
   async idsByName(db: Db, name: string, version: string | undefined): Promise<number[]> {
-    let select = db
-      .selectFrom("inv_titles")
-      .select("id")
-      .where(sql<boolean>`lower(name) like ${likeOf(name)} escape '!'`);
+    let select = db.selectFrom("inv_titles").select("id").where(nameIs(name));
     if (version !== undefined) select = select.where("version", "=", version);
     return (await select.orderBy("id").limit(10_000).execute()).map((row) => row.id);
   },
 };
+
+/** A name without wildcards is looked up (inv_titles_name), a glob is searched for. */
+function nameIs(name: string): RawBuilder<boolean> {
+  return /[*?]/.test(name)
+    ? sql<boolean>`lower(name) like ${likeOf(name)} escape '!'`
+    : sql<boolean>`lower(name) = lower(${name})`;
+}
 
 function likeOf(glob: string): string {
   return glob.toLowerCase().replace(/[%_!]/g, "!$&").replaceAll("*", "%").replaceAll("?", "_");
