@@ -56,7 +56,7 @@ export function countUnits(metric: CompiledMetric, hardware: MeasuredHardware): 
   if (units < 1n) {
     units = 1n;
     say("minimum", one, "an installation needs at least one unit");
-  } else if (units * one !== needed && rule.rounding?.level !== "pack")
+  } else if (units * one !== needed && (rule.rounding?.level !== "pack" || rule.packSize === undefined))
     say("rounding", units * one, "up to whole units");
 
   let packs: bigint | undefined;
