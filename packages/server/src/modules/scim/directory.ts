@@ -3,12 +3,10 @@
  * client calls it.
  */
 import { unassigned } from "@daicho/licensing";
-import type { Kysely } from "kysely";
-import type { Database, Trx } from "../../db/database.ts";
-import type { Schema } from "../../db/schema.ts";
+import type { Database } from "../../db/database.ts";
 import { slicesOf } from "../../slices.ts";
 import { valueInvalid } from "./protocol/errors.ts";
-import { scimStore as store, type DepartmentRow, type GroupRow, type UserRow } from "./store.ts";
+import { scimStore as store, type DepartmentRow, type GroupRow, type Reader, type UserRow } from "./store.ts";
 
 export interface Directory {
   readonly departments: ReadonlyMap<number, DepartmentRow>;
@@ -23,7 +21,7 @@ export interface Directory {
   codeTaken(code: string): boolean;
 }
 
-export async function readDirectory(db: Kysely<Schema> | Trx): Promise<Directory> {
+export async function readDirectory(db: Reader): Promise<Directory> {
   const departments = await store.departments(db);
   const groups = await store.groups(db);
   const all = new Map(departments.map((d) => [d.ordinal, d]));
@@ -69,7 +67,7 @@ function folded(name: string): string {
 /** The SCIM users of these people, by employee id. */
 export async function usersOfEmployees(
   db: Database,
-  trx: Kysely<Schema> | Trx,
+  trx: Reader,
   employees: Iterable<string>,
 ): Promise<ReadonlyMap<string, UserRow>> {
   const found = new Map<string, UserRow>();

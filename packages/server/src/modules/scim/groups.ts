@@ -5,10 +5,8 @@
  * Invariants: one transaction per request, under the ledger's lock; a department may have very many people, so a change of a few reads a few.
  */
 import { isDaichoError, newId, type Clock } from "@daicho/kernel";
-import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
-import type { Schema } from "../../db/schema.ts";
 import { limits } from "../../http/text.ts";
 import { errorOfRow } from "../../rows.ts";
 import { eachPolitely, slicesOf } from "../../slices.ts";
@@ -21,7 +19,7 @@ import type { Filter } from "./protocol/filter.ts";
 import { isObject, matches } from "./protocol/match.ts";
 import { applyPatch, memberChanges, type MemberChange, type Operation } from "./protocol/patch.ts";
 import { groupType, urns, type Attribute, type Resource } from "./protocol/schema.ts";
-import { scimStore as store, type DepartmentRow, type GroupRow, type UserRow } from "./store.ts";
+import { scimStore as store, type DepartmentRow, type GroupRow, type Reader, type UserRow } from "./store.ts";
 import { checkVersion, etag, metaOf, type Caller } from "./users.ts";
 
 /** Members one request may name. */
@@ -36,7 +34,7 @@ export interface Groups {
   remove(id: string, caller: Caller): Promise<void>;
   /** Inside a snapshot. */
   show(
-    trx: Kysely<Schema> | Trx,
+    trx: Reader,
     row: GroupRow,
     directory: Directory,
     options: { readonly base: string; readonly members: boolean },
@@ -76,12 +74,7 @@ export function createGroups(deps: {
     return { ...shown, meta: metaOf("Group", `${base}/Groups/${row.id}`, row, version) };
   };
 
-  async function membersOf(
-    trx: Kysely<Schema> | Trx,
-    row: GroupRow,
-    directory: Directory,
-    base: string,
-  ): Promise<Resource[]> {
+  async function membersOf(trx: Reader, row: GroupRow, directory: Directory, base: string): Promise<Resource[]> {
     const members: Resource[] = [];
     for (const below of await groupsBelow(trx, row, directory))
       members.push({
@@ -99,7 +92,7 @@ export function createGroups(deps: {
     return members;
   }
 
-  async function groupsBelow(trx: Kysely<Schema> | Trx, row: GroupRow, directory: Directory): Promise<GroupRow[]> {
+  async function groupsBelow(trx: Reader, row: GroupRow, directory: Directory): Promise<GroupRow[]> {
     if (areDepartments)
       return directory.groups.filter((g) => {
         const department = directory.departments.get(g.department ?? 0);

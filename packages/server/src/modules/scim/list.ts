@@ -3,9 +3,7 @@
  * read in slices and compared here, so that any filter works and none holds up anybody.
  * Invariants: one query sees one moment; at most `listLimits.most` resources are answered and `sortLimit` sorted.
  */
-import type { Kysely } from "kysely";
-import type { Database, Trx } from "../../db/database.ts";
-import type { Schema } from "../../db/schema.ts";
+import type { Database } from "../../db/database.ts";
 import { breathe } from "../../slices.ts";
 import { readDirectory } from "./directory.ts";
 import type { Groups } from "./groups.ts";
@@ -15,7 +13,7 @@ import { parseFilter, type Filter } from "./protocol/filter.ts";
 import { matches, sortKey } from "./protocol/match.ts";
 import { projection, type Projection } from "./protocol/projection.ts";
 import { groupType, resolve, userType, type Resource, type ResourceType, type Target } from "./protocol/schema.ts";
-import { scimStore as store, type UserKeys } from "./store.ts";
+import { scimStore as store, type Reader, type UserKeys } from "./store.ts";
 import type { Users } from "./users.ts";
 
 const sliceSize = 200;
@@ -53,7 +51,6 @@ interface Page {
 
 export function createLists(deps: { readonly db: Database; readonly users: Users; readonly groups: Groups }): Lists {
   const { db, users, groups } = deps;
-  type Reader = Kysely<Schema> | Trx;
 
   /** Every resource of the type that an index cannot rule out, in slices. `withMembers`: as the filter needs them. */
   async function* all(trx: Reader, asked: Asked, base: string): AsyncGenerator<readonly Resource[]> {

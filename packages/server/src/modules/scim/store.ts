@@ -8,12 +8,13 @@ import { integer, type DialectName } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
 import { inSet } from "../../db/sets.ts";
 
-type Db = Kysely<Schema> | Trx;
+/** A transaction, or whatever sees one moment. */
+export type Reader = Kysely<Schema> | Trx;
 
 /** Where someone belongs: who has left may have been put elsewhere meanwhile. 0 = nowhere. */
 const belongsTo = sql<number>`case when e.left_at is null then coalesce(e.department, 0) else coalesce(u.away_department, e.department, 0) end`;
 
-const users = (db: Db) =>
+const users = (db: Reader) =>
   db
     .selectFrom("scim_users as u")
     .innerJoin("org_employees as e", "e.ordinal", "u.employee")
@@ -51,28 +52,28 @@ export interface UserKeys {
 }
 
 export const scimStore = {
-  user: (db: Db, id: string) => users(db).where("u.id", "=", id).executeTakeFirst(),
+  user: (db: Reader, id: string) => users(db).where("u.id", "=", id).executeTakeFirst(),
 
-  userByKey: (db: Db, key: string) => users(db).where("u.user_key", "=", key).executeTakeFirst(),
+  userByKey: (db: Reader, key: string) => users(db).where("u.user_key", "=", key).executeTakeFirst(),
 
-  userOfEmployee: (db: Db, employee: number) => users(db).where("u.employee", "=", employee).executeTakeFirst(),
+  userOfEmployee: (db: Reader, employee: number) => users(db).where("u.employee", "=", employee).executeTakeFirst(),
 
-  usersById: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+  usersById: (db: Reader, dialect: DialectName, ids: readonly string[]) =>
     users(db)
       .where(inSet(dialect, "u.id", ids))
       .execute(),
 
-  usersByOrdinal: (db: Db, dialect: DialectName, ordinals: readonly number[]) =>
+  usersByOrdinal: (db: Reader, dialect: DialectName, ordinals: readonly number[]) =>
     users(db)
       .where(inSet(dialect, "u.ordinal", ordinals))
       .execute(),
 
-  usersByEmployeeId: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+  usersByEmployeeId: (db: Reader, dialect: DialectName, ids: readonly string[]) =>
     users(db)
       .where(inSet(dialect, "e.id", ids))
       .execute(),
 
-  usersAfter(db: Db, after: number, limit: number, keys: UserKeys) {
+  usersAfter(db: Reader, after: number, limit: number, keys: UserKeys) {
     let select = users(db).where("u.ordinal", ">", after);
     if (keys.id !== undefined) select = select.where("u.id", "=", keys.id);
     if (keys.userKey !== undefined) select = select.where("u.user_key", "=", keys.userKey);
@@ -80,10 +81,10 @@ export const scimStore = {
     return select.orderBy("u.ordinal").limit(limit).execute();
   },
 
-  usersPage: (db: Db, offset: number, limit: number) =>
+  usersPage: (db: Reader, offset: number, limit: number) =>
     users(db).orderBy("u.ordinal").offset(offset).limit(limit).execute(),
 
-  countUsers: (db: Db) =>
+  countUsers: (db: Reader) =>
     db
       .selectFrom("scim_users")
       .select((e) => e.fn.countAll<number>().as("count"))
@@ -107,14 +108,14 @@ export const scimStore = {
 
   deleteUser: (trx: Trx, ordinal: number) => trx.deleteFrom("scim_users").where("ordinal", "=", ordinal).execute(),
 
-  employeesById: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+  employeesById: (db: Reader, dialect: DialectName, ids: readonly string[]) =>
     db
       .selectFrom("org_employees")
       .select(["ordinal", "id", "name", "mail", "department", "title", "manager", "left_at"])
       .where(inSet(dialect, "org_employees.id", ids))
       .execute(),
 
-  employeesByMail: (db: Db, mail: string) =>
+  employeesByMail: (db: Reader, mail: string) =>
     db
       .selectFrom("org_employees")
       .select(["ordinal", "id", "name", "mail", "department", "title", "manager", "left_at"])
@@ -123,10 +124,10 @@ export const scimStore = {
       .execute(),
 
   /** Dissolved ones among them. */
-  departments: (db: Db) =>
+  departments: (db: Reader) =>
     db.selectFrom("org_departments").select(["ordinal", "code", "name", "parent", "dissolved_at"]).execute(),
 
-  groups: (db: Db) =>
+  groups: (db: Reader) =>
     db
       .selectFrom("scim_groups")
       .select(["ordinal", "id", "external_id", "name", "department", "resource", "version", "created_at", "changed_at"])
@@ -160,7 +161,7 @@ export const scimStore = {
     trx.updateTable("scim_users").set({ away_department: to }).where("away_department", "=", from).execute(),
 
   /** Users who belong to a department, and those who would if they came back. */
-  usersOfDepartment: (db: Db, department: number): Promise<MemberRow[]> =>
+  usersOfDepartment: (db: Reader, department: number): Promise<MemberRow[]> =>
     db
       .selectFrom("scim_users as u")
       .innerJoin("org_employees as e", "e.ordinal", "u.employee")
@@ -170,7 +171,7 @@ export const scimStore = {
       .orderBy("u.ordinal")
       .execute(),
 
-  usersOfGroup: (db: Db, group: number): Promise<MemberRow[]> =>
+  usersOfGroup: (db: Reader, group: number): Promise<MemberRow[]> =>
     db
       .selectFrom("scim_members as m")
       .innerJoin("scim_users as u", "u.ordinal", "m.member_user")
@@ -180,7 +181,7 @@ export const scimStore = {
       .orderBy("u.ordinal")
       .execute(),
 
-  groupsOfGroup: (db: Db, group: number) =>
+  groupsOfGroup: (db: Reader, group: number) =>
     db
       .selectFrom("scim_members")
       .select("member_group")
@@ -188,7 +189,7 @@ export const scimStore = {
       .where("member_group", ">", 0)
       .execute(),
 
-  membershipsOfUsers: (db: Db, dialect: DialectName, users: readonly number[]) =>
+  membershipsOfUsers: (db: Reader, dialect: DialectName, users: readonly number[]) =>
     db
       .selectFrom("scim_members")
       .select(["of_group", "member_user"])

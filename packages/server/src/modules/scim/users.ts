@@ -6,10 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { newId, type Clock } from "@daicho/kernel";
-import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
-import type { Schema } from "../../db/schema.ts";
 import type { OrgChange, OrgChanges, Organization } from "../organization/index.ts";
 import { errorOfRow } from "../../rows.ts";
 import { limits } from "../../http/text.ts";
@@ -20,7 +18,7 @@ import { scimErrors, valueInvalid } from "./protocol/errors.ts";
 import { isObject } from "./protocol/match.ts";
 import { applyPatch, readResource, type Operation } from "./protocol/patch.ts";
 import { urns, userType, type Resource } from "./protocol/schema.ts";
-import { scimStore as store, type UserRow } from "./store.ts";
+import { scimStore as store, type Reader, type UserRow } from "./store.ts";
 
 export interface Caller {
   /** Address of `/scim/v2`, for locations. */
@@ -36,7 +34,7 @@ export interface Users {
   patch(id: string, operations: readonly Operation[], caller: Caller): Promise<Resource>;
   remove(id: string, caller: Caller): Promise<void>;
   /** Inside a snapshot. */
-  show(trx: Kysely<Schema> | Trx, rows: readonly UserRow[], directory: Directory, base: string): Promise<Resource[]>;
+  show(trx: Reader, rows: readonly UserRow[], directory: Directory, base: string): Promise<Resource[]>;
 }
 
 type Employee = Awaited<ReturnType<typeof store.employeesById>>[number];
@@ -55,12 +53,7 @@ export function createUsers(deps: {
 }): Users {
   const { db, clock, organization, changes } = deps;
 
-  async function show(
-    trx: Kysely<Schema> | Trx,
-    rows: readonly UserRow[],
-    directory: Directory,
-    base: string,
-  ): Promise<Resource[]> {
+  async function show(trx: Reader, rows: readonly UserRow[], directory: Directory, base: string): Promise<Resource[]> {
     const managers = await usersOfEmployees(
       db,
       trx,
@@ -108,10 +101,7 @@ export function createUsers(deps: {
   }
 
   /** Employee ids of the managers that rows name by a user's id. */
-  async function managersNamed(
-    trx: Kysely<Schema> | Trx,
-    rows: readonly UserRow[],
-  ): Promise<ReadonlyMap<string, string>> {
+  async function managersNamed(trx: Reader, rows: readonly UserRow[]): Promise<ReadonlyMap<string, string>> {
     const ids = new Set<string>();
     for (const row of rows) {
       const { manager } = saidBy(sentBy(row));
