@@ -125,9 +125,17 @@ export function planPurchases(input: {
 function orderOf(license: LicenseToPlan, short: number): NonNullable<LicensePlan["order"]> | SkipReason {
   if (license.pooled === true) return "bought-by-group";
   if (license.price === undefined) return "price-unknown";
-  const quantity = Math.ceil(short / (license.price.packSize ?? 1));
-  const amount = amountOf(quantity, license.price.unitPrice);
+  const { quantity, amount } = costOf(short, license.price);
   return amount === undefined ? "amount-too-large" : { quantity, ...license.price, amount };
+}
+
+/** What so many units cost, and how many whole packs that is; no amount where it would not be an exact number any more. */
+export function costOf(
+  units: number,
+  price: Price,
+): { readonly quantity: number; readonly amount: number | undefined } {
+  const quantity = Math.ceil(units / (price.packSize ?? 1));
+  return { quantity, amount: amountOf(quantity, price.unitPrice) };
 }
 
 /** rights after the run where everything needed is there. */

@@ -375,6 +375,24 @@ forEachStore((store) => {
       expect(csv.text.split("\n")[0]).toBe("costCentre,period,amount,currency,spent,committed,left");
     });
 
+    it("a budget pays for whole packs, of what all departments of the cost centre need together (domain.md §7)", async () => {
+      await call("POST", "/api/v1/entitlements", { license: "@PACK", quantity: 0, packSize: 10, unitPrice: 1000, currency: "JPY" }); // prettier-ignore
+      for (const department of ["P1", "P2"])
+        await put(`/api/v1/departments/${department}`, { name: department, costCentre: "CCP" });
+      const figures = async () => (await put("/api/v1/budgets/CCP", { period: "2026-12", amount: 2500, currency: "JPY" })).body; // prettier-ignore
+      expect(await figures()).toMatchObject({ committed: 0, left: 2500 });
+      const approved = async (department: string, quantity: number) => {
+        const { body } = await file({ department, license: "@PACK", quantity });
+        return { warnings: body.warnings, ...(await approve(body.id)).body };
+      };
+      expect(await approved("P1", 1)).toMatchObject({ state: "approved" });
+      expect(await figures()).toMatchObject({ committed: 1000, left: 1500 });
+      // Nine more fit into the pack, ten more into the next; one more needs a third.
+      expect(await approved("P2", 19)).toMatchObject({ state: "approved" });
+      expect(await figures()).toMatchObject({ committed: 2000, left: 500 });
+      expect(await approved("P1", 1)).toMatchObject({ code: "budget-exceeded", warnings: [{ code: "budget-exceeded" }] }); // prettier-ignore
+    });
+
     it("all signatures are valid, and requested is what is outstanding", async () => {
       expect((await call("GET", "/api/v1/applications/verification", undefined, "auditor")).body).toMatchObject({
         faults: [],

@@ -1,18 +1,20 @@
 /**
  * Purpose: budgets per cost centre and period - a year or a month - with what is spent of them and what is committed, and the check of an application
  * against them.
- * Rules: spent = what purchase runs of the period charged to the cost centre; committed = what is approved and not granted × the contract price,
- * counted in the periods that are running now, because the next run will charge it; a department pays from its own cost centre, else from that of the
- * nearest department above that has one, as in chargebacks. What is in another currency is shown beside the figures and never added to them; a licence
- * without a contract price costs nothing that is known.
+ * Rules: spent = what purchase runs of the period charged to the cost centre; committed = what is approved and not granted at the contract price,
+ * counted in the periods that are running now, because the next run will charge it; of a licence sold in packs, whole packs for all that the cost
+ * centre needs together, so an application that fits into a pack begun by others costs nothing; a department pays from its own cost centre, else from
+ * that of the nearest department above that has one, as in chargebacks. What is in another currency is shown beside the figures and never added to
+ * them; a licence without a contract price costs nothing that is known.
  */
 import type { Clock } from "@daicho/kernel";
+import { costOf } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import { serverErrors } from "../../errors.ts";
 import { pageOfItems } from "../../http/items.ts";
 import type { ListQuery } from "../../http/list.ts";
-import { contractPrices } from "../licenses/index.ts";
+import { contractPrices, type ContractPrice } from "../licenses/index.ts";
 import { costCentres, periodOf } from "../purchases/index.ts";
 import { budgetStore as store, type BudgetRow } from "./budget-store.ts";
 import { groupBy } from "./group.ts";
@@ -72,18 +74,31 @@ export function createBudgets(deps: {
   const within = (period: string, run: { readonly period: string; readonly at: number }): boolean =>
     (/^\d{4}(?!\d)/.test(run.period) ? run.period : monthOf(run.at)).startsWith(period);
 
+  /** What cost centres have to pay for: units by cost centre and licence. */
+  async function bound(trx: Trx): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>> {
+    const open = await applicationStore.outstanding(trx);
+    const centreOf = costCentres(open.length === 0 ? [] : await store.departments(trx));
+    const needs = new Map<string, Map<number, number>>();
+    for (const { department, license, quantity } of open) {
+      const centre = centreOf(department);
+      if (centre === undefined) continue;
+      const need = needs.get(centre) ?? new Map<number, number>();
+      need.set(license, (need.get(license) ?? 0) + Number(quantity));
+      needs.set(centre, need);
+    }
+    return needs;
+  }
+
   async function figures(trx: Trx, rows: readonly BudgetRow[], at: number): Promise<Budget[]> {
     if (rows.length === 0) return [];
     const centres = [...new Set(rows.map((row) => row.cost_centre))];
     const charged = groupBy(await store.charged(trx, db.dialect, centres), (run) => run.cost_centre);
-    const open = await applicationStore.outstanding(trx);
-    const centreOf = costCentres(open.length === 0 ? [] : await store.departments(trx));
+    const needs = await bound(trx);
     const prices = await contractPrices(
       db,
       trx,
-      open.map((row) => row.license),
+      centres.flatMap((centre) => [...(needs.get(centre)?.keys() ?? [])]),
     );
-    const bound = groupBy(open, (row) => centreOf(row.department));
     const month = monthOf(at);
     return rows.map((row) => {
       const sums = new Map<string, { spent: number; committed: number }>();
@@ -95,11 +110,11 @@ export function createBudgets(deps: {
       for (const run of charged.get(row.cost_centre) ?? [])
         if (within(row.period, run)) sumOf(run.currency).spent += Number(run.amount);
       if (month.startsWith(row.period))
-        for (const { license, quantity } of bound.get(row.cost_centre) ?? []) {
+        for (const [license, units] of needs.get(row.cost_centre) ?? []) {
           const price = prices.get(license);
           if (price === undefined) continue;
           const sum = sumOf(price.currency);
-          sum.committed = exact(sum.committed + Number(quantity) * price.unitPrice);
+          sum.committed = exact(sum.committed + costAt(price, units));
         }
       const { spent, committed } = sumOf(row.currency);
       sums.delete(row.currency);
@@ -158,14 +173,16 @@ export function createBudgets(deps: {
       const budgets = await store.ofCentre(trx, costCentre, [month, month.slice(0, 4)]);
       const price = (await contractPrices(db, trx, [license])).get(license);
       if (budgets.length === 0 || price === undefined) return undefined;
-      const cost = exact(quantity * price.unitPrice);
+      const units = (await bound(trx)).get(costCentre)?.get(license) ?? 0;
+      const together = costOf(units + quantity, price).amount;
+      const cost = together === undefined ? Number.MAX_SAFE_INTEGER : together - costAt(price, units);
       for (const budget of await figures(trx, budgets, at)) {
         const { period, currency, left } = budget;
         if (currency !== price.currency)
           throw serverErrors.make("budget-currency", {
             ...{ license: code, currency: price.currency, period, costCentre, budgetCurrency: currency },
           });
-        if (cost > left)
+        if (cost > 0 && cost > left)
           return serverErrors.make("budget-exceeded", {
             ...{ quantity, license: code, cost, currency, period, costCentre, left },
           });
@@ -173,6 +190,10 @@ export function createBudgets(deps: {
       return undefined;
     },
   };
+}
+
+function costAt(price: ContractPrice, units: number): number {
+  return costOf(units, price).amount ?? Number.MAX_SAFE_INTEGER;
 }
 
 /** A sum beyond what a number holds exactly is too much for any budget; it stays at the largest exact one. */
