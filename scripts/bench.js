@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { baseline } from "./bench/baseline.js";
 import { ingest } from "./bench/ingest.js";
+import { million } from "./bench/million.js";
 import { money } from "./bench/money.js";
 import { org } from "./bench/org.js";
 
@@ -20,17 +21,19 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    devices: { type: "string", default: "5000" },
+    devices: { type: "string" },
     titles: { type: "string", default: "700" },
     database: { type: "string" },
     phases: { type: "string", default: "new,same,changed" },
     /** Processor profiles of server and client are written here. */
     profile: { type: "string" },
+    /** The store of `million`, kept for another run. */
+    keep: { type: "string" },
   },
 });
 const wanted = positionals.length === 0 ? ["baseline", "ingest", "policy", "agent"] : positionals;
-const { database, phases, profile } = values;
-const devices = Number(values.devices);
+const { database, phases, profile, keep } = values;
+const devices = Number(values.devices ?? (wanted.includes("million") ? 1_000_000 : 5000));
 const titles = Number(values.titles);
 
 console.log(
@@ -42,6 +45,7 @@ if (plain !== undefined)
     `baseline  a row per device and title, SQLite: new ${plain.newPerSecond.toFixed(0)}/s, ${plain.bytesPerDevice} bytes a device`,
   );
 if (wanted.includes("ingest")) await ingest({ devices, titles, phases, database, plain, profile });
+if (wanted.includes("million")) await million({ devices, titles, keep });
 if (wanted.includes("policy")) run("packages/policy/bench/policy.js");
 if (wanted.includes("org")) await org({ database });
 if (wanted.includes("money")) await money({ database });

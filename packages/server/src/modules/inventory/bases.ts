@@ -168,9 +168,11 @@ export function createBaseBook(): BaseBook {
       if (best === undefined || plain.length < best.titles.length) best = { base: null, titles: plain };
       const made = founded(ids, marks);
       if (made === undefined) return best;
+      const titles = packAgainst(unpackSorted(made.bytes), ids);
+      // Not good enough for this one, it is good for none.
+      if (titles.length >= best.titles.length) return best;
       add(made);
-      const titles = packAgainst((bases.get(made.id) as Entry).ids, ids);
-      return titles.length < best.titles.length ? { base: made.id, titles, made } : best;
+      return { base: made.id, titles, made };
     },
   };
 }

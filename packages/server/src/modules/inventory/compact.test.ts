@@ -56,6 +56,28 @@ it("titles come back from whatever base they were packed against, and devices se
   expect(Math.max(...bytes.slice(1))).toBeLessThan((bytes[0] as number) / 2);
 });
 
+it("a base that a row names was handed out to be stored, with this row or an earlier one", () => {
+  let seed = 11;
+  const random = (n: number): number => (seed = (seed * 48271) % 2147483647) % n;
+  const some = (n: number): number[] => Array.from({ length: n }, () => random(20_000));
+  const templates = Array.from({ length: 12 }, () => some(300));
+  const book = createBaseBook();
+  const stored = new Set<number>();
+  let hint: number | null = null;
+  for (let device = 0; device < 1500; device++) {
+    const less = random(50);
+    const parts = [0, 1, 2].flatMap(() => (templates[random(12)] as number[]).filter(() => random(100) >= less));
+    const ids = Uint32Array.from(new Set([...parts, ...some(40)])).sort();
+    const packed = book.pack(ids, random(2) === 0 ? hint : null);
+    expect(unpackTitles(packed)).toEqual(ids);
+    if (packed.made !== undefined) stored.add(packed.made.id);
+    if (packed.base !== null && !stored.has(packed.base)) throw new Error(`${packed.base} was never handed out`);
+    hint = packed.base;
+  }
+  expect(stored.size).toBe(book.size);
+  expect(stored.size).toBeGreaterThan(5);
+});
+
 it("containers hold exactly what was put in, however much it is", () => {
   const change = fc.tuple(fc.nat(65_535), fc.boolean());
   const wide = fc.tuple(fc.nat(65_535), fc.nat(20_000), fc.boolean());
