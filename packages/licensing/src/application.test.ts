@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { approvalRoute, settleInOrder, takeIdle, type IdleSource } from "./index.ts";
 
-const people = fc.constantFrom("a", "b", "c", "d", "e");
+const people = fc.constantFrom<string[]>("a", "b", "c", "d", "e");
 const chains = fc
   .array(fc.option(people), { maxLength: 8 })
   .map((managers) => managers.map((manager, department) => ({ department, manager })));

@@ -33,8 +33,8 @@ const state = fc.record({
 });
 
 /** What a device was told to use, one after the other, as intervals; without licences it has none. */
-function intervalsOf(states: readonly fc.RecordValue<typeof state>[] | readonly State[]): UseInterval[] {
-  const sorted = [...(states as readonly State[])].sort((a, b) => a.at - b.at);
+function intervalsOf(states: readonly State[]): UseInterval[] {
+  const sorted = [...states].sort((a, b) => a.at - b.at);
   return sorted.flatMap((s, i): UseInterval[] => {
     const next = sorted[i + 1];
     const until = next?.at ?? Infinity;

@@ -5,7 +5,14 @@ export { byPlace, faultMessage, makeFault, PolicyError, policyFaults } from "./f
 export type { FaultCode, FaultEntry, Place, PolicyFault } from "./faults.ts";
 
 export { parsePolicy } from "./policy/parse.ts";
-export type { Edition, ParsedMetricRule, ParsedPolicy, ParsedRule, ParsedSoftware, PolicyReading } from "./policy/types.ts";
+export type {
+  Edition,
+  ParsedMetricRule,
+  ParsedPolicy,
+  ParsedRule,
+  ParsedSoftware,
+  PolicyReading,
+} from "./policy/types.ts";
 export { checkPolicies, type CheckOptions } from "./check/check.ts";
 export { loadPolicies, type LoadedPolicies } from "./load.ts";
 export {

@@ -103,7 +103,7 @@ describe("cores with minimums, packs and stacking (§5)", () => {
     [database, machine(1, 1), 4, 2],
     [database, { virtual: true, cpu: { cores: 1 } }, 4, 2],
     [database, { virtual: true, cpu: { cores: 5 } }, 6, 3],
-  ] as const)("%#: $id", (rule, hardware, units, packs) => {
+  ] as [MetricRule, MeasuredHardware, number, number][])("%#: $id", (rule, hardware, units, packs) => {
     const { steps, ...counted } = count(rule, hardware);
     expect(counted, JSON.stringify(steps)).toMatchObject({ units, packs, packSize: 2, unit: "core" });
   });

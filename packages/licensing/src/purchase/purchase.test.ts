@@ -277,7 +277,7 @@ describe("the laws of a run (domain.md §3, §7)", () => {
     }));
 
   it("what idle rights saved and what is bought make up what is granted", () =>
-    law((_, rows, plan) => {
+    law((_license, _rows, plan) => {
       const granted = total(plan.rights.map((change) => Math.max(0, change.after - change.before)));
       expect(plan.savedByIdle).toBe(Math.max(0, granted - (plan.order?.quantity ?? 0)));
     }));

@@ -249,7 +249,7 @@ describe("what a company books", () => {
         request: (_method, path) => {
           asked.push(path);
           const body = Buffer.from(JSON.stringify(answer));
-          return Promise.resolve({ kind: "ok", value: { status: 200, headers: {}, body } });
+          return Promise.resolve({ kind: "ok", value: { status: 200, headers: {}, body, upstream: "" } });
         },
       },
       books: {

@@ -349,7 +349,7 @@ forEachStore((store) => {
         .execute();
       await s.db.kysely
         .insertInto("lic_repository")
-        .values({ device: 1, since: 0, employee: null, department: 0, licenses: Buffer.alloc(0) })
+        .values({ device: 1, since: 0, employee: null, department: 0, licenses: Buffer.alloc(0), cause: 1 })
         .execute();
       await s.db.kysely
         .insertInto("lic_user_usage")

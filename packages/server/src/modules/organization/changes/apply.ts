@@ -98,6 +98,7 @@ export function createOrgChangesApply(deps: {
       await write();
       const rights = draft.changedRights();
       await licenses.setRights(trx, rights, at);
+      await licenses.endAllocations(trx, leavers(draft), at);
       const followed = whatFollows(draft, at);
       if (followed.codes.size + followed.merged.size > 0)
         for (const follower of followers) await follower.departmentsChanged(trx, followed);
@@ -124,6 +125,13 @@ export function orgChangeInvalid(faults: readonly OrgFault[]): DaichoError {
     serverErrors.make("org-change-invalid", { count: faults.length, first: `${first?.path}: ${first?.message}` }),
     { faults },
   );
+}
+
+function leavers(draft: Draft): number[] {
+  const left: number[] = [];
+  for (const { ordinal, was, left_at } of draft.people.values())
+    if (ordinal !== undefined && left_at !== null && was?.left_at === null) left.push(ordinal);
+  return left;
 }
 
 function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["departmentsChanged"]>[1] {

@@ -67,7 +67,7 @@ forEachStore((store) => {
       expect((await s.api("GET", `/api/v1/org-changes/${made.id}`)).json()).toEqual(made);
       const list = await s.api("GET", "/api/v1/org-changes?state=applied&limit=1");
       expect(list.json()).toMatchObject({ items: [{ state: "applied", types: ["move"] }] });
-      expect(list.json().nextCursor).toBeTypeOf("string");
+      expect(list.json()["nextCursor"]).toBeTypeOf("string");
       expect((await s.api("GET", "/api/v1/org-changes?state=failed")).json()).toEqual({ items: [] });
     });
 

@@ -195,6 +195,8 @@ export interface OrgLicenses {
   codes(trx: Trx): Promise<ReadonlyMap<number, string>>;
   /** Departments that manage entitlements. */
   managing(trx: Trx, departments: readonly number[]): Promise<ReadonlySet<number>>;
+  /** What is set aside for people who leave is free again. */
+  endAllocations(trx: Trx, employees: readonly number[], at: number): Promise<void>;
   /** The tree or a number of these departments changed. */
   touch(trx: Trx, departments: Iterable<number>, at: number): Promise<void>;
 }
