@@ -66,6 +66,7 @@ import {
   allocationRoutes,
   classificationRoutes,
   createAllocations,
+  createMergedAllocations,
   createClassifications,
   createEntitlements,
   createExplain,
@@ -235,14 +236,6 @@ export async function createServer(options: {
     usage: repository,
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
-  const merges = createMerges({
-    db,
-    clock,
-    events,
-    reports: reportExchange,
-    usage: repository,
-    lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
-  });
   const organization = createOrganization({ db, clock, events, devices });
   const entitlements = createEntitlements({ db, clock, events, bought: derivation.bought });
   const classifications = createClassifications({
@@ -255,6 +248,15 @@ export async function createServer(options: {
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
   const allocations = createAllocations({ db, clock, events, reconsider: classifications.reconsider });
+  const merges = createMerges({
+    db,
+    clock,
+    events,
+    reports: reportExchange,
+    allocations: createMergedAllocations({ db, reconsider: classifications.reconsider }),
+    usage: repository,
+    lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
+  });
   const versionPaths = createVersionPaths({ db, clock, events });
   const rights = createRights({ db, clock, events });
   const positions = createPositions({ db, clock });

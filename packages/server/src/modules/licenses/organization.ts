@@ -1,10 +1,12 @@
 /**
- * Purpose: licences for organisation changes (domain.md §6): rights and used of departments, and entitlements and quotas that follow who takes over.
+ * Purpose: licences for organisation changes (domain.md §6): rights and used of departments, entitlements and quotas that follow who takes over, and
+ * allocations that end with their person.
  * Invariants: every change of rights keeps what was so before; the caller holds the ledger's lock and all counting.
  */
 import type { Database } from "../../db/database.ts";
 import { slicesOf } from "../../slices.ts";
 import type { DepartmentFollower, OrgLicenses } from "../organization/index.ts";
+import { endAllocationsOf } from "./allocations/index.ts";
 import { entitlementsOfDepartments, handEntitlements } from "./entitlements/index.ts";
 import { orgLicenseStore as store } from "./organization-store.ts";
 import { handQuotas, setRightsRows } from "./rights/index.ts";
@@ -20,6 +22,7 @@ export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses 
     used: (trx, departments) => store.used(trx, db.dialect, departments),
     codes: async (trx) => new Map((await store.codes(trx)).map((row) => [row.ordinal, row.code])),
     managing: (trx, departments) => entitlementsOfDepartments(db, trx, departments),
+    endAllocations: (trx, employees, at) => endAllocationsOf(db, trx, employees, at),
     async touch(trx, departments, at) {
       await touchPositions(db, trx, at, { departments });
     },

@@ -142,8 +142,13 @@ forEachStore((store) => {
 
     it("active as the text False is leaving, active again is returning, and both are answered", async () => {
       const id = await scim.create("/Users", entraUser("mio", { [enterprise]: { department: "Leavers" } }));
+      await server.api("POST", "/api/v1/allocations", { json: { license: "@APP1", employee: "ext-mio" } });
+      const allocated = async () =>
+        (await server.api("GET", "/api/v1/allocations?employee=ext-mio")).json<{ items: Json[] }>().items.length;
+      expect(await allocated()).toBe(1);
       const left = await scim.patch(`/Users/${id}`, { op: "Replace", path: "active", value: "False" });
       expect(left.body["active"]).toBe(false);
+      expect(await allocated()).toBe(0);
       expect(await employee("ext-mio")).toMatchObject({ state: "left" });
       expect((await scim.find("/Users", 'userName eq "mio@example.com"'))[0]).toMatchObject({ active: false });
       // Changes while away are kept, and come into force on returning.

@@ -105,6 +105,39 @@ forEachStore((store) => {
     await clean();
   });
 
+  it("allocations follow to the device that stays, once each, and come back when the merge is undone", async () => {
+    for (const id of ["A", "B"]) await site.api("PUT", `/api/v1/devices/${id}`, { json: {} });
+    const allocate = async (license: string, device: string, quantity = 1) =>
+      (await site.api("POST", "/api/v1/allocations", { json: { license, device, quantity } })).json<{ id: string }>().id; // prettier-ignore
+    const kept = await allocate("@WORD", "A");
+    const doubled = await allocate("@WORD", "B", 2);
+    const moved = await allocate("@CAD", "B", 3);
+    const current = async () =>
+      (await site.api("GET", "/api/v1/allocations")).json<{ items: { id: string; device: string; quantity: number }[] }>()
+        .items.map((a) => `${{ [kept]: "kept", [doubled]: "doubled", [moved]: "moved" }[a.id] ?? a.id} ${a.device} ${a.quantity}`).sort(); // prettier-ignore
+    const before = await current();
+    expect(before).toEqual(["doubled B 2", "kept A 1", "moved B 3"]);
+    const merge = (await site.api("POST", "/api/v1/device-merges", { json: { keep: "A", from: "B" } })).json<{ id: string }>().id; // prettier-ignore
+    expect(await current()).toEqual(["kept A 1", "moved A 3"]);
+    // The device is no longer one that anything can be set aside for.
+    expect((await site.api("POST", "/api/v1/allocations", { json: { license: "@WORD", device: "B" } })).status).toBe(400); // prettier-ignore
+    const item = async (license: string) =>
+      (await site.server.positions.company()).items.find((i) => i.license === license);
+    expect([(await item("@CAD"))?.allocatedNotInUse, (await item("@WORD"))?.allocatedNotInUse]).toEqual([3, 1]);
+    expect((await site.api("DELETE", `/api/v1/device-merges/${merge}`)).status).toBe(200);
+    expect(await current()).toEqual(before);
+    expect([(await item("@CAD"))?.allocatedNotInUse, (await item("@WORD"))?.allocatedNotInUse]).toEqual([3, 3]);
+    const history = (await site.api("GET", "/api/v1/allocations?ended=true")).json<{ items: { device: string; until?: string }[] }>().items; // prettier-ignore
+    expect(history.filter((a) => a.until !== undefined).map((a) => a.device).sort()).toEqual(["A", "B", "B"]); // prettier-ignore
+
+    // Merged again: what is ended meanwhile stays ended.
+    const again = (await site.api("POST", "/api/v1/device-merges", { json: { keep: "A", from: "B" } })).json<{ id: string }>().id; // prettier-ignore
+    expect((await site.api("DELETE", `/api/v1/allocations/${moved}`)).status).toBe(204);
+    expect((await site.api("DELETE", `/api/v1/device-merges/${again}`)).status).toBe(200);
+    expect(await current()).toEqual(["doubled B 2", "kept A 1"]);
+    await clean();
+  });
+
   it("nonsense is refused: a device with itself, one that is not there, one that went away already", async () => {
     for (const id of ["A", "B", "C"]) await site.api("PUT", `/api/v1/devices/${id}`, { json: {} });
     const merge = async (keep: string, from: string) =>

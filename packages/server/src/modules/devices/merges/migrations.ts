@@ -27,4 +27,10 @@ export const mergeMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611221600-devices-merged-allocations",
+    async up(db) {
+      await db.schema.alterTable("dev_merges").addColumn("allocations", "text").execute();
+    },
+  },
 ];

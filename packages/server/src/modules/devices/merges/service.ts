@@ -3,7 +3,7 @@
  * "Clones", ADR 5). Offered where a key enrols with a serial number that another key's device has; done by hand, never by itself, because two
  * machines can carry one serial number.
  * Invariants: the device that stays keeps its ledger row (id, user, department) and gets whichever of the two reported last; the other one counts for
- * nobody and is shown no more; `undo` gives both back what they had, with all that was reported since.
+ * nobody and is shown no more, and what was allocated to it follows; `undo` gives both back what they had, with all that was reported since.
  */
 import { newId, type Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
@@ -12,6 +12,7 @@ import { page, type Page } from "../../../db/page.ts";
 import { serverErrors } from "../../../errors.ts";
 import type { Events } from "../../../events.ts";
 import type { ListQuery } from "../../../http/list.ts";
+import type { MergedAllocations } from "../../licenses/index.ts";
 import { holdDevices, moveUsed, type Counting } from "../write.ts";
 import { mergeStore as store } from "./store.ts";
 
@@ -59,9 +60,10 @@ export function createMerges(
     readonly clock: Clock;
     readonly events: Events;
     readonly reports: ExchangeReports;
+    readonly allocations: MergedAllocations;
   } & Counting,
 ): Merges {
-  const { db, clock, events, reports } = deps;
+  const { db, clock, events, reports, allocations } = deps;
 
   const one = async (id: string): Promise<Merge | undefined> => {
     const row = await store.list(db.kysely).where("m.id", "=", id).executeTakeFirst();
@@ -118,7 +120,11 @@ export function createMerges(
           ? await reports.exchange(trx, kept.ordinal, gone.ordinal, at)
           : await moveUsed(db, deps, trx, [gone.ordinal], at, "merged");
         const made = newId(at);
-        await store.insert(trx, { id: made, kept: kept.ordinal, gone: gone.ordinal, exchanged: Number(exchanged), at });
+        const followed = await allocations.follow(trx, { from: gone.ordinal, to: kept.ordinal }, at);
+        await store.insert(trx, {
+          ...{ id: made, kept: kept.ordinal, gone: gone.ordinal, exchanged: Number(exchanged), at },
+          allocations: followed.length === 0 ? null : JSON.stringify(followed),
+        });
         return { id: made, done: after };
       });
       done?.();
@@ -139,8 +145,13 @@ export function createMerges(
         await holdDevices(db, deps, trx, [row.kept, row.gone].sort((a, b) => a - b)); // prettier-ignore
         await store.setMergedInto(trx, row.gone, null);
         await store.setUndone(trx, id, at);
-        if (row.exchanged === 1) return reports.exchange(trx, row.kept, row.gone, at);
-        return moveUsed(db, deps, trx, [row.gone], at, "merged");
+        const after =
+          row.exchanged === 1
+            ? await reports.exchange(trx, row.kept, row.gone, at)
+            : await moveUsed(db, deps, trx, [row.gone], at, "merged");
+        const followed = JSON.parse(row.allocations ?? "[]") as string[];
+        await allocations.giveBack(trx, followed, { from: row.gone, to: row.kept }, at);
+        return after;
       });
       done?.();
       return told(id);

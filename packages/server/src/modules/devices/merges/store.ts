@@ -12,7 +12,7 @@ export const mergeStore = {
   setMergedInto: (trx: Trx, device: number, into: number | null) =>
     trx.updateTable("dev_devices").set({ merged_into: into }).where("ordinal", "=", device).execute(),
 
-  insert: (trx: Trx, row: { id: string; kept: number; gone: number; exchanged: number; at: number }) =>
+  insert: (trx: Trx, row: Omit<Schema["dev_merges"], "ordinal" | "undone_at">) =>
     trx
       .insertInto("dev_merges")
       .values({ ...row, undone_at: null })
@@ -33,6 +33,7 @@ export const mergeStore = {
         "m.kept",
         "m.gone",
         "m.exchanged",
+        "m.allocations",
         "m.at",
         "m.undone_at",
         "k.id as keptId",

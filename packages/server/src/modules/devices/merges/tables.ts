@@ -12,6 +12,8 @@ export interface MergeTables {
     exchanged: number;
     at: number;
     undone_at: number | null;
+    /** JSON list of ids: allocations that followed to the one that stays, or ended. */
+    allocations: string | null;
   };
   /** A new key enrolled with the serial number of a device that another key holds. */
   dev_merge_offers: { device: number; candidate: number; serial: string; at: number };

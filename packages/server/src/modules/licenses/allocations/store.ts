@@ -73,6 +73,40 @@ export const allocationStore = {
     return Number(result.numUpdatedRows) === 1;
   },
 
+  async endOfEmployees(db: Db, dialect: DialectName, employees: readonly number[], at: number): Promise<boolean> {
+    const result = await db
+      .updateTable("lic_allocations")
+      .set({ until: at })
+      .where(inSet(dialect, "lic_allocations.employee", employees))
+      .where("device", "is", null)
+      .where("until", "is", null)
+      .executeTakeFirst();
+    return Number(result.numUpdatedRows) > 0;
+  },
+
+  currentOfDevice: (db: Db, device: number): Promise<AllocationRow[]> =>
+    db
+      .selectFrom("lic_allocations")
+      .selectAll()
+      .where("device", "=", device)
+      .where("until", "is", null)
+      .orderBy("id")
+      .execute(),
+
+  byIds: (db: Db, dialect: DialectName, ids: readonly string[]): Promise<AllocationRow[]> =>
+    db
+      .selectFrom("lic_allocations")
+      .selectAll()
+      .where(inSet(dialect, "lic_allocations.id", ids))
+      .execute(),
+
+  place: (db: Database, trx: Trx, rows: readonly Pick<AllocationRow, "id" | "device" | "since" | "until">[]) =>
+    db.bulk.update(
+      trx,
+      { table: "lic_allocations", keys: [text("id")], set: [integer("device"), integer("since"), integer("until")] },
+      rows.map((row) => [row.id, row.device, row.since, row.until]),
+    ),
+
   licenses: (db: Db, dialect: DialectName, codes: readonly string[]) =>
     db
       .selectFrom("lic_licenses")
@@ -80,11 +114,13 @@ export const allocationStore = {
       .where(inSet(dialect, "lic_licenses.code", codes))
       .execute(),
 
+  /** Without those that went into others. */
   devices: (db: Db, dialect: DialectName, ids: readonly string[]) =>
     db
       .selectFrom("dev_devices")
       .select(["id", "ordinal", "state"])
       .where(inSet(dialect, "dev_devices.id", ids))
+      .where("merged_into", "is", null)
       .execute(),
 
   employees: (db: Db, dialect: DialectName, ids: readonly string[]) =>

@@ -140,6 +140,6 @@ function rowOf(
   };
 }
 
-function keyOf(row: Pick<AllocationRow, "license" | "entitlement" | "device" | "employee">): string {
+export function keyOf(row: Pick<AllocationRow, "license" | "entitlement" | "device" | "employee">): string {
   return JSON.stringify([row.license, row.entitlement, row.device, row.employee]);
 }

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Clock } from "@daicho/kernel";
+import { createAllocations } from "../../licenses/index.ts";
 import { createCompany, type Company } from "../../../testing/company.ts";
 import { forEachStore } from "../../../testing/stores.ts";
 import type { Database } from "../../../db/database.ts";
@@ -7,8 +9,8 @@ import type { Database } from "../../../db/database.ts";
  * R ─ A ─ A1, A2 and R ─ B. E1, E2 in A; E3 in B; E4 in A1. E1 has PC1 and PC2, E2 PC3, E3 PC4, E4 PC5; PC6 belongs to A alone.
  * @DEV counts devices, @USER users.
  */
-async function company(db: Database): Promise<Company> {
-  const s = createCompany(db);
+async function company(db: Database, clock?: Clock): Promise<Company> {
+  const s = createCompany(db, clock);
   await db.transaction((trx) =>
     s.organization.writeDepartments(
       trx,
@@ -272,6 +274,42 @@ forEachStore((store) => {
       );
       expect(device).toBeGreaterThan(0);
       expect(await s.devices.device("NEW")).toMatchObject({ department: "A2" });
+    });
+
+    it("what is set aside for someone who leaves is free in the same transaction; the device's own stays (issue 3)", async () => {
+      let now = Date.UTC(2026, 0, 1);
+      const s = await company(await store.open(), { now: () => now });
+      const allocations = createAllocations({ db: s.db, clock: s.clock, events: s.events });
+      for (const [employee, device] of [["E1"], ["E2"], [undefined, "PC1"], ["E1", "PC2"]])
+        await allocations.create({
+          license: "@USER",
+          ...(employee !== undefined && { employee }),
+          ...(device !== undefined && { device }),
+        });
+      const current = async () =>
+        (await allocations.list({})).rows.map((a) => [a.employee ?? "", a.device ?? ""].join()).sort();
+      const allocated = async (asOf?: number) => {
+        const item = (await s.positions.company(asOf === undefined ? {} : { asOf })).items.find((i) => i.license === "@USER"); // prettier-ignore
+        return (item?.allocatedInUse ?? 0) + (item?.allocatedNotInUse ?? 0);
+      };
+      expect(await allocated()).toBe(4);
+      const before = now++;
+      await expect(
+        s.apply({ type: "leave", employee: "E1" }, { type: "leave", employee: "NOBODY" }),
+      ).rejects.toMatchObject({ code: "org-change-invalid" });
+      expect(await current()).toEqual([",PC1", "E1,", "E1,PC2", "E2,"]);
+      await s.apply({ type: "leave", employee: "E1" }, { type: "move", employees: ["E2"], to: "B" });
+      expect(await current()).toEqual([",PC1", "E1,PC2", "E2,"]);
+      expect([await allocated(), await allocated(before)]).toEqual([3, 4]);
+      expect((await allocations.list({ ended: true, employee: "E1" })).rows.map((a) => a.until ?? "").sort()).toEqual([
+        "",
+        new Date(now).toISOString(),
+      ]);
+      // Who returns starts without.
+      now++;
+      await s.apply({ type: "hire", employee: "E1", department: "A" });
+      expect(await current()).toEqual([",PC1", "E1,PC2", "E2,"]);
+      await consistent(s);
     });
 
     it("quotas add up where all had one, and end where one had none", async () => {
