@@ -1,6 +1,12 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { silentLog, systemClock } from "@daicho/kernel";
 import { forEachStore } from "../testing/stores.ts";
+import { openDatabase } from "./database.ts";
 import { inSet } from "./sets.ts";
+import { Sqlite } from "./sqlite.ts";
 
 forEachStore((store) => {
   describe("a snapshot", () => {
@@ -50,4 +56,28 @@ forEachStore((store) => {
     expect(await find(["b'\"", ...Array.from({ length: 70_000 }, (_, i) => `x${i}`)])).toEqual([{ code: "b'\"" }]);
     expect(await find([1, 2], "ordinal")).toHaveLength(2);
   });
+});
+
+it("a transaction that begins by reading may write, whoever else has the SQLite file open (`daicho admin token`)", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "daicho-two-"));
+  const file = join(dir, "daicho.db");
+  const db = await openDatabase({ url: `sqlite:${file}`, clock: systemClock, log: silentLog });
+  const other = new Sqlite(file, { timeout: 0 });
+  try {
+    const mark = "insert into inv_marks (name, change) values ('other', 1)";
+    await db.transaction(async (trx) => {
+      await trx.selectFrom("inv_marks").selectAll().execute();
+      expect(() => other.exec(mark)).toThrow("locked");
+      await trx.insertInto("inv_marks").values({ name: "own", change: 1 }).execute();
+    });
+    other.exec(mark);
+    expect(await db.kysely.selectFrom("inv_marks").select("name").orderBy("name").execute()).toEqual([
+      { name: "other" },
+      { name: "own" },
+    ]);
+  } finally {
+    other.close();
+    await db.close();
+    rmSync(dir, { recursive: true, force: true });
+  }
 });

@@ -78,7 +78,9 @@ function openSqlite(url: string): Opened {
   } catch (error) {
     throw serverErrors.make("database-unusable", { reason: reasonOf(error) }, { cause: error });
   }
-  const kysely = new Kysely<Schema>({ dialect: new SqliteDialect({ database: keepingStatements(database) }) });
+  const kysely = new Kysely<Schema>({
+    dialect: new SqliteDialect({ database: keepingStatements(database, "begin immediate") }),
+  });
   const readers = sqliteReaders(file);
   return {
     kysely,

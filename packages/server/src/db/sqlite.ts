@@ -16,11 +16,13 @@ export type SqliteDatabase = BetterSqlite3.Database;
  * The database as Kysely takes it, with the statements it has prepared kept: preparing costs more than running one. The texts of a store
  * are few (sets travel as one parameter, sets.ts); what is not asked for any more is forgotten.
  */
-export function keepingStatements(database: SqliteDatabase, most = 300) {
+export function keepingStatements(database: SqliteDatabase, begin?: "begin immediate", most = 300) {
   const kept = new Map<string, BetterSqlite3.Statement>();
   return {
     close: () => void database.close(),
     prepare(text: string): BetterSqlite3.Statement {
+      // Who begins by reading would be refused when it comes to write, if another process (`daicho admin token`) wrote in between; this waits for it.
+      if (begin !== undefined && text === "begin") return this.prepare(begin);
       const known = kept.get(text);
       // One that is being iterated over cannot start again.
       if (known?.busy === true) return database.prepare(text);

@@ -34,17 +34,51 @@ export function containerSize(container: Uint8Array): number {
   return count;
 }
 
-/** The container as a bitmap of 8,192 bytes, for asking about many members. */
-export function bitmapOf(container: Uint8Array | undefined): Uint8Array {
+/** The container as a bitmap of 8,192 bytes. */
+function bitmapOf(container: Uint8Array | undefined): Uint8Array {
   const bits = new Uint8Array(bitmapBytes);
-  if (container === undefined) return bits;
-  if (container[0] === 1) bits.set(container.subarray(1));
-  else for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+  if (container !== undefined) layContainer(bits, container);
   return bits;
 }
 
-export function inBitmap(bits: Uint8Array, member: number): boolean {
-  return ((bits[member >> 3] as number) & (1 << (member & 7))) !== 0;
+/** Sets the container's members, besides what is set. */
+function layContainer(bits: Uint8Array, container: Uint8Array): void {
+  if (container[0] === 1) layOver(bits, container.subarray(1));
+  else if (container[0] !== 2)
+    for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+  else {
+    // The inner loop of "who has it": without a generator it takes a tenth.
+    let member = 0;
+    let step = 0;
+    let shift = 0;
+    for (let at = 1; at < container.length; at++) {
+      const byte = container[at] as number;
+      step |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) {
+        shift += 7;
+        continue;
+      }
+      member += step;
+      bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+      step = 0;
+      shift = 0;
+    }
+  }
+}
+
+/** How many members the containers have with these changes, oldest first (`~device` where it went). */
+export function sizeWith(
+  containers: ReadonlyMap<number, Uint8Array> | undefined,
+  changes: readonly Int32Array[],
+): number {
+  if (changes.every((list) => list.length === 0)) {
+    let size = 0;
+    for (const container of containers?.values() ?? []) size += containerSize(container);
+    return size;
+  }
+  const union = createBitmapUnion();
+  union.add(containers, changes);
+  return union.page(0, 0).count;
 }
 
 /** A set this small is merged as numbers: most titles are rare, and a bitmap is 8 KB to fill and to read. */
@@ -98,11 +132,7 @@ export function createBitmapUnion() {
         }
       for (const [chunk, container] of containers ?? []) {
         if (changed.has(chunk)) continue;
-        const bits = over(chunk);
-        if (container[0] === 1) layOver(bits, container.subarray(1));
-        else
-          for (const member of members(container))
-            bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
+        layContainer(over(chunk), container);
       }
       for (const [chunk, bits] of changed) layOver(over(chunk), bits);
     },

@@ -7,15 +7,7 @@
  */
 import type { Clock, Log } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
-import {
-  bitmapOf,
-  changeContainer,
-  chunkSize,
-  containerSize,
-  createBitmapUnion,
-  inBitmap,
-  members,
-} from "./ordinals.ts";
+import { changeContainer, chunkSize, createBitmapUnion, sizeWith } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
@@ -117,30 +109,31 @@ export async function createTitleIndex(deps: {
     merging = undefined;
   };
 
-  const tailChanges = (title: number): Map<number, boolean> => {
-    const changes = new Map<number, boolean>();
-    for (const part of [merging, tail])
-      for (const entry of entriesOf(part?.get(title))) changes.set(entry < 0 ? ~entry : entry, entry >= 0);
-    return changes;
+  const unionOf = async (titles: readonly number[]) => {
+    const held = await indexStore.containers(db.kysely, titles);
+    const union = createBitmapUnion();
+    for (const title of titles)
+      union.add(
+        held.get(title),
+        [merging, tail].map((part) => entriesOf(part?.get(title))),
+      );
+    return union;
   };
 
   const index: TitleIndex = {
     note,
     async devices(titles, { after = 0, limit = 100 } = {}) {
-      const held = await indexStore.containers(db.kysely, titles);
-      if (titles.length === 1)
-        return one(held.get(titles[0] as number), tailChanges(titles[0] as number), after, limit);
-      const union = createBitmapUnion();
-      for (const title of titles)
-        union.add(held.get(title), [entriesOf(merging?.get(title)), entriesOf(tail.get(title))]);
-      return union.page(after, limit);
+      return (await unionOf(titles)).page(after, limit);
     },
     async counts(titles) {
       const out = new Map<number, number>();
       for (let at = 0; at < titles.length; at += sliceTitles) {
         const slice = titles.slice(at, at + sliceTitles);
         const held = await indexStore.containers(db.kysely, slice);
-        for (const title of slice) out.set(title, one(held.get(title), tailChanges(title), 0, 0).count);
+        for (const title of slice) {
+          const changes = [merging, tail].map((part) => entriesOf(part?.get(title)));
+          out.set(title, sizeWith(held.get(title), changes));
+        }
       }
       return out;
     },
@@ -189,7 +182,7 @@ export async function createTitleIndex(deps: {
   let seen = newest;
   let idle = deps.clock.after(deps.idleMs ?? 60_000, function check() {
     // Merged when a quiet minute has passed, so that a restart has little to read again.
-    if (newest === seen && entries > 0) void merge();
+    if (newest === seen && (entries > 0 || merging !== undefined)) void merge();
     seen = newest;
     if (!stopped) idle = deps.clock.after(deps.idleMs ?? 60_000, check);
   });
@@ -227,51 +220,4 @@ function byChunk(list: Int32Array): Map<number, Map<number, boolean>> {
     offsets.set(device % chunkSize, entry >= 0);
   }
   return chunks;
-}
-
-/** One title: counted without listing, and only as many listed as asked for. */
-function one(
-  held: ReadonlyMap<number, Buffer> | undefined,
-  changes: ReadonlyMap<number, boolean>,
-  after: number,
-  limit: number,
-): { count: number; devices: number[] } {
-  let count = 0;
-  const chunks = [...(held ?? [])].sort(([a], [b]) => a - b);
-  for (const [, container] of chunks) count += containerSize(container);
-  const bitmaps = new Map<number, Uint8Array>();
-  const isHeld = (device: number): boolean => {
-    const chunk = Math.floor(device / chunkSize);
-    let bits = bitmaps.get(chunk);
-    if (bits === undefined) bitmaps.set(chunk, (bits = bitmapOf(held?.get(chunk))));
-    return inBitmap(bits, device % chunkSize);
-  };
-  const extra: number[] = [];
-  for (const [device, present] of changes) {
-    const before = isHeld(device);
-    if (present && !before) extra.push(device);
-    count += Number(present) - Number(before);
-  }
-  extra.sort((a, b) => a - b);
-  const devices: number[] = [];
-  let e = extra.findIndex((d) => d > after);
-  if (e < 0) e = extra.length;
-  const takeExtra = (below: number): void => {
-    while (devices.length < limit && e < extra.length && (extra[e] as number) < below)
-      devices.push(extra[e++] as number);
-  };
-  if (limit > 0)
-    for (const [chunk, container] of chunks) {
-      if ((chunk + 1) * chunkSize <= after) continue;
-      for (const member of members(container)) {
-        const device = chunk * chunkSize + member;
-        if (device <= after || changes.get(device) === false) continue;
-        takeExtra(device);
-        if (devices.length >= limit) break;
-        devices.push(device);
-      }
-      if (devices.length >= limit) break;
-    }
-  takeExtra(Infinity);
-  return { count, devices };
 }
