@@ -142,7 +142,8 @@ forEachStore((store) => {
 
     it("active as the text False is leaving, active again is returning, and both are answered", async () => {
       const id = await scim.create("/Users", entraUser("mio", { [enterprise]: { department: "Leavers" } }));
-      await server.api("POST", "/api/v1/allocations", { json: { license: "@APP1", employee: "ext-mio" } });
+      await server.api("POST", "/api/v1/entitlements", { json: { license: "@SEAT", quantity: 1 } });
+      await server.api("POST", "/api/v1/allocations", { json: { license: "@SEAT", employee: "ext-mio" } });
       const allocated = async () =>
         (await server.api("GET", "/api/v1/allocations?employee=ext-mio")).json<{ items: Json[] }>().items.length;
       expect(await allocated()).toBe(1);
