@@ -9,7 +9,7 @@ const csvKinds: readonly (readonly [kind: string, columns: string])[] = [
     "entitlements",
     "license,metric,quantity,unitPrice,currency,purchasedAt,startsAt,expiresAt,rights,contract,order,department,certificate,supplier,parent,manager,packSize",
   ],
-  ["rights", "department,license,rights,required"],
+  ["rights", "department,license,rights,required,quota"],
   ["allocations", "license,device,employee,quantity,entitlement"],
 ];
 

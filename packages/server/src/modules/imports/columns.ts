@@ -119,8 +119,12 @@ export const rightsColumns: TableSpec = {
     text("license", "fault", limits.license),
     whole("rights", "leave", maxRights),
     whole("required", "leave", maxRights),
+    whole("quota", "null", maxRights),
   ],
-  required: (present) => ["department", "license", ...(present.has("required") ? [] : ["rights"])],
+  required: (present) => [
+    ...["department", "license"],
+    ...(present.has("required") || present.has("quota") ? [] : ["rights"]),
+  ],
   key: (row) => JSON.stringify([row["department"], row["license"]]),
   keyColumn: "license",
 };

@@ -130,6 +130,31 @@ forEachStore((store) => {
       ]);
     });
 
+    it("quotas come with rights; without the column they stay, an empty cell takes one away", async () => {
+      const s = assemble(await store.open());
+      await s.run("departments", company.departments);
+      const quotas = async () =>
+        Promise.all(
+          ["D1", "D2"].map(async (department) => {
+            const row = await s.rights.get(department, "@A");
+            return row && [row.rights, row.quota];
+          }),
+        );
+      const both = "department,license,rights,quota\nD1,@A,3,5\nD2,@A,1,0\n";
+      expect(await s.run("rights", both)).toMatchObject({ created: 2, updated: 0 });
+      expect(await s.run("rights", both)).toMatchObject({ created: 0, updated: 0, unchanged: 2 });
+      expect(await quotas()).toEqual([[3, 5], [1, 0]]); // prettier-ignore
+      await s.run("rights", "department,license,rights\nD1,@A,4\n");
+      expect(await quotas()).toEqual([[4, 5], [1, 0]]); // prettier-ignore
+      expect(await s.run("rights", "department,license,quota\nD1,@A,9\nD2,@A,\n")).toMatchObject({ updated: 2 });
+      expect(await quotas()).toEqual([[4, 9], [1, undefined]]); // prettier-ignore
+      // A quota that is wrong leaves the file's rights alone, too.
+      expect(await s.faults("rights", "department,license,rights,quota\nD1,@A,1,1\nD2,@A,1,-2\n")).toEqual([
+        [3, "quota", "value-invalid"],
+      ]);
+      expect(await quotas()).toEqual([[4, 9], [1, undefined]]); // prettier-ignore
+    });
+
     it("allocations: importing again changes nothing, a quantity is updated, whatever is not there is a fault with its place", async () => {
       const s = assemble(await store.open());
       await s.run("departments", company.departments);

@@ -4,6 +4,7 @@
  */
 import type { Database, Trx } from "../../../db/database.ts";
 import { quotaStore as store } from "./quota-store.ts";
+import { maxRights } from "./write.ts";
 
 export async function handQuotas(
   db: Database,
@@ -29,6 +30,13 @@ export async function handQuotas(
       if (together.has(department)) quotas.set(license, [...(quotas.get(license) ?? []), quota]);
     for (const [license, given] of quotas)
       if (given.length === together.size)
-        await store.set(trx, { department: heir, license, quota: given.reduce((sum, quota) => sum + quota, 0) });
+        await store.set(trx, {
+          department: heir,
+          license,
+          quota: Math.min(
+            maxRights,
+            given.reduce((sum, quota) => sum + quota, 0),
+          ),
+        });
   }
 }

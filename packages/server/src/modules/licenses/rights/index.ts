@@ -1,6 +1,6 @@
 export { createRights, type DepartmentRights, type Rights } from "./service.ts";
-export { maxRights, rightsRoutes } from "./routes.ts";
-export type { RightsInput } from "./write.ts";
+export { rightsRoutes } from "./routes.ts";
+export { maxRights, type RightsInput } from "./write.ts";
 export { handQuotas } from "./hand-quotas.ts";
 export { setRightsRows } from "./set-rows.ts";
 export { adjustRights, type RightsChange } from "./adjust.ts";

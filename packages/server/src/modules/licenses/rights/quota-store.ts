@@ -1,7 +1,7 @@
 /** Purpose: quotas per department and licence as rows: how many rights and requested together may be at most. No row = no quota. */
 import type { Kysely } from "kysely";
-import type { Trx } from "../../../db/database.ts";
-import type { DialectName } from "../../../db/dialect.ts";
+import type { Database, Trx } from "../../../db/database.ts";
+import { integer, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 import { inSet } from "../../../db/sets.ts";
 
@@ -30,14 +30,6 @@ export const quotaStore = {
         .executeTakeFirst()
     )?.quota,
 
-  ordinals: (db: Db, department: string, license: string) =>
-    db
-      .selectFrom(["org_departments as d", "lic_licenses as l"])
-      .select(["d.ordinal as department", "l.ordinal as license"])
-      .where("d.code", "=", department)
-      .where("l.code", "=", license)
-      .executeTakeFirst(),
-
   ofDepartments: (db: Db, dialect: DialectName, departments: readonly number[]) =>
     db
       .selectFrom("lic_quotas")
@@ -59,6 +51,22 @@ export const quotaStore = {
       .onConflict((c) => c.columns(["department", "license"]).doUpdateSet({ quota: row.quota }))
       .execute(),
 
-  remove: (trx: Trx, department: number, license: number) =>
-    trx.deleteFrom("lic_quotas").where("department", "=", department).where("license", "=", license).execute(),
+  setAll: (db: Database, trx: Trx, rows: readonly Schema["lic_quotas"][]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_quotas",
+        columns: [integer("department"), integer("license"), integer("quota")],
+        conflict: ["department", "license"],
+        update: { quota: "replace" },
+      },
+      rows.map((row) => [row.department, row.license, row.quota]),
+    ),
+
+  removeOf: (trx: Trx, dialect: DialectName, department: number, licenses: readonly number[]) =>
+    trx
+      .deleteFrom("lic_quotas")
+      .where("department", "=", department)
+      .where(inSet(dialect, "lic_quotas.license", licenses))
+      .execute(),
 };

@@ -6,9 +6,7 @@ import type { Authorize } from "../../../http/authorize.ts";
 import { orNull } from "../../../http/resource.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { Rights } from "./service.ts";
-
-/** A sum over 100,000 departments stays an exact number. */
-export const maxRights = 1_000_000_000;
+import { maxRights } from "./write.ts";
 
 const Item = Type.Object({
   department: Type.String(),

@@ -20,8 +20,7 @@ export interface DepartmentRights {
 
 export interface Rights {
   get(department: string, license: string): Promise<DepartmentRights | undefined>;
-  /** `quota`: null takes it away. */
-  set(input: RightsInput & { readonly quota?: number | null }): Promise<DepartmentRights>;
+  set(input: RightsInput): Promise<DepartmentRights>;
   /** For imports, inside their transaction. */
   write(trx: Trx, rows: readonly RightsInput[], options: { at: number }): Promise<WriteResult>;
 }
@@ -36,16 +35,13 @@ export function createRights(deps: { readonly db: Database; readonly clock: Cloc
   };
   return {
     get,
-    async set({ quota, ...input }) {
+    async set(input) {
       const result = await db.transaction(async (trx) => {
         const written = await writeRights(db, trx, [input], { at: clock.now() });
         const fault = written.faults[0];
         if (fault?.code === "reference-unknown")
           throw serverErrors.make("not-found", { what: "department", id: input.department });
         if (fault !== undefined) throw errorOfRow(fault, "department", input.department);
-        const place = await quotaStore.ordinals(trx, input.department, input.license);
-        if (quota === null && place !== undefined) await quotaStore.remove(trx, place.department, place.license);
-        if (typeof quota === "number" && place !== undefined) await quotaStore.set(trx, { ...place, quota });
         return written;
       });
       if (result.unchanged === 0) events.emit("positions-changed", {});

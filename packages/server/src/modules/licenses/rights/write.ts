@@ -1,5 +1,5 @@
 /**
- * Purpose: writes rights and required per department and licence (domain.md §3).
+ * Purpose: writes rights, required and quotas per department and licence (domain.md §3).
  * Invariants: rights move freely - nothing here compares them with held, a purchase run does (§7); requested belongs to applications and is never
  * touched; the values that were true before stay as history, with the time until which they were.
  */
@@ -7,10 +7,14 @@ import { unassigned, type Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
-import { eachPolitely, slicesOf } from "../../../slices.ts";
+import { eachInTurn, eachPolitely, slicesOf } from "../../../slices.ts";
 import { ensureLicenses } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
+import { quotaStore } from "./quota-store.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
+
+/** A sum over 100,000 departments stays an exact number. */
+export const maxRights = 1_000_000_000;
 
 export interface RightsInput {
   readonly department: string;
@@ -18,7 +22,11 @@ export interface RightsInput {
   /** Absent = as it is. */
   readonly rights?: number;
   readonly required?: number;
+  /** The most that applications may lead to; null takes it away. */
+  readonly quota?: number | null;
 }
+
+type Place = Pick<RightsRow, "department" | "license">;
 
 export async function writeRights(
   db: Database,
@@ -44,7 +52,15 @@ export async function writeRights(
     for (const row of await store.ofDepartments(trx, db.dialect, slice))
       held.set(`${row.department}:${row.license}`, row);
 
+  const quotas = new Map<string, number>();
+  const limits: (Place & { readonly quota: number | null })[] = [];
+  const limiting = rows.some(({ quota }) => quota !== undefined) ? touched : [];
+  for await (const slice of slicesOf(limiting, 16))
+    for (const row of await quotaStore.ofDepartments(trx, db.dialect, slice))
+      quotas.set(`${row.department}:${row.license}`, row.quota);
+
   let created = 0;
+  let unchanged = 0;
   const changed: RightsRow[] = [];
   const former: RightsRow[] = [];
   await eachPolitely(rows, (input) => {
@@ -58,12 +74,18 @@ export async function writeRights(
       required: input.required ?? before?.required ?? 0,
       requested: before?.requested ?? 0,
     };
+    const { quota } = input;
+    const relimited = quota !== undefined && quota !== (quotas.get(`${department}:${license}`) ?? null);
+    if (relimited) limits.push({ department, license, quota });
     if (before === undefined) created++;
-    else if (before.rights === after.rights && before.required === after.required) return;
+    else if (before.rights === after.rights && before.required === after.required) {
+      if (!relimited) unchanged++;
+      return;
+    }
     former.push(before ?? { ...after, rights: 0, required: 0, requested: 0 });
     changed.push(after);
   });
-  const order = (a: RightsRow, b: RightsRow): number => a.department - b.department || a.license - b.license;
+  const order = (a: Place, b: Place): number => a.department - b.department || a.license - b.license;
   for await (const slice of slicesOf(former, 1000))
     await store.insertHistory(db, trx, slice, at, options.cause ?? "edited");
   for await (const slice of slicesOf(changed.sort(order), 1000))
@@ -72,6 +94,19 @@ export async function writeRights(
       trx,
       slice.map((r) => [r.department, r.license, r.rights, r.required]),
     );
+  const freed = new Map<number, number[]>();
+  const limited: (Place & { readonly quota: number })[] = [];
+  for (const { department, license, quota } of limits.sort(order))
+    if (quota !== null) limited.push({ department, license, quota });
+    else {
+      const some = freed.get(department);
+      if (some === undefined) freed.set(department, [license]);
+      else some.push(license);
+    }
+  await eachInTurn(freed, async ([department, gone]) => {
+    await quotaStore.removeOf(trx, db.dialect, department, gone);
+  });
+  for await (const slice of slicesOf(limited, 1000)) await quotaStore.setAll(db, trx, slice);
   if (changed.length > 0) await touchPositions(db, trx, at, { departments: changed.map((r) => r.department) });
-  return { created, updated: changed.length - created, unchanged: rows.length - changed.length, faults, warnings: [] };
+  return { created, updated: rows.length - created - unchanged, unchanged, faults, warnings: [] };
 }
