@@ -9,7 +9,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
 import { limits } from "../../http/text.ts";
 import { errorOfRow } from "../../rows.ts";
-import { eachPolitely, slicesOf } from "../../slices.ts";
+import { breathe, eachPolitely, slicesOf } from "../../slices.ts";
 import type { OrgChange, OrgChanges, Organization } from "../organization/index.ts";
 import { readDirectory, type Directory } from "./directory.ts";
 import { codeFor, ledgerText, readsAsCode } from "./mapping.ts";
@@ -19,11 +19,20 @@ import type { Filter } from "./protocol/filter.ts";
 import { isObject, matches } from "./protocol/match.ts";
 import { applyPatch, memberChanges, type MemberChange, type Operation } from "./protocol/patch.ts";
 import { groupType, urns, type Attribute, type Resource } from "./protocol/schema.ts";
-import { scimStore as store, type DepartmentRow, type GroupRow, type Reader, type UserRow } from "./store.ts";
+import {
+  scimStore as store,
+  type DepartmentRow,
+  type GroupRow,
+  type MemberRow,
+  type Reader,
+  type UserRow,
+} from "./store.ts";
 import { checkVersion, etag, metaOf, type Caller } from "./users.ts";
 
 /** Members one request may name. */
 export const maxMembers = 10_000;
+/** Members read at a time. */
+const memberPage = 1000;
 /** Operations of one request that choose members by more than an id: each looks at all of them. */
 const maxComparisons = 10;
 
@@ -81,15 +90,30 @@ export function createGroups(deps: {
         ...{ value: below.id, $ref: `${base}/Groups/${below.id}`, type: "Group" },
         display: directory.departments.get(below.department ?? 0)?.name ?? below.name,
       });
-    const users = !areDepartments
-      ? await store.usersOfGroup(trx, row.ordinal)
-      : row.department === null
-        ? []
-        : await store.usersOfDepartment(trx, row.department);
-    for await (const slice of slicesOf(users, 1000))
-      for (const { id, display } of slice)
-        members.push({ value: id, $ref: `${base}/Users/${id}`, type: "User", display });
+    await eachPolitely(
+      await usersIn(trx, row),
+      ({ id, display }) => void members.push({ value: id, $ref: `${base}/Users/${id}`, type: "User", display }),
+    );
     return members;
+  }
+
+  /** In the order they were made. */
+  async function usersIn(trx: Reader, { ordinal, department }: GroupRow): Promise<MemberRow[]> {
+    const found: MemberRow[] = [];
+    const collect = async (page: (after: number, limit: number) => Promise<readonly MemberRow[]>): Promise<void> => {
+      for (let after = 0, rows: readonly MemberRow[]; ; after = rows[rows.length - 1]?.place ?? after) {
+        rows = await page(after, memberPage);
+        for (const row of rows) found.push(row);
+        if (rows.length < memberPage) return;
+        await breathe();
+      }
+    };
+    if (!areDepartments) await collect((after, limit) => store.usersOfGroup(trx, ordinal, after, limit));
+    else if (department !== null) {
+      await collect((after, limit) => store.usersOfDepartment(trx, department, after, limit));
+      await collect((after, limit) => store.usersAway(trx, department, after, limit));
+    }
+    return found.sort((a, b) => a.ordinal - b.ordinal);
   }
 
   async function groupsBelow(trx: Reader, row: GroupRow, directory: Directory): Promise<GroupRow[]> {
@@ -118,14 +142,15 @@ export function createGroups(deps: {
     let comparisons = 0;
     for (const change of last === -1 ? list : list.slice(last)) {
       if (!("fitting" in change)) {
-        for (const [index, member] of change.members.entries()) {
+        const place = change.place === "" ? "" : `${change.place}.`;
+        await eachPolitely(change.members.entries(), ([index, member]) => {
           const id = member["value"] as string;
           if (change.op === "remove") take(id);
           else {
             go.delete(id);
-            come.set(id, `${change.place === "" ? "" : `${change.place}.`}members[${index}]`);
+            come.set(id, `${place}members[${index}]`);
           }
-        }
+        });
         continue;
       }
       const { fitting } = change;
@@ -156,7 +181,7 @@ export function createGroups(deps: {
     const directory = await readDirectory(trx);
     const { come, go } = await deltaOf(trx, row, directory, list);
     const users = new Map<string, UserRow>();
-    for await (const slice of slicesOf([...come.keys(), ...go], 1000))
+    for await (const slice of slicesOf([...come.keys(), ...go], memberPage))
       for (const user of await store.usersById(trx, db.dialect, slice)) users.set(user.id, user);
     for (const [id, place] of come)
       if (!users.has(id) && !directory.groupsById.has(id)) throw valueInvalid(place, `there is no User or Group ${id}`);
@@ -201,6 +226,7 @@ export function createGroups(deps: {
     const away = (users: readonly UserRow[]): number[] => users.filter((u) => u.left_at !== null).map((u) => u.ordinal);
     const here = (users: readonly UserRow[]): string[] =>
       users.filter((u) => u.left_at === null).map((u) => u.employee_id);
+    await breathe();
     // Who has left goes there on returning.
     if (away(come).length > 0) await store.setAway(trx, db.dialect, away(come), ordinal);
     if (away(go).length > 0) await store.setAway(trx, db.dialect, away(go), 0);
@@ -348,7 +374,7 @@ export function createGroups(deps: {
   return {
     show,
     async create(body, caller) {
-      const { says, members } = read(body, "add");
+      const { says, members } = await read(body, "add");
       const said = saidByGroup(says);
       const result = await db.transaction(async (trx) => {
         await lockLedger(trx, db.dialect);
@@ -370,14 +396,14 @@ export function createGroups(deps: {
     },
 
     async replace(id, body, caller) {
-      const { says, members } = read(body, "replace");
+      const { says, members } = await read(body, "replace");
       // A PUT without members has none (RFC 7644 §3.5.1).
       const list = members.length > 0 ? members : [{ op: "remove", fitting: undefined, place: "" } as const];
       return change(id, caller, () => ({ says, members: list }));
     },
 
-    patch(id, operations, caller) {
-      const parted = memberChanges(groupType, membersAttribute, operations, maxMembers);
+    async patch(id, operations, caller) {
+      const parted = await memberChanges(groupType, membersAttribute, operations, maxMembers);
       return change(id, caller, (shown) => {
         const { id: own, meta, schemas, ...before } = shown;
         void [own, meta, schemas];
@@ -398,7 +424,7 @@ export function createGroups(deps: {
         if (above?.dissolved_at === null)
           return apply(trx, [{ type: "dissolve", department: department.code }], caller);
         // With nothing above it to take over its rights and devices, the department stays; only its people leave it.
-        const users = await store.usersOfDepartment(trx, department.ordinal);
+        const users = await usersIn(trx, row);
         for await (const slice of slicesOf(users, 1000)) {
           const rows = await store.usersByOrdinal(
             trx,
@@ -417,10 +443,13 @@ export function createGroups(deps: {
 }
 
 /** A whole group, its members apart. */
-function read(body: unknown, op: "add" | "replace"): { says: Resource; members: readonly MemberChange[] } {
+async function read(
+  body: unknown,
+  op: "add" | "replace",
+): Promise<{ says: Resource; members: readonly MemberChange[] }> {
   if (!isObject(body)) throw scimErrors.make("scim-syntax-invalid", { reason: "a Group as a JSON object is expected" });
   const operation: Operation = { op, path: undefined, value: body, place: "" };
-  const { changes, others } = memberChanges(groupType, membersAttribute, [operation], maxMembers);
+  const { changes, others } = await memberChanges(groupType, membersAttribute, [operation], maxMembers);
   return { says: applyPatch(groupType, {}, others), members: changes };
 }
 

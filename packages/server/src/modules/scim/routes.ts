@@ -11,6 +11,7 @@ import type { Groups } from "./groups.ts";
 import type { Lists, Query } from "./list.ts";
 import { listResponse, resourceTypeDocuments, schemaDocuments, serviceProviderConfig } from "./protocol/discovery.ts";
 import { errorBody, scimErrors, valueInvalid } from "./protocol/errors.ts";
+import { politeJson } from "./protocol/json.ts";
 import { isObject } from "./protocol/match.ts";
 import { readOperations } from "./protocol/patch.ts";
 import { projection } from "./protocol/projection.ts";
@@ -80,10 +81,10 @@ function protectedRoutes(scope: FastifyInstance, deps: Deps): void {
     const service = type === userType ? users : groups;
 
     scope.get(at, documented(`${what}s: filter, sort, page`), async (request, reply) =>
-      send(reply, await lists.list([type], queryOf(request.query), baseOf(request, url))),
+      sendLarge(reply, await lists.list([type], queryOf(request.query), baseOf(request, url))),
     );
     scope.post(`${at}/.search`, documented(`${what}s by a SearchRequest`), async (request, reply) =>
-      send(reply, await lists.list([type], searchOf(request.body), baseOf(request, url))),
+      sendLarge(reply, await lists.list([type], searchOf(request.body), baseOf(request, url))),
     );
     scope.get(one, documented(`One ${what}`), async (request, reply) => {
       const shown = await lists.one(type, idOf(request), queryOf(request.query), baseOf(request, url));
@@ -91,23 +92,23 @@ function protectedRoutes(scope: FastifyInstance, deps: Deps): void {
       void reply.header("etag", version);
       const known = request.headers["if-none-match"];
       if (known !== undefined && sameVersion(known, version)) return reply.code(304).send();
-      return send(reply, narrowed(type, request, shown));
+      return sendLarge(reply, narrowed(type, request, shown));
     });
     scope.post(at, documented(`Create a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.create(request.body, callerOf(request, url));
       const shown = await complete(type, request, made);
       void reply.code(201).header("location", (made["meta"] as { location: string }).location);
-      return send(reply, shown);
+      return sendLarge(reply, shown);
     });
     scope.put(one, documented(`Replace a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.replace(idOf(request), request.body, callerOf(request, url));
-      return send(reply, await complete(type, request, made));
+      return sendLarge(reply, await complete(type, request, made));
     });
     scope.patch(one, documented(`Change a ${what}`, maxBody[what]), async (request, reply) => {
       const made = await service.patch(idOf(request), readOperations(request.body), callerOf(request, url));
       // A group may have very many members; clients that want to see it say so (RFC 7644 §3.5.2).
       if (type === groupType && queryOf(request.query).attributes === undefined) return reply.code(204).send();
-      return send(reply, await complete(type, request, made));
+      return sendLarge(reply, await complete(type, request, made));
     });
     scope.delete(one, documented(`Remove a ${what}`), async (request, reply) => {
       await service.remove(idOf(request), callerOf(request, url));
@@ -116,7 +117,7 @@ function protectedRoutes(scope: FastifyInstance, deps: Deps): void {
   }
 
   scope.post("/.search", documented("Users and Groups by a SearchRequest"), async (request, reply) =>
-    send(reply, await lists.list(resourceTypes, searchOf(request.body), baseOf(request, url))),
+    sendLarge(reply, await lists.list(resourceTypes, searchOf(request.body), baseOf(request, url))),
   );
 
   for (const path of ["/Bulk", "/Me"])
@@ -216,6 +217,11 @@ function notThere(request: FastifyRequest): DaichoError {
 
 function send(reply: FastifyReply, body: Resource): FastifyReply {
   return reply.type(`${scimJson}; charset=utf-8`).send(JSON.stringify(body));
+}
+
+/** The same for what may hold a department's members, of whom there may be very many. */
+async function sendLarge(reply: FastifyReply, body: Resource): Promise<FastifyReply> {
+  return reply.type(`${scimJson}; charset=utf-8`).send(await politeJson(body));
 }
 
 function narrowed(type: ResourceType, request: FastifyRequest, shown: Resource): Resource {

@@ -586,6 +586,55 @@ forEachStore((store) => {
   });
 });
 
+describe("groups with thousands of members", () => {
+  forEachStore((store) => {
+    it.each(["departments", "ignore"] as const)("are changed and answered whole, and others get their turn meanwhile (%s)", async (groups) => {
+      const server = await startServer(store, { role: "corporate", scim: { groups } });
+      const scim = clientOf(server);
+      try {
+        const people = Array.from({ length: 2500 }, (_, i) => `P${String(i).padStart(4, "0")}`);
+        const body = `id,name\n${people.map((id) => `${id},${id}`).join("\n")}\n`;
+        expect((await server.api("POST", "/api/v1/imports/employees", { body, type: "text/csv" })).status).toBe(200);
+        const { db } = server.server;
+        const employees = await db.kysely.selectFrom("org_employees").select(["ordinal", "id"]).orderBy("id").execute();
+        await db.transaction(async (trx) => {
+          for (const { ordinal, id } of employees)
+            await trx
+              .insertInto("scim_users")
+              .values({
+                ...{ id: `u-${id}`, user_name: id, user_key: id.toLowerCase(), external_id: null, employee: ordinal },
+                ...{ away_department: null, resource: "{}", created_at: 1, changed_at: 1 },
+              })
+              .execute();
+        });
+        const ids = employees.map(({ id }) => `u-${id}`);
+        const group = await scim.create("/Groups", { displayName: "Large" });
+        const membersOf = async () =>
+          ((await scim.call("GET", `/Groups/${group}`)).body["members"] as { value: string }[]).map((m) => m.value);
+        let turns = 0;
+        const count = (): void => void (turns++, (timer = setImmediate(count)));
+        let timer = setImmediate(count);
+        await scim.patch(`/Groups/${group}`, { op: "add", path: "members", value: ids.map((value) => ({ value })) });
+        clearImmediate(timer);
+        expect(turns).toBeGreaterThanOrEqual(3);
+        expect(await membersOf()).toEqual(ids);
+        // Who leaves stays a member; who is put elsewhere meanwhile does not.
+        const [first = "", second = ""] = ids;
+        for (const id of [first, second])
+          await scim.patch(`/Users/${id}`, { op: "replace", path: "active", value: false });
+        expect(await membersOf()).toEqual(ids);
+        const other = await scim.create("/Groups", { displayName: "Other", members: [{ value: first }] });
+        expect((await scim.call("GET", `/Groups/${other}`)).body["members"]).toMatchObject([{ value: first }]);
+        expect(await membersOf()).toEqual(groups === "departments" ? ids.slice(1) : ids);
+        await scim.patch(`/Groups/${group}`, { op: "remove", path: "members" });
+        expect(await membersOf()).toEqual([]);
+      } finally {
+        await server.stop();
+      }
+    }, 120_000); // prettier-ignore
+  });
+});
+
 describe("groups that are no departments (scim.groups: ignore), departments that must be there", () => {
   forEachStore((store) => {
     it("are kept, answered and move nobody", async () => {

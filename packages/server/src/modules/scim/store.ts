@@ -41,7 +41,13 @@ const users = (db: Reader) =>
 export type UserRow = Awaited<ReturnType<ReturnType<typeof users>["execute"]>>[number];
 export type GroupRow = Awaited<ReturnType<(typeof scimStore)["groups"]>>[number];
 export type DepartmentRow = Awaited<ReturnType<(typeof scimStore)["departments"]>>[number];
-export type MemberRow = { readonly id: string; readonly ordinal: number; readonly display: string };
+export interface MemberRow {
+  readonly id: string;
+  readonly ordinal: number;
+  readonly display: string;
+  /** What the next page comes after. */
+  readonly place: number;
+}
 
 /** What a filter asks for that an index answers. */
 export interface UserKeys {
@@ -160,25 +166,43 @@ export const scimStore = {
   moveAway: (trx: Trx, from: number, to: number) =>
     trx.updateTable("scim_users").set({ away_department: to }).where("away_department", "=", from).execute(),
 
-  /** Users who belong to a department, and those who would if they came back. */
-  usersOfDepartment: (db: Reader, department: number): Promise<MemberRow[]> =>
+  /** Users who belong to a department, and those who left it and would if they came back; `after` and in the order of employees. */
+  usersOfDepartment: (db: Reader, department: number, after: number, limit: number) =>
+    db
+      .selectFrom("org_employees as e")
+      .innerJoin("scim_users as u", "u.employee", "e.ordinal")
+      .select(["u.id", "u.ordinal", "e.name as display", "e.ordinal as place"])
+      .where("e.department", "=", department)
+      .where("e.ordinal", ">", after)
+      .where(belongsTo, "=", department)
+      .orderBy("e.ordinal")
+      .limit(limit)
+      .execute(),
+
+  /** Those who left another department and were put into this one since. */
+  usersAway: (db: Reader, department: number, after: number, limit: number) =>
     db
       .selectFrom("scim_users as u")
       .innerJoin("org_employees as e", "e.ordinal", "u.employee")
-      .select(["u.id", "u.ordinal", "e.name as display"])
-      .where((e) => e.or([e("e.department", "=", department), e("u.away_department", "=", department)]))
-      .where(belongsTo, "=", department)
+      .select(["u.id", "u.ordinal", "e.name as display", "u.ordinal as place"])
+      .where("u.away_department", "=", department)
+      .where("u.ordinal", ">", after)
+      .where("e.left_at", "is not", null)
+      .where((eb) => eb.or([eb("e.department", "is", null), eb("e.department", "<>", department)]))
       .orderBy("u.ordinal")
+      .limit(limit)
       .execute(),
 
-  usersOfGroup: (db: Reader, group: number): Promise<MemberRow[]> =>
+  usersOfGroup: (db: Reader, group: number, after: number, limit: number) =>
     db
       .selectFrom("scim_members as m")
       .innerJoin("scim_users as u", "u.ordinal", "m.member_user")
       .innerJoin("org_employees as e", "e.ordinal", "u.employee")
-      .select(["u.id", "u.ordinal", "e.name as display"])
+      .select(["u.id", "u.ordinal", "e.name as display", "u.ordinal as place"])
       .where("m.of_group", "=", group)
-      .orderBy("u.ordinal")
+      .where("m.member_user", ">", after)
+      .orderBy("m.member_user")
+      .limit(limit)
       .execute(),
 
   groupsOfGroup: (db: Reader, group: number) =>

@@ -5,6 +5,7 @@
  * Failure: faults are reported with their place and the rest of the change is left out; the caller applies nothing.
  */
 import { unassigned } from "@daicho/licensing";
+import { eachPolitely } from "../../../slices.ts";
 import type { Draft, DraftDepartment, DraftPerson } from "./draft.ts";
 import { checkForm, departmentsEnded, hiredPerson, listed, peopleNamed, type Named, type Report } from "./read.ts";
 import type { OrgChange, SplitChange } from "./types.ts";
@@ -94,10 +95,11 @@ async function movePeople(
     .map((named) => active(step, named))
     .filter((person) => person !== undefined);
   if (to === undefined) return;
-  const place = (): void => {
-    for (const person of moving)
-      if (person.department !== (to?.ordinal ?? null)) draft.place(person, to?.ordinal ?? null, "moved");
-  };
+  const ordinal = to?.ordinal ?? null;
+  const place = (): Promise<void> =>
+    eachPolitely(moving, (person) => {
+      if (person.department !== ordinal) draft.place(person, ordinal, "moved");
+    });
   if (change.withRights !== true) return place();
   if (to === null)
     return report(`${at}/withRights`, "value-invalid", { reason: "rights belong to a department: name one in `to`" });
@@ -252,10 +254,10 @@ async function withRights(
   sources: readonly number[],
   to: DraftDepartment,
   path: string,
-  move: () => void,
+  move: () => void | Promise<void>,
 ): Promise<void> {
   const before = await step.used(sources);
-  move();
+  await move();
   const after = await step.used(sources);
   for (const source of sources)
     for (const [license, used] of before.get(source) ?? []) {

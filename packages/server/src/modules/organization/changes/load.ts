@@ -23,7 +23,7 @@ export async function loadDraft(
 
   const people = new Map<number, Loaded["people"][number]>();
   const ids = new Set(changes.flatMap((change) => peopleNamed(change, "").map(({ id }) => id)));
-  for await (const slice of slicesOf([...ids], 2000))
+  for await (const slice of slicesOf([...ids], 1000))
     for (const row of await store.peopleById(trx, db.dialect, slice)) people.set(row.ordinal, row);
   for (const row of await store.peopleOf(trx, db.dialect, ended)) people.set(row.ordinal, row);
 

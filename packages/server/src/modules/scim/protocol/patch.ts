@@ -5,6 +5,7 @@
  * `members` of a group are not handled here: a department may have very many (memberChanges).
  */
 import { isDaichoError } from "@daicho/kernel";
+import { eachPolitely } from "../../../slices.ts";
 import { scimErrors, valueInvalid } from "./errors.ts";
 import { parsePath, type Filter, type Path } from "./filter.ts";
 import { isObject, matches } from "./match.ts";
@@ -78,26 +79,28 @@ export type MemberChange =
   /** Those that fit; undefined: all. */
   | { readonly op: "remove"; readonly fitting: Filter | undefined; readonly place: string };
 
-/** Parts the operations on `members` from the others. */
-export function memberChanges(
+/** Parts the operations on `members` from the others; with breaths, since there may be thousands. */
+export async function memberChanges(
   type: ResourceType,
   members: Attribute,
   operations: readonly Operation[],
   limit: number,
-): { readonly changes: readonly MemberChange[]; readonly others: readonly Operation[] } {
+): Promise<{ readonly changes: readonly MemberChange[]; readonly others: readonly Operation[] }> {
   const changes: MemberChange[] = [];
   const others: Operation[] = [];
   let count = 0;
-  const listed = (value: unknown, place: string): Resource[] => {
+  const listed = async (value: unknown, place: string): Promise<Resource[]> => {
     const values = Array.isArray(value) ? (value as unknown[]) : [value];
     count += values.length;
     if (count > limit) throw scimErrors.make("scim-too-large", { place, limit, what: "members" });
-    return values.flatMap((one, index) => {
+    const found: Resource[] = [];
+    await eachPolitely(values.entries(), ([index, one]) => {
       const read = readOne(members, one, `${place}[${index}]`);
-      if (!isObject(read)) return [];
+      if (!isObject(read)) return;
       if (typeof read["value"] !== "string") throw valueInvalid(`${place}[${index}]`, "names no id in `value`");
-      return [read];
+      found.push(read);
     });
+    return found;
   };
   const none = (value: unknown): boolean => value === undefined || value === null || value === "";
   for (const operation of operations) {
@@ -108,7 +111,7 @@ export function memberChanges(
         if (resolve(type, name)?.attribute !== members || resolve(type, name)?.sub !== undefined)
           Object.defineProperty(rest, name, { value: one, enumerable: true });
         else if (op !== "remove" && (op === "replace" || !none(one)))
-          changes.push({ op, members: none(one) ? [] : listed(one, keyPlace(place, "members")), place });
+          changes.push({ op, members: none(one) ? [] : await listed(one, keyPlace(place, "members")), place });
       if (!isObject(value) || Object.keys(rest).length > 0 || place === "")
         others.push({ ...operation, value: isObject(value) ? rest : value });
       continue;
@@ -121,9 +124,9 @@ export function memberChanges(
     if (op !== "remove") {
       if (path.filter !== undefined || path.sub !== undefined)
         throw scimErrors.make("scim-read-only", { place: `${place}.path`, attribute: "a member" });
-      changes.push({ op, members: none(value) ? [] : listed(value, `${place}.value`), place });
+      changes.push({ op, members: none(value) ? [] : await listed(value, `${place}.value`), place });
     } else if (path.filter !== undefined || none(value)) changes.push({ op, fitting: path.filter, place });
-    else changes.push({ op, members: listed(value, `${place}.value`), place });
+    else changes.push({ op, members: await listed(value, `${place}.value`), place });
   }
   return { changes, others };
 }
