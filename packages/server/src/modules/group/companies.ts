@@ -3,7 +3,7 @@
  * is a company of its own, too - its own, read live through the one position module.
  * Invariants: a company sends only its own, from the server that is enrolled under its name; an older version never overwrites a newer one.
  */
-import type { Certificate, CompanyPositions, Position } from "@daicho/protocol";
+import { Position, type Certificate, type CompanyPositions } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
@@ -136,19 +136,8 @@ function companyOf(row: Omit<CompanyRow, "positions">): Company {
 
 /** Known fields only, so that what is stored is bounded by the schema. */
 function kept(p: Position): Position {
-  const { license, name, metric, required, held, rights, requested, used, overUnder, idle } = p;
   const { preinstalled, individual, other } = p.unmanaged;
-  return {
-    license,
-    name,
-    metric,
-    required,
-    held,
-    rights,
-    requested,
-    used,
-    overUnder,
-    idle,
-    unmanaged: { preinstalled, individual, other },
-  };
+  const known = Object.keys(Position.properties).map((name) => [name, p[name as keyof Position]] as const);
+  const told = Object.fromEntries(known.filter(([, value]) => value !== undefined)) as Position;
+  return { ...told, unmanaged: { preinstalled, individual, other } };
 }
