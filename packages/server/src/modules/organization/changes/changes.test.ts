@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Clock } from "@daicho/kernel";
+import { systemClock, type Clock } from "@daicho/kernel";
 import { createAllocations } from "../../licenses/index.ts";
 import { createCompany, type Company } from "../../../testing/company.ts";
 import { forEachStore } from "../../../testing/stores.ts";
@@ -278,7 +278,7 @@ forEachStore((store) => {
 
     it("what is set aside for someone who leaves is free in the same transaction; the device's own stays (issue 3)", async () => {
       let now = Date.UTC(2026, 0, 1);
-      const s = await company(await store.open(), { now: () => now });
+      const s = await company(await store.open(), { ...systemClock, now: () => now });
       const allocations = createAllocations({ db: s.db, clock: s.clock, events: s.events });
       for (const [employee, device] of [["E1"], ["E2"], [undefined, "PC1"], ["E1", "PC2"]])
         await allocations.create({
