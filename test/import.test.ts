@@ -62,11 +62,11 @@ forEachStore((store) => {
         await server.process.kill();
         await running;
         await server.process.start();
-        const there = await used(to as string);
-        expect([there, await used(from as string)]).toEqual(there === 0 ? [0, 200] : [200, 0]);
+        const there = await used(to);
+        expect([there, await used(from)]).toEqual(there === 0 ? [0, 200] : [200, 0]);
         await expectReconciled(server);
         expect(await imported("employees", path)).toMatchObject({ code: 0 });
-        expect([await used(to as string), await used(from as string)]).toEqual([200, 0]);
+        expect([await used(to), await used(from)]).toEqual([200, 0]);
         whole = Math.max(500, Math.min(4000, Date.now() - began));
         [from, to] = [to, from];
       }
