@@ -23,3 +23,8 @@ export function parseTime(text: string, end = false): number | undefined {
 }
 
 export const timeHint = "must be a date (2026-03-31) or an RFC 3339 time (2026-03-31T15:00:00Z)";
+
+/** Milliseconds as the API shows them: RFC 3339, UTC. */
+export function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -48,6 +48,15 @@ export async function sendList(
   return reply.type("text/csv; charset=utf-8").send(toCsv(list.items));
 }
 
+/** The same for a page as the stores answer it. */
+export function sendPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { rows, nextCursor }: { readonly rows: readonly object[]; readonly nextCursor?: string },
+): Promise<FastifyReply> {
+  return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+}
+
 export function toCsv(items: readonly object[]): string {
   const rows = items.map((item) => flatten(item));
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];

@@ -9,7 +9,7 @@ import { isDaichoError } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
 import type { WriteMode } from "../rows.ts";
 import type { Authorize } from "./authorize.ts";
-import { ListQuery, listOf, sendList } from "./list.ts";
+import { ListQuery, listOf, sendPage } from "./list.ts";
 import type { Page } from "../db/page.ts";
 import { inputInvalid } from "./problem.ts";
 import { Key, Text } from "./text.ts";
@@ -83,8 +83,7 @@ export function resourceRoutes<Item extends object>(
       }),
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await resource.list(request.query as Record<string, unknown>);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await resource.list(request.query as Record<string, unknown>));
     },
   );
 

@@ -1,6 +1,7 @@
 /** Purpose: applications as the API shows them. */
 import type { FromIdle } from "./approval.ts";
 import type { ApplicationRecord, ApplicationRow, StepRow } from "./seal.ts";
+import { iso } from "../../times.ts";
 
 export const applicationStates = ["pending", "approved", "refused", "withdrawn", "granted"] as const;
 
@@ -138,8 +139,4 @@ function read<T>(text: string, nothing: T): T {
   } catch {
     return nothing;
   }
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

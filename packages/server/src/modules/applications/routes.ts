@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../http/list.ts";
+import { ListQuery, listOf, sendPage } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import type { Caller } from "../access/index.ts";
@@ -127,8 +127,7 @@ export function applicationRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await applications.list(request.query, callerOf(request));
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await applications.list(request.query, callerOf(request)));
     },
   );
 

@@ -19,6 +19,7 @@ import type { EmployeeDevices } from "../organization/index.ts";
 import type { DeviceFacts, DeviceReport, LicenseUse } from "./facts.ts";
 import { deviceStore as store } from "./store.ts";
 import { holdDevices, moveUsed, writeDevices, type Counting, type DeviceInput, type DevicesWritten } from "./write.ts";
+import { iso } from "../../times.ts";
 
 export interface Device {
   readonly id: string;
@@ -269,8 +270,4 @@ function select(device: Device, fields: ReadonlySet<DeviceField>): Device {
   return Object.fromEntries(
     Object.entries(device).filter(([name]) => fields.has(name as DeviceField)),
   ) as unknown as Device;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import type { Clock } from "@daicho/kernel";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../http/list.ts";
+import { ListQuery, listOf, sendPage } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import { currencies, maxAmount, maxQuantity } from "../licenses/index.ts";
@@ -82,8 +82,7 @@ export function poolingRoutes(
     },
     async (request, reply) => {
       requireGroup();
-      const { rows, nextCursor } = await pooling.tiers(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await pooling.tiers(request.query));
     },
   );
 
@@ -191,8 +190,7 @@ export function poolingRoutes(
     },
     async (request, reply) => {
       requireGroup();
-      const { rows, nextCursor } = await pooling.orders(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await pooling.orders(request.query));
     },
   );
 

@@ -5,7 +5,7 @@ import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { pageOfItems } from "../../http/items.ts";
-import { ListQuery, listOf, sendList } from "../../http/list.ts";
+import { ListQuery, listOf, sendList, sendPage } from "../../http/list.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import { runStates, type RunState } from "./answer.ts";
 import { PeriodName } from "./period.ts";
@@ -140,8 +140,7 @@ export function purchaseRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await purchases.list(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await purchases.list(request.query));
     },
   );
 
@@ -208,8 +207,7 @@ export function purchaseRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await purchases.orders(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await purchases.orders(request.query));
     },
   );
 
@@ -234,8 +232,7 @@ export function purchaseRoutes(
     async (request, reply) => {
       const { by, ...query } = request.query;
       if (by === undefined) {
-        const { rows, nextCursor } = await purchases.chargebacks(query);
-        return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+        return sendPage(request, reply, await purchases.chargebacks(query));
       }
       const sums = await sumsBy(by, purchases.allChargebacks(query));
       const page = pageOfItems(sums, query, { fields: ["amount", "quantity"], keyOf: (item) => item.key });

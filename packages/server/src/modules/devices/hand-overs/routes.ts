@@ -2,7 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendPage } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import type { Completion, HandOvers } from "./service.ts";
@@ -53,8 +53,7 @@ export function handOverRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await handOvers.list(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await handOvers.list(request.query));
     },
   );
 

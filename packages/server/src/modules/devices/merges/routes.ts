@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { listOf, ListQuery, sendList } from "../../../http/list.ts";
+import { listOf, ListQuery, sendPage } from "../../../http/list.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { Merges } from "./service.ts";
 
@@ -38,7 +38,7 @@ export function mergeRoutes(
   app.get<{ Querystring: ListQuery }>(
     path,
     { ...read, schema: { tags, summary: "List: device merges", querystring: ListQuery, response: { 200: listOf(MergeItem) } } }, // prettier-ignore
-    async (request, reply) => send(request, reply, await merges.list(request.query)),
+    async (request, reply) => sendPage(request, reply, await merges.list(request.query)),
   );
 
   app.get<{ Querystring: ListQuery }>(
@@ -53,7 +53,7 @@ export function mergeRoutes(
         response: { 200: listOf(Offer) },
       },
     },
-    async (request, reply) => send(request, reply, await merges.offers(request.query)),
+    async (request, reply) => sendPage(request, reply, await merges.offers(request.query)),
   );
 
   app.post<{ Body: { keep: string; from: string } }>(
@@ -92,12 +92,4 @@ export function mergeRoutes(
       return reply.code(204).send();
     },
   );
-}
-
-function send<T extends object>(
-  request: Parameters<typeof sendList>[0],
-  reply: Parameters<typeof sendList>[1],
-  { rows, nextCursor }: { readonly rows: readonly T[]; readonly nextCursor?: string },
-) {
-  return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
 }

@@ -15,6 +15,7 @@ import type { ListQuery } from "../../../http/list.ts";
 import type { MergedAllocations } from "../../licenses/index.ts";
 import { holdDevices, moveUsed, type Counting } from "../write.ts";
 import { mergeStore as store } from "./store.ts";
+import { iso } from "../../../times.ts";
 
 /** Implemented by modules/inventory. */
 export interface ExchangeReports {
@@ -176,8 +177,4 @@ function mergeOf(row: Listed): Merge {
     ...(row.undone_at !== null && { undoneAt: iso(row.undone_at) }),
     ...(row.undone_at === null && (row.goneSeen ?? 0) > row.at && { stillReports: true }),
   };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

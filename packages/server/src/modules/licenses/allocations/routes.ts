@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendPage } from "../../../http/list.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import { maxQuantity } from "../entitlements/index.ts";
 import type { AllocationFilter, Allocations } from "./service.ts";
@@ -63,8 +63,7 @@ export function allocationRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await allocations.list(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await allocations.list(request.query));
     },
   );
 

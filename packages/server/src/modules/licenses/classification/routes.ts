@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { installationClasses, type ClassificationRule, type InstallationClass } from "@daicho/licensing";
 import { titleSources } from "@daicho/protocol";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import type { Classifications } from "./service.ts";
@@ -152,8 +152,7 @@ export function classificationRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await classifications.corrections(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await classifications.corrections(request.query));
     },
   );
 

@@ -4,7 +4,7 @@ import { metrics, type Metric } from "@daicho/protocol";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { orNull } from "../../../http/resource.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
@@ -104,8 +104,7 @@ export function entitlementRoutes(
       const at = validAt === undefined ? undefined : parseTime(validAt);
       if (validAt !== undefined && at === undefined)
         throw inputInvalid([{ path: "querystring/validAt", message: timeHint }]);
-      const { rows, nextCursor } = await entitlements.list({ ...query, ...(at !== undefined && { validAt: at }) });
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await entitlements.list({ ...query, ...(at !== undefined && { validAt: at }) }));
     },
   );
 

@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { VersionPaths } from "./service.ts";
 
@@ -33,8 +33,7 @@ export function versionPathRoutes(
       schema: { tags, summary: "Version paths", querystring: ListQuery, response: { 200: listOf(Item) } },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await paths.list(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await paths.list(request.query));
     },
   );
 

@@ -3,7 +3,7 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList } from "../../../http/list.ts";
+import { ListQuery, listOf, sendPage } from "../../../http/list.ts";
 import { orNull } from "../../../http/resource.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import { maxNumber } from "./interpret.ts";
@@ -194,8 +194,7 @@ export function orgChangeRoutes(
       },
     },
     async (request, reply) => {
-      const { rows, nextCursor } = await orgChanges.list(request.query);
-      return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+      return sendPage(request, reply, await orgChanges.list(request.query));
     },
   );
 
