@@ -15,11 +15,12 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
+    globalSetup: "packages/server/src/testing/postgres.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: "forks",
-    // Two even where there are two cores: much of a test is waiting for processes and for the database.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Three even where there are two cores: much of a test is waiting for processes and for the database.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     reporters: ["default", "./scripts/vitest-summary.js"],
   },
 });

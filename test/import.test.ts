@@ -9,7 +9,7 @@ import { createChance } from "./harness/random.ts";
 import { createSite, type ServerNode } from "./harness/site.ts";
 import { pause } from "./harness/until.ts";
 
-const kills = Number(process.env["DAICHO_KILLS"] ?? 4);
+const kills = Number(process.env["DAICHO_KILLS"] ?? 2);
 const rows = 8000;
 
 forEachStore((store) => {

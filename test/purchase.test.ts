@@ -32,7 +32,7 @@ interface Books {
   readonly entitlements: readonly object[];
 }
 
-const rounds = Math.max(4, Math.floor(Number(process.env["DAICHO_FAULTS"] ?? 15) / 4));
+const rounds = Math.max(2, Math.floor(Number(process.env["DAICHO_FAULTS"] ?? 8) / 4));
 const departments = Array.from({ length: 60 }, (_, i) => `D${String(i).padStart(2, "0")}`);
 const products = Array.from({ length: 20 }, (_, i) => i + 3);
 const titles = products.map((product) => title(product));

@@ -15,6 +15,10 @@ const load = (path) => import(pathToFileURL(join(root, "packages", path)).href);
 const policy = readFileSync(join(root, "examples/enterprise.policy.yaml"), "utf8");
 const departments = 500;
 const rootName = "Google Chrome";
+/** A rate of the load is told after so many. */
+const stepDevices = 100_000;
+/** Requests before those that are measured: what they run has then been compiled. */
+const warmUp = 200;
 
 export async function million({ devices, titles, keep }) {
   const dir = mkdtempSync(join(tmpdir(), "daicho-million-"));
@@ -86,6 +90,16 @@ async function fill(file, devices, titles) {
       );
     });
   let stored = 0;
+  let madeMs = 0;
+  /** What making reports and rows of the ledger takes is the client's. */
+  const making = (work) => {
+    const began = performance.now();
+    try {
+      return work();
+    } finally {
+      madeMs += performance.now() - began;
+    }
+  };
   const send = async (list) => {
     const results = await server.intake.submit(list.map((report) => report.envelope));
     const again = [];
@@ -93,74 +107,108 @@ async function fill(file, devices, titles) {
       if (status === "stored") {
         stored++;
         reports.settled(list[i]);
-      } else if (status === "need-full") again.push(reports.full(list[i].device, "all"));
+      } else if (status === "need-full") again.push(making(() => reports.full(list[i].device, "all")));
       else throw new Error(`${status} ${code}`);
     }
     if (again.length > 0) await send(again);
   };
 
-  const started = performance.now();
-  const cpu = process.cpuUsage();
+  const since = { at: performance.now(), cpu: cpuMs(), made: 0, stored: 0 };
+  const told = (name, from) => {
+    const n = stored - from.stored;
+    const rate = Math.round((n / (performance.now() - from.at)) * 1000);
+    const each = (ms) => (ms / n).toFixed(3);
+    console.log(
+      `${name.padEnd(9)} ${stored} devices: ${rate}/s over ${n}; processor ms each ${each(cpuMs() - from.cpu)}, of that ${each(madeMs - from.made)} to make them; ${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB client and server together`,
+    );
+  };
+  const step = { ...since };
   const waiting = [];
   for (let from = 0; from < devices; from += 100) {
     if (from % 5000 === 0) await enroll(from, Math.min(from + 5000, devices));
     const list = [];
-    for (let n = from; n < Math.min(from + 100, devices); n++) list.push(reports.full(n, "unknown"));
+    making(() => {
+      for (let n = from; n < Math.min(from + 100, devices); n++) list.push(reports.full(n, "unknown"));
+    });
     waiting.push(send(list));
     if (waiting.length >= 3) await waiting.shift();
-    if (from % 50_000 === 49_900)
-      console.log(
-        `loading   ${stored} devices, ${Math.round((stored / (performance.now() - started)) * 1000)}/s, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB client and server together`,
-      );
+    if (stored - step.stored < stepDevices) continue;
+    told("loading", step);
+    Object.assign(step, { at: performance.now(), cpu: cpuMs(), made: madeMs, stored });
   }
   await Promise.all(waiting);
-  const { user, system } = process.cpuUsage(cpu);
-  const seconds = (performance.now() - started) / 1000;
-  console.log(
-    `loaded    ${stored} devices in ${seconds.toFixed(1)} s, ${Math.round(stored / seconds)}/s; processor ms each, client and server: ${((user + system) / 1000 / stored).toFixed(3)}`,
-  );
+  told("loaded", since);
   await server.stop();
+}
+
+function cpuMs() {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 async function measure(file, devices) {
   const server = await startServer({ database: `sqlite:${file}` });
-  const took = (name, times) => {
-    const sorted = [...times].sort((a, b) => a - b);
-    const at = (p) => (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? 0).toFixed(1);
-    console.log(`${name.padEnd(38)} p50 ${at(0.5)} p95 ${at(0.95)} worst ${at(1)} ms`);
+  /** For how long the server's event loop was held since this was asked last, ms. */
+  const held = async () => {
+    const text = await (await fetch(`${server.address}/metrics`)).text();
+    const of = (name) => Number(new RegExp(`^daicho_event_loop_held_seconds{of="${name}"} (.*)$`, "m").exec(text)?.[1]);
+    return `event loop held ${(of("max") * 1000).toFixed(0)} ms at most, ${(of("p99") * 1000).toFixed(1)} p99`;
   };
-  const timed = async (n, path) => {
-    const times = [];
-    for (let i = 0; i < n; i++) {
+  const asking = async (name, times, path) => {
+    for (let i = 0; i < warmUp; i++) await server.get(path(i));
+    await held();
+    const cpu = server.cpu();
+    const took = [];
+    for (let i = 0; i < times; i++) {
       const started = performance.now();
       await server.get(path(i));
-      times.push(performance.now() - started);
+      took.push(performance.now() - started);
     }
-    return times;
-  };
-  try {
-    console.log(`started   in ${server.startSeconds.toFixed(1)} s`);
-    const name = encodeURIComponent(rootName);
-    await server.get("/api/v1/positions");
-    took("a department's position", await timed(300, (i) => `/api/v1/departments/D${(i * 7) % departments}/positions`));
-    took("the same with everything below", await timed(100, (i) => `/api/v1/departments/D${i % 30}/positions?rollup=true`)); // prettier-ignore
-    took(`who has "${rootName}", first page`, await timed(100, () => `/api/v1/devices?software=${name}&limit=100&fields=id`)); // prettier-ignore
-    took("the same, how many of each version", await timed(100, () => `/api/v1/software?name=${name}`));
-    const started = performance.now();
-    const answer = await fetch(`${server.address}/api/v1/policies/enterprise/what-if`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${server.token}`, "content-type": "application/yaml" },
-      body: policy.replace(/name = "Google Chrome"/g, 'name = "Google Chromium"'),
-    });
-    const { devices: asked, changed, title } = await answer.json();
-    if (!answer.ok) throw new Error(`what-if: ${answer.status} ${title}`);
+    took.sort((a, b) => a - b);
+    const at = (p) => (took[Math.min(took.length - 1, Math.floor(took.length * p))] ?? 0).toFixed(1);
+    const each = (((server.cpu() - cpu) * 1000) / times).toFixed(1);
     console.log(
-      `what-if   ${((performance.now() - started) / 1000).toFixed(1)} s: ${asked} devices, ${changed} change`,
+      `${name.padEnd(38)} p50 ${at(0.5)} p95 ${at(0.95)} worst ${at(1)} ms; processor ms each ${each}; ${await held()}`,
     );
-    const again = performance.now();
-    await daichoRun(["report", "reconcile"], server.env);
-    console.log(`reconcile ${((performance.now() - again) / 1000).toFixed(1)} s, clean`);
-    console.log(`memory    ${Math.round(server.peak() / 2 ** 20)} MiB at most`);
+  };
+  const once = async (name, work) => {
+    await held();
+    const started = performance.now();
+    const cpu = server.cpu();
+    const said = await work();
+    const seconds = (performance.now() - started) / 1000;
+    console.log(
+      `${name.padEnd(9)} ${seconds.toFixed(1)} s, processor ${(server.cpu() - cpu).toFixed(1)} s: ${said}; ${await held()}; ${memory()}`,
+    );
+  };
+  const memory = () => `memory until then ${Math.round(server.peak() / 2 ** 20)} MiB at most`;
+  try {
+    console.log(
+      `started   in ${server.startSeconds.toFixed(1)} s, processor ${server.cpu().toFixed(1)} s; ${memory()}`,
+    );
+    const name = encodeURIComponent(rootName);
+    await asking("a department's position", 500, (i) => `/api/v1/departments/D${(i * 7) % departments}/positions`);
+    await asking("the same with everything below", 300, (i) => `/api/v1/departments/D${i % 30}/positions?rollup=true`);
+    await asking(
+      `who has "${rootName}", first page`,
+      300,
+      () => `/api/v1/devices?software=${name}&limit=100&fields=id`,
+    );
+    await asking("the same, how many of each version", 300, () => `/api/v1/software?name=${name}`);
+    await once("what-if", async () => {
+      const answer = await fetch(`${server.address}/api/v1/policies/enterprise/what-if`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${server.token}`, "content-type": "application/yaml" },
+        body: policy.replace(/name = "Google Chrome"/g, 'name = "Google Chromium"'),
+      });
+      const { devices: asked, changed, title } = await answer.json();
+      if (!answer.ok) throw new Error(`what-if: ${answer.status} ${title}`);
+      return `${asked} devices, ${changed} change`;
+    });
+    await once("reconcile", async () => {
+      await daichoRun(["report", "reconcile"], server.env);
+      return "clean";
+    });
     await server.stop();
     const bytes = await storeBytes(server.url);
     const all = bytes.reduce((sum, [, n]) => sum + n, 0);

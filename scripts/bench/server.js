@@ -17,10 +17,12 @@ export async function startServer({
   database,
   nodeArgs = [],
   dir = mkdtempSync(join(tmpdir(), "daicho-bench-")),
+  place = 0,
 } = {}) {
   const url = database ?? `sqlite:${join(dir, "daicho.db")}`;
   const config = join(dir, "server.yaml");
-  const port = 20_000 + (process.pid % 20_000);
+  // `place`: of several servers of one run.
+  const port = 20_000 + ((process.pid + 7 * place) % 20_000);
   writeFileSync(
     config,
     `role: both\nname: bench\nlisten: 127.0.0.1:${port}\ndatabase: ${url}\ndata: ${join(dir, "data")}\n`,
@@ -127,6 +129,21 @@ export function sizeOf(dir) {
   return readdirSync(dir)
     .filter((name) => name.includes(".db"))
     .reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+}
+
+/** Processor seconds of PostgreSQL's processes that work for this database; those that have ended are not seen. */
+export function postgresCpu(url) {
+  const name = new URL(url).pathname.slice(1);
+  let seconds = 0;
+  for (const pid of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    try {
+      const title = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+      if (title.startsWith("postgres:") && title.split(/\s/).includes(name)) seconds += cpuOf(pid) ?? 0;
+    } catch {
+      // It has ended.
+    }
+  }
+  return seconds;
 }
 
 const answers = (url) =>

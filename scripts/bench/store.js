@@ -22,3 +22,24 @@ export async function storeBytes(url) {
   await client.end();
   return rows.map(({ name, bytes }) => [name, Number(bytes)]);
 }
+
+/**
+ * PostgreSQL: what each table's bytes are made of, largest first. Dead rows are those that a vacuum has still to clear; the room it cleared is used
+ * again, and counts here all the same.
+ */
+export async function tableParts(url) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const { rows } = await client.query(
+    `select c.relname as name, pg_relation_size(c.oid) as heap, coalesce(pg_relation_size(nullif(c.reltoastrelid, 0)), 0) as toast,
+       pg_indexes_size(c.oid) as indexes, s.n_live_tup as live, s.n_dead_tup as dead, t.n_dead_tup as "deadToast",
+       s.n_tup_upd as updates, s.n_tup_hot_upd as hot, s.vacuum_count + s.autovacuum_count as vacuums
+     from pg_class c join pg_stat_all_tables s on s.relid = c.oid left join pg_stat_all_tables t on t.relid = c.reltoastrelid
+     where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace order by pg_total_relation_size(c.oid) desc`,
+  );
+  await client.end();
+  return rows.map(({ name, ...numbers }) => ({
+    name,
+    ...Object.fromEntries(Object.entries(numbers).map(([key, value]) => [key, Number(value ?? 0)])),
+  }));
+}

@@ -2,10 +2,10 @@
  * Purpose: something between two nodes that can look into, alter, swallow and cut what passes. What it does not touch passes
  * untouched, WebSockets included; so whoever is behind it sees a real node.
  */
-import { createServer, request as httpRequest, type IncomingMessage } from "node:http";
+import { createServer, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { gunzipSync } from "node:zlib";
-import { packBatch, unpackBatch } from "@daicho/protocol";
+import { packBatch, protocolHeader, unpackBatch } from "@daicho/protocol";
 import { freePort } from "./processes.ts";
 
 export interface Between {
@@ -16,6 +16,8 @@ export interface Between {
   alterAnswer: ((path: string, body: Buffer) => Buffer | undefined) | undefined;
   /** Answers in place of the node above, which never hears of it. */
   swallow: ((path: string, body: Buffer) => object | undefined) | undefined;
+  /** The protocol version that each side is told the other speaks. */
+  version: string | undefined;
   /** Nobody gets through. */
   away: boolean;
   close(): Promise<void>;
@@ -30,6 +32,7 @@ export async function createBetween(target: string): Promise<Between> {
     alterRequest: undefined,
     alterAnswer: undefined,
     swallow: undefined,
+    version: undefined,
     away: false,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
@@ -43,7 +46,8 @@ export async function createBetween(target: string): Promise<Between> {
       const path = asked.url ?? "/";
       if (between.away) return void asked.socket.destroy();
       const raw = await read(asked);
-      const headers = { ...asked.headers, host: to.host };
+      const headers: IncomingHttpHeaders = { ...asked.headers, host: to.host };
+      if (between.version !== undefined) headers[protocolHeader] = between.version;
       // Altered answers must be plain.
       if (between.alterAnswer !== undefined) delete headers["accept-encoding"];
       let body = raw;
@@ -65,6 +69,7 @@ export async function createBetween(target: string): Promise<Between> {
           (bytes) => {
             const out = given.statusCode === 200 ? (between.alterAnswer?.(path, bytes) ?? bytes) : bytes;
             const givenHeaders = { ...given.headers };
+            if (between.version !== undefined) givenHeaders[protocolHeader] = between.version;
             delete givenHeaders["transfer-encoding"];
             if (out.length > 0) givenHeaders["content-length"] = String(out.length);
             answer.writeHead(given.statusCode ?? 502, givenHeaders).end(out);
@@ -85,7 +90,9 @@ export async function createBetween(target: string): Promise<Between> {
     const up = connect(Number(to.port), to.hostname, () => {
       const lines = [`GET ${asked.url ?? "/"} HTTP/1.1`];
       for (let i = 0; i + 1 < asked.rawHeaders.length; i += 2)
-        lines.push(`${asked.rawHeaders[i]}: ${asked.rawHeaders[i + 1]}`);
+        if (between.version === undefined || asked.rawHeaders[i]?.toLowerCase() !== protocolHeader)
+          lines.push(`${asked.rawHeaders[i]}: ${asked.rawHeaders[i + 1]}`);
+      if (between.version !== undefined) lines.push(`${protocolHeader}: ${between.version}`);
       up.write(`${lines.join("\r\n")}\r\n\r\n`);
       up.write(head);
       socket.pipe(up).pipe(socket);
@@ -119,6 +126,16 @@ export function alteringReports(
   return (path, body) => {
     if (path !== "/ingest/v1/reports") return undefined;
     return packBatch((unpackBatch(body) ?? []).map((envelope) => change(Buffer.from(envelope))));
+  };
+}
+
+/** For `swallow`: answers `stored` to every report and keeps it to itself. */
+export function swallowingReports(kept: Buffer[]): (path: string, body: Buffer) => object | undefined {
+  return (path, body) => {
+    if (path !== "/ingest/v1/reports") return undefined;
+    const envelopes = (unpackBatch(body) ?? []).map((envelope) => Buffer.from(envelope));
+    kept.push(...envelopes);
+    return { results: envelopes.map(() => ({ status: "stored" })), time: new Date().toISOString() };
   };
 }
 

@@ -15,6 +15,8 @@ const built = fileURLToPath(new URL("../../packages/cli/dist/main.js", import.me
 export interface NodeProcess {
   readonly name: string;
   readonly running: boolean;
+  /** From its next start on it may write no file larger than this, as if the disk were full then; undefined = the disk is free again. */
+  largestFile: number | undefined;
   /** Resolves when it answers. */
   start(): Promise<void>;
   /** Starts it without waiting for anything. */
@@ -61,7 +63,11 @@ export function createProcess(options: {
     if (child !== undefined) throw new Error(`${name} runs already`);
     if (!existsSync(built)) throw new Error("packages/cli/dist is missing; run `npm run build` first");
     const out = openSync(logFile, "a");
-    const started = spawn(process.execPath, [options.script ?? daichoBin, ...args], {
+    const command = [process.execPath, options.script ?? daichoBin, ...args];
+    const { largestFile } = node;
+    const limited = ["sh", "-c", `ulimit -f ${Math.ceil((largestFile ?? 0) / 512)}; exec "$@"`, "sh", ...command];
+    const [program = "", ...rest] = largestFile === undefined ? command : limited;
+    const started = spawn(program, rest, {
       stdio: ["ignore", out, out],
       env: cleanEnvironment({}),
     });
@@ -81,7 +87,7 @@ export function createProcess(options: {
 
   async function ready(): Promise<void> {
     let died = false;
-    await until(`${name} to answer`, async () => (died = child === undefined) || isReady(), { seconds: 60 });
+    await until(`${name} to answer`, async () => (died = child === undefined) || isReady(), { seconds: 180 });
     if (died) throw new Error(`${name} ended by itself:\n${log().slice(-2000)}`);
   }
 
@@ -90,8 +96,9 @@ export function createProcess(options: {
     await gone;
   }
 
-  return {
+  const node: NodeProcess = {
     name,
+    largestFile: undefined,
     get running() {
       return child !== undefined;
     },
@@ -113,6 +120,7 @@ export function createProcess(options: {
         .split("\n")
         .filter((line) => words.every((word) => line.includes(word))).length,
   };
+  return node;
 }
 
 export interface CommandResult {

@@ -7,8 +7,9 @@ export interface Chance {
   pick<T>(list: readonly T[]): T;
 }
 
-export function createChance(seed: number): Chance {
-  let state = Number(process.env["DAICHO_SEED"] ?? seed) >>> 0;
+/** `nth`: the seed that many further on, for one of many alike. */
+export function createChance(seed: number, nth = 0): Chance {
+  let state = (Number(process.env["DAICHO_SEED"] ?? seed) + nth) >>> 0;
   // mulberry32
   const next = (): number => {
     state = (state + 0x6d2b79f5) >>> 0;

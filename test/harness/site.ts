@@ -54,6 +54,8 @@ export interface Site {
     readonly process?: string;
     /** How far the machine's clock is ahead. */
     readonly clockAheadMs?: number;
+    /** The very machines of another process, which must not run at the same time. */
+    readonly sameAs?: readonly MadeUpAgent[];
     readonly names: readonly string[];
     readonly upstream: string;
     readonly company: ServerNode;
@@ -145,11 +147,13 @@ export function createSite(): Site {
       await made.process.start();
       return { ...made, data: config.data };
     },
-    async agents({ process: called = "agents", names, upstream, company, heartbeat = "2s", clockAheadMs = 0 }) {
+    async agents({ process: called = "agents", names, upstream, company, heartbeat = "2s", clockAheadMs = 0, sameAs }) {
       const enrollmentTokenFile = await tokenFile(called, company);
-      const agents = names.map((name): MadeUpAgent => ({
-        ...{ name, data: join(dir, called, name), inventoryFile: join(dir, called, `${name}.json`) },
-      }));
+      const agents =
+        sameAs ??
+        names.map((name): MadeUpAgent => ({
+          ...{ name, data: join(dir, called, name), inventoryFile: join(dir, called, `${name}.json`) },
+        }));
       const configFile = write(
         `${called}/agents.json`,
         JSON.stringify(

@@ -12,6 +12,7 @@ const copy = (over: Partial<FoundCopy> = {}): FoundCopy => ({ name: "Office", so
 const facts = (copies: readonly FoundCopy[], over: Partial<InstallationFacts> = {}): InstallationFacts => ({
   license: "@OFFICE",
   department: "D1",
+  titles: () => Promise.resolve(copies),
   copies: () => Promise.resolve(copies),
   begun: () => Promise.resolve(Date.parse("2026-01-10T12:00:00Z")),
   ...over,
@@ -49,7 +50,11 @@ describe("classification rules (domain.md §3: what is not managed)", () => {
   });
 
   it("asks for copies only where a rule that could hold looks at them", async () => {
-    const asked = facts([], { copies: () => Promise.reject(new Error("asked")) });
+    const never = () => Promise.reject(new Error("asked"));
+    const undated = facts([copy()], { copies: never, begun: never });
+    expect(await holds({ sources: ["msi"], name: "Off*" }, undated)).toBe(true);
+    expect(await holds({ name: "Word", installedWithinDays: 3 }, undated)).toBe(false);
+    const asked = facts([], { titles: never, copies: never });
     const classify = compileClassification([
       { class: "other", license: "@WORD", sources: ["msi"] },
       { class: "individual", departments: ["D1"] },

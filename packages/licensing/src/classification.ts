@@ -28,11 +28,15 @@ export interface ClassificationRule {
   readonly installedWithinDays?: number;
 }
 
-/** One copy that shows that the licence is used. */
-export interface FoundCopy {
+/** A title that shows that the licence is used; asked again, the same one should be the same object: what rules say of it is remembered. */
+export interface FoundTitle {
   readonly name: string;
   readonly publisher?: string;
   readonly source: string;
+}
+
+/** One copy of it. */
+export interface FoundCopy extends FoundTitle {
   /** As found: a date or a date and time. */
   readonly installedAt?: string;
 }
@@ -40,7 +44,8 @@ export interface FoundCopy {
 export interface InstallationFacts {
   readonly license: string;
   readonly department: string;
-  /** Asked only where a rule looks at them: they have to be unpacked. */
+  /** Asked only where a rule looks at them; copies only where it looks at dates: they have to be unpacked. */
+  readonly titles: () => Promise<readonly FoundTitle[]>;
   readonly copies: () => Promise<readonly FoundCopy[]>;
   /** When the operating system was installed or the device first reported, milliseconds. */
   readonly begun: () => Promise<number | undefined>;
@@ -48,11 +53,12 @@ export interface InstallationFacts {
 
 export type Classified = { readonly class: InstallationClass; readonly rule: number };
 
-/** Answers the first rule that holds, with its place in the list. */
+/** Answers the first rule that holds, with its place in the list. Every report asks, so what does not depend on the device is remembered. */
 export function compileClassification(
   rules: readonly ClassificationRule[],
 ): (facts: InstallationFacts) => Promise<Classified | undefined> {
-  const compiled = rules.map((rule) => ({
+  const compiled = rules.map((rule, at): Compiled => ({
+    at,
     rule,
     license: globOf(rule.license),
     departments: rule.departments && new Set(rule.departments),
@@ -60,41 +66,58 @@ export function compileClassification(
     name: globOf(rule.name),
     publisher: globOf(rule.publisher),
   }));
-  return async ({ license, department, copies, begun }) => {
-    const code = foldName(license);
-    for (const [at, one] of compiled.entries()) {
-      if (!fits(one.license, code) || one.departments?.has(department) === false) continue;
-      if (await installedSo(one, copies, begun)) return { class: one.rule.class, rule: at };
+  const speaking = new Map<string, readonly Compiled[]>();
+  const rulesOf = (license: string): readonly Compiled[] => {
+    let known = speaking.get(license);
+    if (known === undefined) {
+      const code = foldName(license);
+      speaking.set(license, (known = compiled.filter((one) => fits(one.license, code))));
+    }
+    return known;
+  };
+  const verdicts = new WeakMap<FoundTitle, (boolean | undefined)[]>();
+  const fitsTitle = (one: Compiled, title: FoundTitle): boolean => {
+    let known = verdicts.get(title);
+    if (known === undefined) verdicts.set(title, (known = []));
+    return (known[one.at] ??=
+      one.sources?.has(title.source) !== false &&
+      fits(one.name, foldName(title.name)) &&
+      fits(one.publisher, foldName(title.publisher ?? "")));
+  };
+  return async ({ license, department, titles, copies, begun }) => {
+    let found: readonly FoundTitle[] | undefined;
+    for (const one of rulesOf(license)) {
+      const { at, rule, departments, sources, name, publisher } = one;
+      const days = rule.installedWithinDays;
+      if (departments?.has(department) === false) continue;
+      if (sources !== undefined || name !== undefined || publisher !== undefined || days !== undefined) {
+        found ??= await titles();
+        if (found.length === 0 || !found.every((title) => fitsTitle(one, title))) continue;
+        if (days !== undefined && !(await areBy(days, copies, begun))) continue;
+      }
+      return { class: rule.class, rule: at };
     }
     return undefined;
   };
 }
 
 interface Compiled {
+  readonly at: number;
   readonly rule: ClassificationRule;
+  readonly license: Glob | undefined;
+  readonly departments: ReadonlySet<string> | undefined;
   readonly sources: ReadonlySet<string> | undefined;
   readonly name: Glob | undefined;
   readonly publisher: Glob | undefined;
 }
 
-async function installedSo(
-  { rule, sources, name, publisher }: Compiled,
+async function areBy(
+  days: number,
   copies: InstallationFacts["copies"],
   begun: InstallationFacts["begun"],
 ): Promise<boolean> {
-  const days = rule.installedWithinDays;
-  if (sources === undefined && name === undefined && publisher === undefined && days === undefined) return true;
-  const found = await copies();
-  if (found.length === 0) return false;
-  const fitting = found.every(
-    (copy) =>
-      sources?.has(copy.source) !== false &&
-      fits(name, foldName(copy.name)) &&
-      fits(publisher, foldName(copy.publisher ?? "")),
-  );
-  if (!fitting || days === undefined) return fitting;
   const from = await begun();
-  return from !== undefined && found.every(({ installedAt }) => isBy(installedAt, from + days * dayMs));
+  return from !== undefined && (await copies()).every(({ installedAt }) => isBy(installedAt, from + days * dayMs));
 }
 
 const dayMs = 86_400_000;

@@ -6,6 +6,7 @@
  */
 import type { Cause } from "./causes.ts";
 import type { HeldCause } from "./held-changes.ts";
+import { createNumberTable, type NumberTable } from "./number-table.ts";
 import { valueAt, type Step } from "./steps.ts";
 
 export const measures = ["used", "held", "rights", "requested", "required"] as const;
@@ -88,29 +89,45 @@ export interface Differences<K> {
   ): void;
   /** A difference that has no moment: how two ways to look at the same facts differ. */
   apart(row: K, measure: Measure, by: number, cause: DifferenceCause): void;
-  rows(): ReadonlyMap<K, Explained>;
+  rows(): Iterable<K>;
+  explained(row: K): Explained;
 }
 
 /** Always shown. */
 export const always: readonly Step<boolean>[] = [{ at: -Infinity, value: true, cause: "unknown" }];
 
-type Sums = Record<Measure, number>;
-const zeros = (): Sums => ({ used: 0, held: 0, rights: 0, requested: 0, required: 0 });
+/** Columns of a row: what counted at `from`, at `to`, and its first cell. Of a cell: its cause, the row's next cell, how many changes, how much. */
+const [atFrom, atTo, firstCell, rowWidth] = [0, measures.length, 2 * measures.length, 2 * measures.length + 1];
+const [ofCause, nextCell, howMany, howMuch, cellWidth] = [0, 1, 2, 3, 3 + measures.length];
 
 export function createDifferences<K>(from: number, to: number): Differences<K> {
-  const rows = new Map<K, { from: Sums; to: Sums; causes: Map<DifferenceCause, Sums & { count: number }> }>();
-  const rowOf = (key: K) => {
-    let row = rows.get(key);
-    if (row === undefined) rows.set(key, (row = { from: zeros(), to: zeros(), causes: new Map() }));
+  // There may be a row for every department and licence: as objects they would keep the garbage collector busy.
+  const keys = new Map<K, number>();
+  const rows = createNumberTable(rowWidth);
+  const cells = createNumberTable(cellWidth);
+  // There is no cell 0: a row begins without any.
+  cells.add();
+  const rowOf = (key: K): number => {
+    let row = keys.get(key);
+    if (row === undefined) keys.set(key, (row = rows.add()));
     return row;
   };
+  const cellOf = (row: number, cause: number): number => {
+    for (let cell = rows.get(row, firstCell); cell !== 0; cell = cells.get(cell, nextCell))
+      if (cells.get(cell, ofCause) === cause) return cell;
+    const cell = cells.add();
+    cells.set(cell, ofCause, cause);
+    cells.set(cell, nextCell, rows.get(row, firstCell));
+    rows.set(row, firstCell, cell);
+    return cell;
+  };
+  const raise = (table: NumberTable, row: number, column: number, by: number): void =>
+    table.set(row, column, table.get(row, column) + by);
   const because = (key: K, measure: Measure, by: number, cause: DifferenceCause): void => {
     if (by === 0) return;
-    const { causes } = rowOf(key);
-    let sums = causes.get(cause);
-    if (sums === undefined) causes.set(cause, (sums = { ...zeros(), count: 0 }));
-    sums[measure] += by;
-    sums.count++;
+    const cell = cellOf(rowOf(key), differenceCauses.indexOf(cause));
+    raise(cells, cell, howMany, 1);
+    raise(cells, cell, howMuch + measures.indexOf(measure), by);
   };
   /** What had come together by `since` appears and disappears with the steps after it. */
   const follow = (key: K, shown: readonly Step<boolean>[], measure: Measure, value: number, since: number): void => {
@@ -122,38 +139,40 @@ export function createDifferences<K>(from: number, to: number): Differences<K> {
   };
   return {
     start(key, shown, measure, value) {
-      if (valueAt(shown, from)) rowOf(key).from[measure] += value;
+      if (valueAt(shown, from)) raise(rows, rowOf(key), atFrom + measures.indexOf(measure), value);
       follow(key, shown, measure, value, from);
     },
     end(key, shown, measure, value) {
-      if (valueAt(shown, to)) rowOf(key).to[measure] += value;
+      if (valueAt(shown, to)) raise(rows, rowOf(key), atTo + measures.indexOf(measure), value);
     },
     change(key, shown, measure, at, by, cause) {
       if (valueAt(shown, at)) because(key, measure, by, cause);
       if (shown.length > 1) follow(key, shown, measure, by, at);
     },
     apart: because,
-    rows: () => new Map([...rows].map(([key, row]) => [key, settled(row)])),
+    rows: () => keys.keys(),
+    explained(key) {
+      const row = rowOf(key);
+      const start = amounts(rows, row, atFrom);
+      const end = amounts(rows, row, atTo);
+      const causes: CauseSum[] = [];
+      for (let cell = rows.get(row, firstCell); cell !== 0; cell = cells.get(cell, nextCell)) {
+        const cause = differenceCauses[cells.get(cell, ofCause)] as DifferenceCause;
+        causes.push({ cause, ...amounts(cells, cell, howMuch), count: cells.get(cell, howMany) });
+      }
+      causes.sort((a, b) => differenceCauses.indexOf(a.cause) - differenceCauses.indexOf(b.cause));
+      const unexplained = amountsOf((measure) =>
+        causes.reduce((left, cause) => left - cause[measure], end[measure] - start[measure]),
+      );
+      return { from: start, to: end, causes, unexplained };
+    },
   };
 }
 
-function settled(row: {
-  from: Sums;
-  to: Sums;
-  causes: ReadonlyMap<DifferenceCause, Sums & { count: number }>;
-}): Explained {
-  const unexplained = zeros();
-  for (const measure of measures) {
-    unexplained[measure] = row.to[measure] - row.from[measure];
-    for (const sums of row.causes.values()) unexplained[measure] -= sums[measure];
-  }
-  return {
-    from: row.from,
-    to: row.to,
-    causes: differenceCauses.flatMap((cause) => {
-      const sums = row.causes.get(cause);
-      return sums === undefined ? [] : [{ cause, ...sums }];
-    }),
-    unexplained,
-  };
+const amounts = (table: NumberTable, row: number, column: number): Amounts =>
+  amountsOf((_measure, i) => table.get(row, column + i));
+
+function amountsOf(of: (measure: Measure, place: number) => number): Amounts {
+  const [used, held, rights, requested, required] = measures.map(of) as [number, number, number, number, number];
+  return { used, held, rights, requested, required };
 }

@@ -15,3 +15,4 @@ export * from "./replay.ts";
 export * from "./steps.ts";
 export * from "./tree.ts";
 export * from "./usage.ts";
+export type { Effect, HandedChange, UsePlace } from "./user-changes.ts";

@@ -2,11 +2,19 @@
  * Purpose: walks through what devices used between two moments and tells every change of `used`, with its cause (domain.md §3, design.md "Time").
  * Invariants: for every department and licence, used at `from` plus all effects up to `to` is used at `to`, whatever the history; of a licence
  * counted by user only a person's first device counts and only the last one that goes takes it away; a change of the metric is a change like any
- * other. A year of 100,000 devices is millions of steps: nothing is made for what stays as it is.
+ * other. A year of 100,000 devices is millions of steps: nothing is made for what stays as it is, and memory does not grow with them.
  */
 import type { Cause } from "./causes.ts";
 import { valueAt, type Step } from "./steps.ts";
-import { countedBy, createUsage, type LicenseCount, type Usage, type Use } from "./usage.ts";
+import { countedBy, type LicenseCount, type Use } from "./usage.ts";
+import {
+  createUserChanges,
+  put,
+  type Effect,
+  type HandedChange,
+  type UsePlace,
+  type UserChanges,
+} from "./user-changes.ts";
 
 export interface UseInterval extends Use {
   readonly since: number;
@@ -19,42 +27,25 @@ export interface UseInterval extends Use {
   readonly closed: Cause;
 }
 
-export interface UsePlace extends Use {
-  readonly count: number;
-}
-
 /** One device, one licence, one moment. */
-export interface UseChange {
-  readonly at: number;
-  readonly device: number;
+export interface UseChange extends HandedChange {
   readonly license: number;
-  /** `metric`: the licence is counted otherwise from then on. */
-  readonly cause: Cause | "metric";
-  readonly before: UsePlace | undefined;
-  readonly after: UsePlace | undefined;
   /** What it did to `used`: at most one per department, none of 0. */
   readonly effects: readonly Effect[];
-}
-
-export interface Effect {
-  readonly department: number;
-  readonly by: number;
 }
 
 export interface UseReplay {
   /** All of a device's intervals that touch the time, ascending. */
   device(device: number, intervals: readonly UseInterval[]): void;
-  /** Tells what could not be told before all devices were seen: licences counted by user. Stops to breathe at each step. */
-  finish(): Generator<void>;
+  /**
+   * Tells what could not be told before all devices were seen: licences counted by user. Stops to breathe at each step. Answers the licences of which
+   * nothing was told, because all at once would have been too much: they want a replay of their own.
+   */
+  finish(): Generator<void, ReadonlySet<number>>;
 }
 
-interface Draft extends Omit<UseChange, "effects"> {
-  readonly effects: { department: number; by: number }[];
-}
-interface UserEvent {
-  readonly sign: 1 | -1;
-  readonly change: Draft;
-}
+/** Rows of licences counted by user that are kept at once: some 100 MB. */
+const roomForUsers = 1_000_000;
 
 export function createUseReplay(options: {
   readonly from: number;
@@ -63,10 +54,13 @@ export function createUseReplay(options: {
   readonly byUser: ReadonlyMap<number, readonly Step<boolean>[]>;
   /** Licences to follow; absent = all. */
   readonly wanted?: (license: number) => boolean;
+  readonly room?: number;
   readonly emit: (change: UseChange) => void;
 }): UseReplay {
-  const { from, to, byUser, emit } = options;
-  const wanted = options.wanted ?? (() => true);
+  const { from, to, byUser, emit, room = roomForUsers } = options;
+  const putOff = new Set<number>();
+  const wanted = (license: number): boolean =>
+    (options.wanted === undefined || options.wanted(license)) && (putOff.size === 0 || !putOff.has(license));
   const within = (at: number): boolean => at > from && at <= to;
   const byUserAt = (license: number, at: number, before = false): boolean => {
     const steps = byUser.get(license);
@@ -76,35 +70,33 @@ export function createUseReplay(options: {
   const switches = [...byUser].flatMap(([license, steps]) =>
     wanted(license) ? [...new Set(steps.map(({ at }) => at))].filter(within).map((at) => ({ license, at })) : [],
   );
-  // Only who uses what by user must be known from the start; everything else is a difference.
-  const initial: Usage = createUsage((license) => byUserAt(license, from));
-  const userEvents = new Map<number, Map<number, UserEvent[]>>();
-  const waiting: Draft[] = [];
+  const users = new Map<number, UserChanges>();
+  let kept = 0;
 
-  const send = (draft: Draft): void => {
-    const { effects } = draft;
-    for (let i = effects.length - 1; i >= 0; i--) if (effects[i]?.by === 0) effects.splice(i, 1);
-    if (effects.length > 0) emit(draft);
+  const usersOf = (license: number): UserChanges => {
+    let found = users.get(license);
+    if (found === undefined) users.set(license, (found = createUserChanges()));
+    if (++kept <= room || users.size === 1) return found;
+    // It would get too much: the one with the most waits for another round.
+    const [most, { size }] = [...users].reduce((a, b) => (b[1].size > a[1].size ? b : a));
+    users.delete(most);
+    putOff.add(most);
+    kept -= most === license ? size + 1 : size;
+    return found;
   };
 
-  const step = (draft: Draft): void => {
-    let byUsers = false;
-    const side = (place: UsePlace | undefined, sign: 1 | -1): void => {
-      if (place === undefined) return;
-      const how = countedBy(place, byUserAt(draft.license, draft.at, sign < 0));
-      if (how === "copy") add(draft.effects, place.department, sign * place.count);
-      if (how !== "user") return;
-      byUsers = true;
-      const keys = inner(userEvents, draft.license, () => new Map<number, UserEvent[]>());
-      inner(keys, keyOf(place.employee as number, place.department), (): UserEvent[] => []).push({
-        sign,
-        change: draft,
-      });
-    };
-    side(draft.before, -1);
-    side(draft.after, 1);
-    if (byUsers) waiting.push(draft);
-    else send(draft);
+  const step = (license: number, change: HandedChange): void => {
+    if (byUser.has(license))
+      return usersOf(license).add(change, byUserAt(license, change.at, true), byUserAt(license, change.at));
+    const { before, after } = change;
+    const effects: Effect[] = [];
+    if (before !== undefined && before.department === after?.department)
+      put(effects, before.department, after.count - before.count);
+    else {
+      if (before !== undefined) put(effects, before.department, -before.count);
+      if (after !== undefined) put(effects, after.department, after.count);
+    }
+    if (effects.length > 0) emit({ ...change, license, effects });
   };
 
   const transition = (
@@ -123,15 +115,7 @@ export function createUseReplay(options: {
       const counts = is[j]?.[0] === license ? is[j++]?.[1] : undefined;
       const otherwise = counted !== counts || moved || (switches.length > 0 && switched(license, at));
       if (!otherwise || !wanted(license)) continue;
-      step({
-        at,
-        device,
-        license,
-        cause,
-        before: placeOf(before, counted),
-        after: placeOf(after, counts),
-        effects: [],
-      });
+      step(license, { at, device, cause, before: placeOf(before, counted), after: placeOf(after, counts) });
     }
   };
   const switched = (license: number, at: number): boolean => byUserAt(license, at) !== byUserAt(license, at, true);
@@ -142,11 +126,9 @@ export function createUseReplay(options: {
         const interval = intervals[i] as UseInterval;
         const { since, until } = interval;
         if (since <= from && from < until && byUser.size > 0)
-          initial.add(
-            interval,
-            interval.licenses.filter(([license]) => byUser.has(license) && wanted(license)),
-            1,
-          );
+          for (const [license] of interval.licenses)
+            if (byUserAt(license, from) && wanted(license) && countedBy(interval, true) === "user")
+              usersOf(license).has(interval.employee as number, interval.department);
         if (within(since)) {
           const previous = intervals[i - 1];
           transition(device, since, previous?.until === since ? previous : undefined, interval, interval.cause);
@@ -156,51 +138,23 @@ export function createUseReplay(options: {
         for (const { license, at } of switches) {
           if (since >= at || at >= until) continue;
           const place = placeOf(interval, interval.licenses.find(([l]) => l === license)?.[1]);
-          if (place !== undefined)
-            step({ at, device, license, cause: "metric", before: place, after: place, effects: [] });
+          if (place !== undefined && wanted(license))
+            step(license, { at, device, cause: "metric", before: place, after: place });
         }
       }
     },
     *finish() {
-      for (const [license, keys] of userEvents)
-        for (const [key, list] of keys) {
-          // Who gets a second device at the moment the first one goes uses it all the time: first what comes, then what goes.
-          list.sort((a, b) => a.change.at - b.change.at || b.sign - a.sign || a.change.device - b.change.device);
-          const department = key % departments;
-          let devices = initial.devicesOf((key - department) / departments, department, license);
-          for (const { sign, change } of list) {
-            const by = Number(devices + sign > 0) - Number(devices > 0);
-            devices += sign;
-            if (by !== 0) add(change.effects, department, by);
-          }
-          yield;
-        }
-      for (const change of waiting) {
-        send(change);
-        yield;
+      for (const [license, changes] of users) {
+        yield* changes.tell((change, effects) => emit({ ...change, license, effects }));
+        users.delete(license);
       }
+      return putOff;
     },
   };
 }
-
-/** More than there are departments. */
-const departments = 2 ** 24;
-const keyOf = (employee: number, department: number): number => employee * departments + department;
 
 function placeOf(use: Use | undefined, count: number | undefined): UsePlace | undefined {
   return use === undefined || count === undefined
     ? undefined
     : { employee: use.employee, department: use.department, count };
-}
-
-function add(effects: { department: number; by: number }[], department: number, by: number): void {
-  const effect = effects.find((e) => e.department === department);
-  if (effect === undefined) effects.push({ department, by });
-  else effect.by += by;
-}
-
-function inner<V>(map: Map<number, V>, key: number, make: () => V): V {
-  let found = map.get(key);
-  if (found === undefined) map.set(key, (found = make()));
-  return found;
 }

@@ -30,6 +30,7 @@ export interface Usage {
   users(): UserRow[];
   devicesOf(employee: number, department: number, license: number): number;
   /** Everything: used per department and licence, where it is not 0. */
+  each(): Generator<UsedRow<number>>;
   used(): UsedRow<number>[];
 }
 
@@ -46,6 +47,11 @@ export function createUsage(byUser: (license: number) => boolean): Usage {
   const direct: Nested = new Map();
   /** licence → department → employee → devices */
   const users = new Map<number, Nested>();
+  const people = (license: number, department: number): number => {
+    let count = 0;
+    for (const devices of users.get(license)?.get(department)?.values() ?? []) if (devices > 0) count++;
+    return count;
+  };
   const usage: Usage = {
     add(use, licenses, sign) {
       for (const [license, count] of licenses) {
@@ -65,15 +71,19 @@ export function createUsage(byUser: (license: number) => boolean): Usage {
         ),
       ),
     devicesOf: (employee, department, license) => users.get(license)?.get(department)?.get(employee) ?? 0,
-    used() {
-      const all: Nested = new Map([...direct].map(([department, row]) => [department, new Map(row)]));
+    *each() {
+      for (const [department, row] of direct)
+        for (const [license, copies] of row) {
+          const used = copies + people(license, department);
+          if (used !== 0) yield { department, license, used };
+        }
       for (const [license, departments] of users)
-        for (const [department, row] of departments)
-          for (const devices of row.values()) if (devices > 0) bump(all, department, license, 1);
-      return [...all].flatMap(([department, row]) =>
-        [...row].flatMap(([license, used]): UsedRow<number>[] => (used === 0 ? [] : [{ department, license, used }])),
-      );
+        for (const department of departments.keys()) {
+          const used = direct.get(department)?.has(license) === true ? 0 : people(license, department);
+          if (used !== 0) yield { department, license, used };
+        }
     },
+    used: () => [...usage.each()],
   };
   return usage;
 }

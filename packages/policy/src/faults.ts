@@ -33,6 +33,7 @@ export const policyFaults = {
     "the policy is larger than {limit} characters",
     "Split it into several policies with their own ids.",
   ),
+  "wrong-encoding": entry("the file is not UTF-8 text: these bytes are of another encoding", "Save it as UTF-8."),
   "yaml-syntax": entry("{reason}", 'Correct the YAML. A value that begins with @ must be quoted: "@CODE".'),
   "yaml-too-deep": entry("the document is nested too deeply", "A policy is never deeper than a list of maps."),
   "yaml-alias": entry("anchors and aliases (& and *) are not part of the policy format", "Write the value out."),

@@ -32,7 +32,13 @@ export { fieldType, operatorsOf, packageManagers, probeShapes } from "./language
 export type { Comparison, FieldType, Operator, Probe, ProbeKind, ProbeName } from "./language/probes.ts";
 export { isCode } from "./language/tokens.ts";
 
-export { compileDictionary, type HoldingProbes, type ProbeHit, type Recognizer } from "./recognize/recognizer.ts";
+export {
+  compileDictionary,
+  dictionarySteps,
+  type HoldingProbes,
+  type ProbeHit,
+  type Recognizer,
+} from "./recognize/recognizer.ts";
 export { satisfies, unmetField } from "./recognize/satisfies.ts";
 export { compileGlob, matchGlob, type Glob } from "@daicho/protocol";
 export { foldName, foldPath, foldRegistryKey } from "./recognize/names.ts";

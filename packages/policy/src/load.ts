@@ -13,7 +13,7 @@ export interface LoadedPolicies {
 }
 
 export function loadPolicies(
-  files: readonly { readonly file: string; readonly text: string }[],
+  files: readonly { readonly file: string; readonly text: string | Uint8Array }[],
   options: CheckOptions = {},
 ): LoadedPolicies {
   const readings = files.map(({ file, text }) => parsePolicy(text, { file }));

@@ -133,6 +133,8 @@ export const Hardware = Type.Object(
           build: Type.Optional(Type.String({ maxLength: 128 })),
           arch: Type.Optional(Type.String({ maxLength: 32 })),
           kernel: Type.Optional(Type.String({ maxLength: 128 })),
+          /** RFC 3339; the earliest trace of the installation. Agents from before it do not say it. */
+          installedAt: Type.Optional(Type.String({ maxLength: 40 })),
         },
         { additionalProperties: true },
       ),

@@ -147,8 +147,11 @@ const word = 0x1_0000_0000;
 
 /** The sum after `removed` went and `added` came (packed hashes; the caller knows that they were there and were not). */
 export function changedSum(sum: Buffer, added: Uint8Array, removed: Uint8Array): Buffer {
-  const plus = titlesSum(added);
-  const minus = titlesSum(removed);
+  return movedSum(sum, titlesSum(added), titlesSum(removed));
+}
+
+/** The same by the sums of what came and of what went. */
+export function movedSum(sum: Buffer, plus: Buffer, minus: Buffer): Buffer {
   const plain = (at: number): number => sum.readUInt32BE(at) + plus.readUInt32BE(at) - minus.readUInt32BE(at);
   const either = (at: number): number => sum.readUInt32BE(at) ^ plus.readUInt32BE(at) ^ minus.readUInt32BE(at);
   // Borrowed beforehand, so that nothing is negative.

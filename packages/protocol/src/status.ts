@@ -85,6 +85,10 @@ export const CompanyPositions = Type.Object(
     policy: Type.Integer({ minimum: 0 }),
     at: Type.String({ maxLength: 40 }),
     devices: Type.Integer({ minimum: 0 }),
+    /** Licences that the group buys for this company: all of them, or those named. Not said: it buys for itself. */
+    pooled: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Array(Type.String({ maxLength: 64 }), { maxItems: 10_000 })]),
+    ),
     positions: Type.Array(Position, { maxItems: 100_000 }),
   },
   { additionalProperties: true },
@@ -114,11 +118,24 @@ export const CompanyOrder = Type.Object(
 );
 export type CompanyOrder = Static<typeof CompanyOrder>;
 
+/** The group took a part back; one that was booked is to be taken out of the books. */
+export const CompanyReversal = Type.Object(
+  {
+    /** Rises, as the ids of parts do. */
+    id: Type.String({ minLength: 1, maxLength: 64 }),
+    /** Id of the part. */
+    part: Type.String({ minLength: 1, maxLength: 64 }),
+  },
+  { additionalProperties: true },
+);
+export type CompanyReversal = Static<typeof CompanyReversal>;
+
 /** `GET /ingest/v1/company-orders`, the payload of a signed document: what the company asked from has not booked yet, oldest first. */
 export const CompanyOrders = Type.Object(
   {
     company: Type.String({ minLength: 1, maxLength: 128 }),
     orders: Type.Array(CompanyOrder, { maxItems: 1000 }),
+    reversals: Type.Optional(Type.Array(CompanyReversal, { maxItems: 1000 })),
   },
   { additionalProperties: true },
 );

@@ -39,6 +39,7 @@ import { createHttp } from "./http/app.ts";
 import { createAuthenticate } from "./http/authenticate.ts";
 import { registerHealth } from "./http/health.ts";
 import { createListener, type Listener } from "./http/listener.ts";
+import { createNextContact } from "./intake/next-contact.ts";
 import { createKnownTitles, registerPassThrough } from "./intake/pass-through.ts";
 import { registerReports } from "./intake/reports.ts";
 import { openVerdicts } from "./intake/verdicts.ts";
@@ -167,6 +168,7 @@ export function createRelay(options: RelayOptions): Relay {
     });
     undo.push(() => verdicts.flush());
     const titles = createKnownTitles();
+    const nextContact = createNextContact({ spool, spoolBytes: limits.spoolBytes, clock, random });
 
     const dictionary = await openDictionaryCache({
       ...{ dir: config.data, root: () => root, uplink, clock, log },
@@ -210,6 +212,7 @@ export function createRelay(options: RelayOptions): Relay {
       ),
       onVerdict: downward.verdict,
       onDictionary: (version) => dictionary.hint(version),
+      onNextContact: nextContact.heard,
     });
     undo.push(() => setAside.stop());
     undo.push(() => forwarder.stop());
@@ -264,7 +267,7 @@ export function createRelay(options: RelayOptions): Relay {
     const refused = metrics.counter("daicho_relay_refused_total", "Requests refused, by code.", "code");
     const http = createHttp({ clock, log, now, admission, authenticate, refused });
     registerReports({
-      ...{ http, spool, verdicts, now, random, log, dictionaryVersion: () => dictionary.version },
+      ...{ http, spool, verdicts, nextContact, now, random, log, dictionaryVersion: () => dictionary.version },
       answered: metrics.counter(
         "daicho_relay_reports_total",
         "Reports answered to the nodes below, by answer.",

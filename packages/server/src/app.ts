@@ -11,7 +11,8 @@ import { readTls, systemClock, type Clock, type Log } from "@daicho/kernel";
 import { maxBatchBytes } from "@daicho/protocol";
 import type { ServerConfig } from "./config.ts";
 import { openDatabase, type Database, type Trx } from "./db/database.ts";
-import { createEvents } from "./events.ts";
+import { openServers, whileOnDuty } from "./db/servers.ts";
+import { createEvents, shareEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { installProblems } from "./http/problem.ts";
@@ -41,6 +42,7 @@ import {
   createAgentEnrollment,
   createIntake,
   createInventoryImport,
+  createNextContact,
   ingestRoutes,
   type Intake,
   type InventoryImport,
@@ -98,8 +100,14 @@ import {
 } from "./modules/organization/index.ts";
 import { createScim, createScimFollower } from "./modules/scim/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
-import { createBookkeeping, createPooling, poolingRoutes } from "./modules/pooling/index.ts";
-import { createPurchases, createPurchaseSchedule, purchaseRoutes, type Purchases } from "./modules/purchases/index.ts";
+import { createBookkeeping, createPooling, isPooled, pooledBy, poolingRoutes } from "./modules/pooling/index.ts";
+import {
+  createPurchaseFollower,
+  createPurchases,
+  createPurchaseSchedule,
+  purchaseRoutes,
+  type Purchases,
+} from "./modules/purchases/index.ts";
 
 /** As in package.json. */
 const programVersion = "0.1.0";
@@ -138,13 +146,16 @@ export async function createServer(options: {
   const { config, log } = options;
   const clock = options.clock ?? systemClock;
   const db = await openDatabase({ url: config.database, clock, log });
+  const servers = await openServers({ db, url: config.database, clock, log });
   const events = createEvents(log);
+  const stopSharing = shareEvents({ events, servers, clock });
   const access = await createAccessService({ db, clock, company: config.name });
   const authorize = createAuthorize({ access, clock });
   const metrics = createMetrics();
   const policies = await createPolicies({
     db,
     signer: access.signer,
+    servers,
     events,
     clock,
     log,
@@ -164,10 +175,10 @@ export async function createServer(options: {
     devices: directory,
     clock,
     deriveAgain,
-    classifies: () => derivation.classifies,
+    classifies: (trx) => derivation.classifies(trx),
   });
   const titles = await createTitles({ db, clock });
-  const index = await createTitleIndex({ db, clock, log });
+  const index = await createTitleIndex({ db, clock, log, servers });
   const derivation: Derivation = await createDerivation({
     db,
     clock,
@@ -175,6 +186,8 @@ export async function createServer(options: {
     events,
     titles,
     policy: policies.current,
+    readPolicy: policies.refresh,
+    servers,
     deselected: async () =>
       new Set((await policies.selection()).available.filter((l) => !l.selected).map((l) => l.code)),
     devices: directory,
@@ -220,6 +233,7 @@ export async function createServer(options: {
 
   const reportExchange = createReportExchange({
     db,
+    titles,
     devices: directory,
     repository,
     deriver: derivation.current,
@@ -285,6 +299,7 @@ export async function createServer(options: {
     positions,
     timezone: config.purchase?.timezone ?? "UTC",
   });
+  const pooled = pooledBy(config.purchase);
   const purchases = createPurchases({
     db,
     clock,
@@ -294,25 +309,21 @@ export async function createServer(options: {
     applications: applications.settlement,
     settings: {
       timezone: config.purchase?.timezone ?? "UTC",
-      pooled: (license) =>
-        config.purchase?.pooled === true || config.purchase?.pooledLicenses.includes(license) === true,
+      pooled: (license) => isPooled(pooled, license),
     },
   });
-  const purchaseSchedule =
-    config.role !== "group" && config.purchase?.enabled === true
-      ? createPurchaseSchedule({ ...config.purchase, db, purchases, clock, log })
-      : undefined;
   const counting = {
     usage: repository,
     lockHeads: (trx: Parameters<typeof lockHeads>[1], ordinals: readonly number[]) => lockHeads(db, trx, ordinals),
   };
   const handOvers = createHandOvers({ db, clock, events, ...counting });
-  const orgLicenses = createOrgLicenses({ db });
+  const orgLicenses = createOrgLicenses({ db, positions });
   const changes = createOrgChangesApply({
     db,
     devices: createOrgDevices({ db, ...counting }),
     licenses: orgLicenses,
-    followers: [orgLicenses, access, applications.settlement, createScimFollower()],
+    applications: applications.settlement,
+    followers: [orgLicenses, access, applications.settlement, createPurchaseFollower({ db }), createScimFollower()],
   });
   const orgChanges = createOrgChangeRequests({
     db,
@@ -341,6 +352,7 @@ export async function createServer(options: {
 
   const nodes = createNodes({
     db,
+    servers,
     access,
     policies,
     events,
@@ -361,34 +373,44 @@ export async function createServer(options: {
     company: config.name,
     countedWith,
     ownPositions,
+    pooled,
   });
   const books = config.role === "group" ? undefined : createBookkeeping({ db, clock, events, entitlements });
   const pooling = createPooling({
     db,
     clock,
     events,
+    timezone: config.purchase?.timezone ?? "UTC",
     signer: access.signer,
     own: books && { name: config.name, books },
     companies: () => companies.inventories(),
     // "Something is new here": servers below then ask for their orders, too.
-    announce: () => nodes.channel.policyChanged(["server"]),
+    announce: () => nodes.reach.announce(["server"]),
   });
-  const upstream =
-    config.upstream &&
-    createUpstream({
-      config: config.upstream,
-      company: config.name,
-      db,
-      signer: access.signer,
-      policies,
-      nodes,
-      ownPositions,
-      books,
-      countedWith,
-      events,
-      clock,
-      log,
-    });
+  // What one server does for all of them.
+  const { upstream, purchase } = config;
+  const jobs: (() => { start(): void; stop(): unknown })[] = [() => orgChanges];
+  if (config.role !== "group" && purchase?.enabled === true)
+    jobs.push(() => createPurchaseSchedule({ ...purchase, db, purchases, clock, log }));
+  if (upstream !== undefined)
+    jobs.push(() =>
+      createUpstream({
+        config: upstream,
+        company: config.name,
+        db,
+        signer: access.signer,
+        policies,
+        nodes,
+        ownPositions,
+        books,
+        pooled,
+        countedWith,
+        events,
+        clock,
+        log,
+      }),
+    );
+  const duties: { stop(): Promise<void> }[] = [];
 
   let stopping = false;
   const tls = readTls(config.tls);
@@ -400,7 +422,16 @@ export async function createServer(options: {
     ...(tls !== undefined && {
       https: { cert: tls.cert ?? "", key: tls.key ?? "", ...(tls.ca !== undefined && { ca: tls.ca }) },
     }),
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: "array", allErrors: false, strict: false } },
+    // The schemas are ours and typed: holding each against the meta-schema costs a good part of every start.
+    ajv: {
+      customOptions: {
+        removeAdditional: false,
+        coerceTypes: "array",
+        allErrors: false,
+        strict: false,
+        validateSchema: false,
+      },
+    },
   } as Record<string, unknown>) as unknown as FastifyInstance;
   installProblems(app, { clock, log });
   installProtocolCheck(app);
@@ -452,8 +483,6 @@ export async function createServer(options: {
     pooling,
     authorize,
     role: config.role,
-    clock,
-    timezone: config.purchase?.timezone ?? "UTC",
     serverOf: async (company) => (await nodes.serverOf(company))?.id,
   });
   purchaseRoutes(app, { purchases, authorize, role: config.role });
@@ -483,7 +512,10 @@ export async function createServer(options: {
       }),
     },
   });
-  ingestRoutes(app, { intake, titles, inventories, authorize, clock, dictionary: () => policies.current().generation });
+  ingestRoutes(app, {
+    ...{ intake, titles, inventories, authorize, clock, dictionary: () => policies.current().generation },
+    nextContact: createNextContact({ heartbeatSeconds: config.heartbeatSeconds, random: Math.random }),
+  });
   softwareRoutes(app, { software, authorize });
   metricsRoutes(app, { metrics, db, stopping: () => stopping });
 
@@ -512,23 +544,21 @@ export async function createServer(options: {
       await app.listen({ host, port });
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;
-      upstream?.start();
-      orgChanges.start();
-      purchaseSchedule?.start();
+      duties.push(...jobs.map((job) => whileOnDuty(servers, log, job)));
       const shown = host.includes(":") ? `[${host}]` : host;
       return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
     },
     async stop() {
       stopping = true;
-      await upstream?.stop();
-      await orgChanges.stop();
-      await purchaseSchedule?.stop();
+      for (const job of duties) await job.stop();
+      stopSharing();
       nodes.stop();
       await app.close();
       await intake.drain();
       await derivation.stop();
       await index.stop();
       policies.stop();
+      await servers.stop();
       await db.close();
     },
   };

@@ -37,8 +37,8 @@ export interface DeviceDirectory {
   ): Promise<number>;
   /** The ledger's ids of devices. */
   idsOf(trx: Trx, devices: readonly number[]): Promise<ReadonlyMap<number, string>>;
-  /** Those of the devices that the ledger says are disposed of. */
-  disposedOf(trx: Trx, devices: readonly number[]): Promise<ReadonlySet<number>>;
+  /** Devices above `after`, up to and including `last`, that the ledger says use nothing: disposed of, or merged into another. */
+  disposedBetween(trx: Trx, after: number, last: number): Promise<ReadonlySet<number>>;
   /** The machine now calls itself so. */
   renameHosts(
     trx: Trx,

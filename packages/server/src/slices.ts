@@ -27,6 +27,18 @@ export async function eachPolitely<T>(items: Iterable<T>, work: (item: T) => voi
   }
 }
 
+/** Takes the steps one after the other, in the same way; answers what they come to. */
+export async function inSteps<T>(steps: Iterator<void, T>, milliseconds = 8): Promise<T> {
+  let until = performance.now() + milliseconds;
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (performance.now() < until) continue;
+    await breathe();
+    until = performance.now() + milliseconds;
+  }
+}
+
 /** The same for work that waits: on SQLite every wait ends at once, and nobody else would get a turn. */
 export async function eachInTurn<T>(
   items: Iterable<T>,
@@ -40,4 +52,43 @@ export async function eachInTurn<T>(
     await breathe();
     until = performance.now() + milliseconds;
   }
+}
+
+/**
+ * What `read` finds for the numbers 1 to `last`, range by range, with a breath after each. How much lies behind a number is not known before: a range is
+ * as long as was read in about `milliseconds`, so that the store - SQLite answers in one go - holds up nobody for longer.
+ */
+export async function* readInRanges<T>(
+  last: number,
+  read: (after: number, upTo: number) => Promise<T>,
+  milliseconds = 8,
+): AsyncGenerator<T> {
+  let size = 32;
+  for (let after = 0; after < last;) {
+    const upTo = Math.min(last, after + size);
+    const began = performance.now();
+    const found = await read(after, upTo);
+    const took = performance.now() - began;
+    yield found;
+    await breathe();
+    after = upTo;
+    size = Math.round(Math.min(1000, size * 2, Math.max(8, size / 4, (size * milliseconds) / took)));
+  }
+}
+
+/**
+ * For many small pieces of work that become ready at once, each in a promise of its own: they await their turn one after the other, and everything else
+ * runs whenever `milliseconds` have gone by.
+ */
+export function createTurns(milliseconds = 8): () => Promise<void> {
+  let until = 0;
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(async () => {
+      if (performance.now() < until) return;
+      await breathe();
+      until = performance.now() + milliseconds;
+    });
+    return last;
+  };
 }

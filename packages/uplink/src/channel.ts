@@ -16,7 +16,7 @@ import {
 import { WebSocket } from "ws";
 import { parseRetryAfter, problemOf } from "./transport.ts";
 import type { Uplink } from "./uplink.ts";
-import { fullJitter, type BackoffOptions } from "./upstreams.ts";
+import { fullJitter, waitAsAsked, type BackoffOptions } from "./upstreams.ts";
 
 export interface ChannelOptions {
   readonly uplink: Pick<Uplink, "upstream" | "upstreams" | "tls" | "authorization" | "learnTime">;
@@ -140,7 +140,7 @@ export function createChannel(options: ChannelOptions): Channel {
     if (closed) return;
     const wait = fullJitter(failures, backoff, random);
     failures++;
-    timer = clock.after(Math.max(wait, (retryAfterMs ?? 0) * (1 + random() * 0.25)), connect);
+    timer = clock.after(Math.max(wait, waitAsAsked(retryAfterMs ?? 0, random)), connect);
   }
 
   function notify(connected: boolean): void {

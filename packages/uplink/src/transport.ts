@@ -6,7 +6,14 @@
 import type { Clock, Log, TlsMaterial } from "@daicho/kernel";
 import { protocolHeader, protocolVersion, type Problem } from "@daicho/protocol";
 import { createHttpClient } from "./http-client.ts";
-import { createUpstreams, longestWaitMs, type Attempt, type BackoffOptions, type Upstreams } from "./upstreams.ts";
+import {
+  createUpstreams,
+  longestWaitMs,
+  waitAsAsked,
+  type Attempt,
+  type BackoffOptions,
+  type Upstreams,
+} from "./upstreams.ts";
 
 export interface Answer {
   readonly status: number;
@@ -141,8 +148,7 @@ export function createTransport(options: TransportOptions): Transport {
         const { status } = answer;
         const retryAfter = parseRetryAfter(answer.headers["retry-after"], clock.now());
         if (status === 429 || (status === 503 && retryAfter !== undefined)) {
-          // Never shorter than asked for; a little longer, so that not all come back in the same instant.
-          attempt.overloaded((retryAfter ?? 5_000) * (1 + random() * 0.25));
+          attempt.overloaded(waitAsAsked(retryAfter ?? 5_000, random));
           lastError = problemOf(answer).code;
           return { kind: "retry", code: lastError, after: Math.max(0, upstreams.nextAttemptAt - clock.now()) };
         }

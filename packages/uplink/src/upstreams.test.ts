@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { manualClock } from "@daicho/kernel";
 import { describe, expect, it } from "vitest";
-import { createUpstreams, fullJitter, longestWaitMs } from "./upstreams.ts";
+import { createUpstreams, fullJitter, longestWaitMs, waitAsAsked } from "./upstreams.ts";
 
 const [a, b] = ["http://a:1", "http://b:1"] as const;
 const middle = (): number => 0.5;
@@ -81,6 +81,33 @@ describe("the list of upstreams", () => {
     expect(urls(upstreams.candidates())).toEqual([b]);
     upstreams.candidates()[0]?.overloaded(1_000);
     expect(upstreams.candidates()).toEqual([]);
+  });
+
+  it("turns to another at once where an overloaded one asks for a long wait", () => {
+    const clock = manualClock(1e12);
+    const upstreams = createUpstreams({ urls: [a, b], clock, random: middle });
+    upstreams.candidates()[0]?.overloaded(3_600_000);
+    expect(urls(upstreams.candidates())).toEqual([b]);
+  });
+
+  it('nobody above can silence a node for longer than the usual time between two scans (design "Herds")', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 1e15, noNaN: true }),
+        fc.double({ min: 0, max: 0.999999, noNaN: true }),
+        (asked, r) => {
+          const clock = manualClock(1e12);
+          const upstreams = createUpstreams({ urls: [a], clock, random: () => r });
+          const wait = waitAsAsked(asked, () => r);
+          expect(wait).toBeGreaterThanOrEqual(Math.min(asked, longestWaitMs));
+          upstreams.candidates()[0]?.overloaded(wait);
+          clock.advance(Math.max(0, Math.floor(wait) - 1));
+          if (wait >= 1) expect(upstreams.candidates()).toEqual([]);
+          clock.advance(6 * 3_600_000 + 1 - Math.max(0, Math.floor(wait) - 1));
+          expect(upstreams.candidates()).toHaveLength(1);
+        },
+      ),
+    );
   });
 
   it("a success of one request does not undo what another was told to wait", () => {

@@ -2,8 +2,8 @@
  * Purpose: which of the listed nodes above to use, and when. One at a time: the first of the list that works.
  * Rules. Fail-over: one that cannot be reached or fails (5xx, time-out, nonsense) is passed over for a while that doubles, and
  * the next is tried at once. Fail-back: when that while is over it is tried first again. Back-off: when none is left, all wait
- * (exponential, full jitter). Overload (429, 503 with Retry-After) is obeyed and is no failure - until it lasts: then the
- * next in the list gets its chance.
+ * (exponential, full jitter). Overload (429, 503 with Retry-After) is obeyed and is no failure - until it lasts, or is
+ * asked to be long: then the next in the list gets its chance.
  * Invariant: many requests that fail together count as one failure.
  */
 import type { Clock } from "@daicho/kernel";
@@ -55,6 +55,7 @@ interface State extends Upstream {
 }
 
 const overloadsBeforeNext = 3;
+const longOverloadMs = 5 * 60_000;
 const passOver: BackoffOptions = { baseMs: 60_000, capMs: 3_600_000 };
 
 export function createUpstreams(options: {
@@ -101,7 +102,8 @@ export function createUpstreams(options: {
         once(() => {
           state.overloads++;
           const other = states.some((s) => s !== state && s.passedOverUntil <= clock.now());
-          if (state.overloads >= overloadsBeforeNext && other) pass(state, afterMs);
+          const lasting = state.overloads >= overloadsBeforeNext || afterMs > longOverloadMs;
+          if (lasting && other) pass(state, afterMs);
           else waitUntil = Math.max(waitUntil, clock.now() + afterMs);
         }),
     };
@@ -138,8 +140,13 @@ export function createUpstreams(options: {
   };
 }
 
-/** Retry-After is obeyed up to this; a longer one is a mistake or an attack. */
-export const longestWaitMs = 24 * 3_600_000;
+/** Nobody above can ask for more silence than this, the usual time between two scans; a longer wait is a mistake or an attack. */
+export const longestWaitMs = 6 * 3_600_000;
+
+/** What was asked for, and a little longer, so that those who were sent away together do not come back together. */
+export function waitAsAsked(askedMs: number, random: () => number): number {
+  return Math.min(askedMs * (1 + random() * 0.25), longestWaitMs);
+}
 
 function checkUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -72,6 +72,13 @@ export function createFindings(): Findings {
         if (isSound(value, textBounds[field])) title[field] = value;
         else findings.error(place, "malformed", `${at}the ${field} of ${quote(name)} is unusable; it was left out`);
       }
+      const replaced = ["name", ...textFields].filter((field) => title[field as "name"]?.includes("\ufffd"));
+      if (replaced.length > 0)
+        findings.error(
+          place,
+          "malformed",
+          `${at}the ${replaced.join(", ")} of ${quote(name)} has bytes that are no text`,
+        );
       const { size } = fields;
       if (size !== undefined) {
         if (Number.isSafeInteger(size) && size >= 0) title.size = size;
@@ -90,7 +97,11 @@ export function createFindings(): Findings {
       try {
         return action();
       } catch (error) {
-        if (isAbsent(error)) return undefined;
+        if (isAbsent(error)) {
+          // What was listed a moment ago and is not there was listed by a name that is no text.
+          if (path.includes("\ufffd")) findings.error(path, "unreadable", "its name is not UTF-8; it was not read");
+          return undefined;
+        }
         const { code, message } = describeFault(error);
         findings.error(path, code, message);
         return undefined;

@@ -35,7 +35,7 @@ export function* stanzas<F extends string>(
   let badLine: number | undefined;
   let line = 0;
 
-  for (let at = 0; at < text.length;) {
+  for (let at = text.startsWith("\ufeff") ? 1 : 0; at < text.length;) {
     line++;
     const found = text.indexOf("\n", at);
     const end = found === -1 ? text.length : found;

@@ -3,8 +3,8 @@
  * attributes as `@name`, text as `#text`, name spaces dropped, every value text.
  * Own reader, because these formats need little of XML, the files may be hostile, and loading a general parser costs a scan of a machine
  * that has no such file more than the scan.
- * Invariants: one pass, no recursion, nesting of at most 64; no document type declaration, hence no entities but the five and character
- * references. What is read is bounded by the caller's read of the file.
+ * Invariants: one pass, no recursion, nesting of at most 64; a document type declaration is passed over when it only refers elsewhere and
+ * is a Fault when it declares anything, hence no entities but the five and character references. What is read is bounded by the caller's read of the file.
  * On failure: throws a Fault (malformed with the line, unsupported).
  */
 import { Fault } from "./findings.ts";
@@ -64,7 +64,10 @@ export function parseXml(bytes: Buffer): XmlNode {
       current.text += text.slice(at + 9, end - 3);
       at = end;
     } else if (text.startsWith("<!", at)) {
-      throw new Fault("unsupported", "document type declarations are not read");
+      const end = skipPast(">", "a document type declaration");
+      if (text.slice(at, end).includes("["))
+        throw new Fault("unsupported", "document type declarations of one's own are not read");
+      at = end;
     } else if (text.startsWith("</", at)) {
       at += 2;
       const name = local(match(nameAt)?.[0] ?? "");

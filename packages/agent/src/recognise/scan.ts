@@ -100,7 +100,8 @@ export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<
     collected.map((result) => result.titles),
     errors,
   );
-  const exported = tree !== undefined && (options.registryFiles ?? []).length > 0 ? exportedMachine(tree) : undefined;
+  const exported =
+    tree !== undefined && (options.registryFiles ?? []).length > 0 ? exportedMachine(tree, startedAt) : undefined;
   const os = machine?.hardware.os ?? exported?.os;
   const hardware: Hardware = { ...machine?.hardware, ...(os === undefined ? {} : { os }) };
   const leftOut = (place: string, reason: string): void =>

@@ -2,6 +2,7 @@
  * Purpose: what an exported registry says about the machine it comes from: its name, its id, its Windows.
  */
 import type { Hardware } from "@daicho/protocol";
+import { installDateOfRegistry } from "../collectors/hardware/index.ts";
 import { valueText, type RegistryTree } from "../collectors/registry/tree.ts";
 import type { MachineIdentity } from "./device.ts";
 
@@ -10,7 +11,7 @@ export interface ExportedMachine {
   readonly os: NonNullable<Hardware["os"]> | undefined;
 }
 
-export function exportedMachine(tree: RegistryTree): ExportedMachine {
+export function exportedMachine(tree: RegistryTree, now: number): ExportedMachine {
   const first = (suffix: string, name: string): string | undefined => {
     for (const path of tree.below(suffix)) {
       const text = valueText(tree.values(path), name);
@@ -23,11 +24,11 @@ export function exportedMachine(tree: RegistryTree): ExportedMachine {
       hostname: first("Control\\ComputerName\\ComputerName", "ComputerName"),
       machineId: first("Microsoft\\Cryptography", "MachineGuid"),
     },
-    os: windowsOf((name) => first("Microsoft\\Windows NT\\CurrentVersion", name)),
+    os: windowsOf((name) => first("Microsoft\\Windows NT\\CurrentVersion", name), installDateOfRegistry(tree, now)),
   };
 }
 
-function windowsOf(read: (name: string) => string | undefined): ExportedMachine["os"] {
+function windowsOf(read: (name: string) => string | undefined, installedAt: string | undefined): ExportedMachine["os"] {
   const product = read("ProductName");
   const build = read("CurrentBuildNumber") ?? read("CurrentBuild");
   if (product === undefined && build === undefined) return undefined;
@@ -52,5 +53,5 @@ function windowsOf(read: (name: string) => string | undefined): ExportedMachine[
     const text = fields[key];
     if (text !== undefined) os[key] = text.slice(0, bounds[key]);
   }
-  return os;
+  return { ...os, ...(installedAt !== undefined && { installedAt }) };
 }

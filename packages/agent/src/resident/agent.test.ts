@@ -395,6 +395,19 @@ describe("the resident", () => {
     await expectHeld(s);
   });
 
+  it("shows the last five messages of the company in its status, also after it was started again", async () => {
+    const s = await setting();
+    const agent = await running(s, machine("vim"));
+    await vi.waitFor(() => expect(agent.status()?.connected).toBe(true), soon);
+    expect(agent.status()).not.toHaveProperty("messages");
+    for (let n = 1; n <= 7; n++) s.pusher.push({ type: "message", text: `message ${n}` });
+    const shown = [3, 4, 5, 6, 7].map((n) => expect.objectContaining({ text: `message ${n}` }) as object);
+    await vi.waitFor(async () => expect((await agentStatus(s.data)).messages).toEqual(shown), soon);
+    await agent.stop();
+    const next = await running(s, machine("vim"));
+    expect(next.status()?.messages).toEqual(shown);
+  });
+
   it("comes when it was told to come", async () => {
     const s = await setting();
     s.company.extra = { nextContactSeconds: 100 };
@@ -407,6 +420,23 @@ describe("the resident", () => {
       s.clock.advance(1_000);
       await vi.waitFor(() => expect(kinds(s.company)).toHaveLength(beats + 1), soon);
     }
+  });
+
+  it("cannot be told to stay away for longer than from scan to scan, nor to come every second", async () => {
+    const s = await setting();
+    s.company.extra = { nextContactSeconds: 1e9 };
+    const agent = await running(s, machine("vim"), { heartbeat: "30d" });
+    const scanEvery = 6 * 3_600_000;
+    await vi.waitFor(
+      () => expect(agent.status()?.nextContactAt).toBe(new Date(s.clock.now() + scanEvery).toISOString()),
+      soon,
+    );
+    s.company.extra = { nextContactSeconds: 0 };
+    s.clock.advance(scanEvery);
+    await vi.waitFor(
+      () => expect(agent.status()?.nextContactAt).toBe(new Date(s.clock.now() + 60_000).toISOString()),
+      soon,
+    );
   });
 
   it("enrolls as soon as a token is there", async () => {

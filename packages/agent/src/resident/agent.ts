@@ -15,7 +15,7 @@ import { openCore, type Core } from "./core.ts";
 import { createDictionaryWatch } from "./dictionary-watch.ts";
 import type { ScanPort } from "./scan-port.ts";
 import { createAlarm, nextSlot } from "./schedule.ts";
-import { createStatusWriter, readStatus, type AgentStatus } from "./status.ts";
+import { createStatusWriter, readStatus, type AgentStatus, type Message } from "./status.ts";
 import { createTroubles } from "./troubles.ts";
 import { createWork } from "./work.ts";
 
@@ -53,6 +53,8 @@ const enrollBackoff = { baseMs: 5_000, capMs: 600_000 };
 /** A full report that was just made answers a `need-full` that was pushed for an older one. */
 const fullSettlesMs = 30_000;
 const identityLastsMs = 24 * 3_600_000;
+const soonestContactMs = 60_000;
+const messagesKept = 5;
 
 export function createAgent(options: AgentOptions): Agent {
   const { config, clock, log } = options;
@@ -74,6 +76,7 @@ export function createAgent(options: AgentOptions): Agent {
   let lastStoredAt: string | undefined;
   let lastFullAt = Number.NEGATIVE_INFINITY;
   let identityReplacedAt: string | undefined;
+  let messages: readonly Message[] = [];
 
   const scanAlarm = createAlarm(clock, () => enqueue("scan", scanAndReport));
   const heartbeatAlarm = createAlarm(clock, () => enqueue("heartbeat", heartbeat));
@@ -215,8 +218,7 @@ export function createAgent(options: AgentOptions): Agent {
     if (verdict.identity === "cloned") enqueue("identity", replaceIdentity);
     if (verdict.fullAfterMs !== undefined) repairAlarm.set(clock.now() + verdict.fullAfterMs);
     if ((response.dictionary ?? 0) > c.membership.dictionary.version) hasten(0);
-    if (response.nextContactSeconds !== undefined)
-      heartbeatAlarm.set(clock.now() + Math.min(Math.max(response.nextContactSeconds, 1), 7 * 86_400) * 1000);
+    if (response.nextContactSeconds !== undefined) comeNextIn(response.nextContactSeconds * 1000);
     statusChanged();
   }
 
@@ -237,6 +239,8 @@ export function createAgent(options: AgentOptions): Agent {
         return;
       case "message":
         log.info("message-received");
+        messages = [...messages, { text: message.text, at: new Date(clock.now()).toISOString() }].slice(-messagesKept);
+        statusChanged();
     }
   }
 
@@ -268,6 +272,12 @@ export function createAgent(options: AgentOptions): Agent {
     statusChanged();
   }
 
+  /** As a loaded node above asks - within bounds: it can neither silence this agent for longer than from scan to scan nor wear it out. */
+  function comeNextIn(ms: number): void {
+    const soonest = Math.min(heartbeatEvery, soonestContactMs);
+    heartbeatAlarm.set(clock.now() + Math.max(soonest, Math.min(ms, every)));
+  }
+
   function setNextHeartbeat(c: Core): void {
     heartbeatAlarm.set(nextSlot(c.membership.identity.id, "heartbeat", heartbeatEvery, clock.now()));
   }
@@ -296,6 +306,7 @@ export function createAgent(options: AgentOptions): Agent {
       spool: { records: spool.records, bytes: spool.bytes, oldestAt: timeOf(spool.oldestAt) },
       lastError: troubles.latest,
       identityReplacedAt,
+      ...(messages.length > 0 && { messages }),
       pid: process.pid,
       running: resident !== undefined,
       at: new Date(clock.now()).toISOString(),
@@ -314,6 +325,7 @@ export function createAgent(options: AgentOptions): Agent {
     const before = await readStatus(dir);
     lastStoredAt = before?.lastStoredAt;
     identityReplacedAt = before?.identityReplacedAt;
+    messages = before?.messages ?? [];
     dictionary.failureTold = before?.dictionaryFailed ?? false;
     return opened;
   }

@@ -32,8 +32,15 @@ export interface AgentStatus {
   /** Code of what last went wrong and has not gone right since. */
   readonly lastError: { readonly code: string; readonly at: string } | undefined;
   readonly identityReplacedAt: string | undefined;
+  /** What the company said to those who use this machine, the newest last; absent = nothing yet. */
+  readonly messages?: readonly Message[];
   readonly pid: number;
   readonly running: boolean;
+  readonly at: string;
+}
+
+export interface Message {
+  readonly text: string;
   readonly at: string;
 }
 

@@ -13,7 +13,7 @@ export async function showAgentStatus(
     await say(io.out, JSON.stringify(status, undefined, 2));
     return 0;
   }
-  const { spool, lastError } = status;
+  const { spool, lastError, messages = [] } = status;
   const rows: [string, string | number | undefined][] = [
     ["device", status.device],
     ["host name", status.hostname],
@@ -31,6 +31,8 @@ export async function showAgentStatus(
       `${spool.records} reports, ${spool.bytes} bytes${spool.oldestAt === undefined ? "" : `, since ${spool.oldestAt}`}`,
     ],
     ["trouble", lastError === undefined ? "none" : `${lastError.code} at ${lastError.at}`],
+    // The text is a stranger's: one line of it, without what would steer a terminal.
+    ...messages.map(({ text, at }): [string, string] => [`message of ${at}`, text.replace(/[\s\p{C}]+/gu, " ").trim()]),
   ];
   for (const line of tableLines([{ title: "agent" }, { title: status.at }], rows)) await say(io.out, line);
   return 0;

@@ -53,7 +53,7 @@ function csvCommand(context: Context, kind: string, columns: string): Command {
     .description(`Take in ${kind} from CSV: ${columns}`)
     .addArgument(new Argument("<file>", "CSV with a header row"))
     .option("--dry-run", "check and change nothing")
-    .option("--encoding <name>", "character set of the file: utf-8, shift_jis, gb18030 …", "utf-8")
+    .option("--encoding <name>", "character set of the file: utf-8, shift_jis or gb18030", "utf-8")
     .option("--json", "print the result as JSON")
     .action(async (file: string, options: ClientOptions & { dryRun?: true; encoding: string; json?: true }) => {
       const { importCsv } = await import("../import/csv.ts");

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { withClientOptions, withExamples, type ClientOptions, type Context } from "../command.ts";
+import { groupPurchaseCommand } from "./purchase-group.ts";
 
 export interface PurchaseOptions extends ClientOptions {
   readonly period?: string;
@@ -24,7 +25,8 @@ export function purchaseCommand(context: Context): Command {
         "--order <number>",
         "the supplier's order number",
       ),
-    );
+    )
+    .addCommand(groupPurchaseCommand(context));
 }
 
 const withJson = (command: Command): Command => command.option("--json", "print the server's answer as JSON");

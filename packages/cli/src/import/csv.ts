@@ -37,6 +37,8 @@ export async function importCsv(
     if (options.json === true) await say(io.out, JSON.stringify({ file, faults }, undefined, 2));
     else {
       for (const fault of faults) await say(io.err, harmless(faultLine(file, fault)));
+      if (faults.some(({ code }) => code === "bytes-undecodable"))
+        await say(io.err, `${file}: say with --encoding what it is written in: utf-8, shift_jis or gb18030.`);
       await say(io.err, `${file}: nothing was taken in; correct these places and send it again.`);
     }
     return 1;

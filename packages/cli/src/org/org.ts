@@ -17,7 +17,17 @@ interface BeforeAfter {
 interface Result {
   readonly departments: readonly { department: string; change: string; formerly?: string; into?: string }[];
   readonly employees: readonly { employee: string; change: string; from?: string; to?: string; devices: number }[];
-  readonly positions: readonly { department: string; license: string; used: BeforeAfter; rights: BeforeAfter }[];
+  readonly positions: readonly {
+    department: string;
+    license: string;
+    used: BeforeAfter;
+    rights: BeforeAfter;
+    required: BeforeAfter;
+    requested: BeforeAfter;
+  }[];
+  /** A server of an earlier version tells neither. */
+  readonly applications?: readonly { application: string; from: string; to: string }[];
+  readonly allocations?: readonly { employee: string; license: string; quantity: number }[];
   readonly handOvers: readonly { device: string; employee: string; department: string }[];
   readonly warnings: readonly { path: string; message: string }[];
 }
@@ -85,10 +95,24 @@ async function print(kind: "preview" | "apply", answer: Answer, result: Result, 
     ],
     [
       "Numbers that change",
-      [...[text("department"), text("license"), count("used"), count("then"), count("rights"), count("then")]],
+      [
+        ...[text("department"), text("license"), count("used"), count("then"), count("rights"), count("then")],
+        ...[count("required"), count("then"), count("requested"), count("then")],
+      ],
       result.positions.map((p) => [
         ...[p.department, p.license, p.used.before, p.used.after, p.rights.before, p.rights.after],
+        ...[p.required.before, p.required.after, p.requested.before, p.requested.after],
       ]),
+    ],
+    [
+      "Applications that go along",
+      [text("application"), text("from"), text("to")],
+      (result.applications ?? []).map((a) => [a.application, a.from, a.to]),
+    ],
+    [
+      "Allocations that end",
+      [text("of"), text("license"), count("quantity")],
+      (result.allocations ?? []).map((a) => [a.employee, a.license, a.quantity]),
     ],
     [
       "To hand over",

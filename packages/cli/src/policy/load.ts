@@ -1,15 +1,15 @@
 /** Purpose: policy files from the command line to checked policies, and their faults as lines. */
 import { loadPolicies, type LoadedPolicies, type ParsedPolicy, type PolicyFault } from "@daicho/policy";
-import { readText } from "../files/read.ts";
+import { readBytes } from "../files/read.ts";
 import { say, type Io } from "../io.ts";
 import { harmless } from "../output/width.ts";
 
 const largestPolicy = 64 * 1024 * 1024;
 
-/** @throws file-unreadable, file-invalid */
+/** @throws file-unreadable */
 export async function loadPolicyFiles(files: readonly string[]): Promise<LoadedPolicies> {
   const texts = [];
-  for (const file of files) texts.push({ file, text: await readText(file, largestPolicy) });
+  for (const file of files) texts.push({ file, text: await readBytes(file, largestPolicy) });
   return loadPolicies(texts);
 }
 

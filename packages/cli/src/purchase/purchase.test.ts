@@ -16,7 +16,11 @@ const call = (...args: readonly string[]): Promise<Ran> => daicho([...args, ...c
 beforeAll(async () => {
   const configFile = join(dir, "server.yaml");
   const database = `sqlite:${join(dir, "d.db")}`;
-  writeFileSync(configFile, JSON.stringify({ role: "both", name: "acme", listen: "127.0.0.1:0", database, data: dir }));
+  const purchase = { pooledLicenses: ["@Z"] };
+  writeFileSync(
+    configFile,
+    JSON.stringify({ role: "both", name: "acme", listen: "127.0.0.1:0", database, data: dir, purchase }),
+  );
   server = await createServer({ config: loadServerConfig({ file: configFile, env: {} }), log: silentLog });
   const { url } = await server.start();
   const token = await daicho(["admin", "token", "--config", configFile]);
@@ -35,9 +39,10 @@ beforeAll(async () => {
     ["d2", "D2", "@A"],
     ["d3", "D2", "@A"],
     ["d4", "D2", "@Y"],
+    ["d5", "D2", "@Z"],
   ] as const;
   const policy = ["daicho: policy/v1", "id: p", "edition: enterprise", "version: 1", "software:"];
-  for (const code of ["@A", "@Y"])
+  for (const code of ["@A", "@Y", "@Z"])
     policy.push(`  - { code: "${code}", name: ${code.slice(1)}, detect: 'app(name = "${code}")' }`);
   await server.policies.publish("enterprise", policy.join("\n"));
   for (const [id, department, name] of devices) {
@@ -79,7 +84,9 @@ describe("daicho purchase", () => {
       "license  quantity",
       "@Y              1",
       "",
-      "Lacking, but not bought: nothing",
+      "Lacking, but not bought: 1",
+      "license  quantity  reason",
+      "@Z              1  bought-by-group",
       "",
       "Rights would change in 4 places; in total 37.50 EUR",
       "",
@@ -109,6 +116,49 @@ describe("daicho purchase", () => {
   });
 });
 
+describe("daicho purchase group", () => {
+  it("prices, plans, orders, takes back, orders again and places - and a licence code of the shell stays what it is", async () => {
+    const wrong = await call("purchase", "group", "price", "@Z", "--currency", "JPY", "1=1000", "ten=9");
+    expect(wrong).toMatchObject({ status: 2, out: "", err: expect.stringContaining("100=750") });
+    const falling = await call("purchase", "group", "price", "@Z", "--currency", "JPY", "1=1000", "10=1001");
+    expect(falling).toMatchObject({ status: 1, err: expect.stringContaining("/tiers/1") });
+    expect((await call("purchase", "group", "price", "@Z", "--currency", "JPY", "1=1000", "10=900")).out).toBe(
+      "license  from  unit price\n@Z          1    1000 JPY\n@Z         10     900 JPY\n",
+    );
+    expect((await call("purchase", "group", "prices", "--json")).out).toContain('"unitPrice": 900');
+    const plan = await call("purchase", "group", "plan", "--period", "2026-11");
+    expect(plan.out.split("\n")).toEqual([
+      "Plan for 2026-11; nothing was written.",
+      "",
+      "Ordered: 1",
+      "order  license  state    quantity  unit price    amount  saving  supplier's order",
+      "       @Z       planned         1    1000 JPY  1000 JPY   0 JPY",
+      "",
+      "Each company's part: 1",
+      "license  company  quantity    amount     alone  saving  booked",
+      "@Z       acme            1  1000 JPY  1000 JPY   0 JPY  no",
+      "",
+      "Lacking, but not ordered: nothing",
+      "",
+    ]);
+    expect((await call("purchase", "group", "run", "--period", "2026-11", "--license", "@Z")).out).toMatch(
+      /2026-11\/@Z +@Z +done[^]*acme .*yes/,
+    );
+    expect((await call("purchase", "group", "reverse", "2026-11/@Z")).out).toMatch(/@Z +reversed[^]*acme .*no/);
+    expect((await call("purchase", "group", "run", "--period", "2026-11")).out).toContain("2026-11/2.@Z");
+    expect((await call("purchase", "group", "place", "2026-11/2.@Z", "--order", "S-2")).out).toMatch(/placed .*S-2/);
+    expect(await call("purchase", "group", "reverse", "2026-11/2.@Z")).toMatchObject({
+      ...{ status: 1, out: "" },
+      err: expect.stringContaining("[conflict]"),
+    });
+    expect((await call("purchase", "group", "list")).out.split("\n").map((line) => line.split(/ +/)[0])).toEqual([
+      ...["order", "2026-11/@Z", "2026-11/2.@Z", ""],
+    ]);
+    expect((await call("purchase", "group", "show", "2026-11/2.@Z", "--json")).out).toContain('"booked": true');
+    expect((await call("report", "reconcile")).status).toBe(0);
+  });
+});
+
 describe("money", () => {
   it("is shown in the currency's own digits, never rounded", () => {
     expect(moneyText(1250, "EUR")).toBe("12.50 EUR");
@@ -116,6 +166,9 @@ describe("money", () => {
     expect(moneyText(1250, "JPY")).toBe("1250 JPY");
     expect(moneyText(1250, "KWD")).toBe("1.250 KWD");
     expect(moneyText(Number.MAX_SAFE_INTEGER, "EUR")).toBe("90071992547409.91 EUR");
+    expect(moneyText(125_000, "HUF")).toBe("1250.00 HUF");
+    expect(moneyText(1250, "IQD")).toBe("1.250 IQD");
+    expect(moneyText(12_345, "CLF")).toBe("1.2345 CLF");
     expect(moneyText(-5, "EUR")).toBe("-0.05 EUR");
   });
 });

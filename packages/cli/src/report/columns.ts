@@ -12,6 +12,8 @@ export interface Report {
   readonly columns: readonly (Column & { readonly field: string; readonly money?: true })[];
   /** Lines of a table or a spreadsheet, where an item has several. */
   readonly lines?: (item: Item) => readonly Item[];
+  /** What a table says before its rows, from the first page. */
+  readonly head?: (page: Item) => readonly string[];
 }
 
 export const text = (field: string, title = field): Column & { field: string } => ({ field, title });

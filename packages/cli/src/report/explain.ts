@@ -21,6 +21,7 @@ export function positionExplained(license: string): Report {
   return {
     path: `/api/v1/positions/${encodeURIComponent(license)}/explain`,
     pageSize: 1000,
+    head: (page) => [...sumsOf(page as Item & PositionExplained)],
     columns: [
       text("device"),
       text("employee"),
@@ -28,11 +29,68 @@ export function positionExplained(license: string): Report {
       text("license", "installed licence"),
       count("used"),
       count("installed"),
+      text("class"),
+      count("units"),
+      count("coveredUnits", "covered units"),
       text("countsAs", "counts as"),
       text("entitlements"),
       text("because"),
     ],
   };
+}
+
+interface PositionExplained {
+  readonly license: string;
+  readonly name: string;
+  readonly metric: string;
+  readonly at: string;
+  readonly department?: string;
+  readonly totals: Readonly<Record<string, number>> & {
+    readonly unmanaged: Readonly<Record<string, number>>;
+    readonly because: Readonly<Record<string, string>>;
+  };
+  readonly entitlements: readonly (Item & {
+    readonly id: string;
+    readonly license: string;
+    readonly quantity: number;
+    readonly units: number;
+    readonly held: number;
+    readonly used: number;
+    readonly validity: string;
+  })[];
+  readonly allocations: readonly (Item & { readonly quantity: number; readonly inUse: number })[];
+  readonly departments: readonly { readonly department: string; readonly rights: number; readonly requested: number }[];
+}
+
+/** Each number of the position, and what it is made of. */
+function* sumsOf(told: PositionExplained): Generator<string> {
+  const { totals, entitlements, allocations, departments } = told;
+  const { because, unmanaged } = totals;
+  const scope = told.department === undefined ? "" : ` of ${told.department}`;
+  yield `${told.license} (${told.name})${scope} by ${told.metric}, at ${told.at}`;
+  yield `  used ${totals["used"]}, installed ${totals["installed"]}: the sums of these columns below`;
+  for (const [name, counted] of Object.entries(unmanaged))
+    if (counted !== 0) yield `  ${name} ${counted}: not managed, the items of that class below`;
+  yield `  held ${totals["held"]}: the sum of what each entitlement adds`;
+  for (const one of entitlements)
+    yield `    +${one.held}: ${[
+      `entitlement ${one.id}`,
+      ...(one.license === told.license ? [] : [`of ${one.license}`]),
+      `${one.units} units, ${one.used} in use`,
+      one.validity === "valid" ? "valid" : `${one.validity}: worth 0`,
+      ...["startsAt", "expiresAt", "rights", "contract", "order"].flatMap((field) =>
+        one[field] === undefined ? [] : [`${field} ${String(one[field])}`],
+      ),
+    ].join(", ")}`;
+  yield `  rights ${totals["rights"]}, requested ${totals["requested"]}, required ${totals["required"]}: the sums over departments`;
+  for (const { department, rights, requested } of departments)
+    if (rights !== 0 || requested !== 0) yield `    ${department}: rights ${rights}, requested ${requested}`;
+  for (const name of ["overUnder", "idle", "notAllocatedInUse"])
+    if (because[name] !== undefined) yield `  ${name} ${totals[name]}: ${because[name]}`;
+  if (allocations.length === 0) return;
+  yield `  allocatedInUse ${totals["allocatedInUse"]}, allocatedNotInUse ${totals["allocatedNotInUse"]}: the sums over allocations`;
+  for (const one of allocations)
+    yield `    ${one.inUse} of ${one.quantity} in use: ${evidenceText({ allocation: one["id"], device: one["device"], employee: one["employee"] })}`;
 }
 
 interface DeviceExplained {
@@ -53,10 +111,11 @@ interface DeviceExplained {
     readonly metric: string;
     readonly steps?: readonly { readonly says: string; readonly value: string }[];
   };
-  readonly classification?: { readonly class: string; readonly by: string };
+  readonly classification?: { readonly class: string; readonly by: string; readonly because: string };
   readonly countsFor?: { readonly department: string; readonly employee?: string; readonly because: string };
   readonly coverage?: {
     readonly covered: boolean;
+    readonly coveredUnits: number;
     readonly because: string;
     readonly countsAs?: string;
     readonly entitlements?: readonly string[];
@@ -89,15 +148,16 @@ function* linesOf(told: DeviceExplained): Generator<string> {
     yield `  counts ${told.units.units} by ${told.units.metric}`;
     for (const { says, value } of told.units.steps ?? []) yield `    ${value}: ${says}`;
   }
-  if (told.classification !== undefined) yield `  ${told.classification.class}, decided by ${told.classification.by}`;
+  if (told.classification !== undefined) yield `  ${told.classification.class}: ${told.classification.because}`;
   if (told.countsFor !== undefined) {
     const { department, employee, because } = told.countsFor;
     yield `  for ${department}${employee === undefined ? "" : ` (${employee})`}: ${because}`;
   }
   if (told.coverage !== undefined) {
-    const { covered, because, countsAs, entitlements = [] } = told.coverage;
+    const { covered, coveredUnits, because, countsAs, entitlements = [] } = told.coverage;
     const by = entitlements.length === 0 ? "" : ` by entitlement ${entitlements.join(", ")}`;
-    yield `  ${covered ? `covered${by}` : "not covered"}: ${because}${covered && countsAs !== undefined && countsAs !== told.license ? `; counts as ${countsAs}` : ""}`;
+    const words = covered ? `covered${by}` : coveredUnits > 0 ? `covered in part${by}` : "not covered";
+    yield `  ${words}: ${because}${covered && countsAs !== undefined && countsAs !== told.license ? `; counts as ${countsAs}` : ""}`;
   }
 }
 

@@ -117,9 +117,11 @@ type Printer = (pages: AsyncIterable<Page>, report: Report, io: Io) => Promise<v
 
 const printers: Readonly<Record<ReportFormat, Printer>> = {
   /** Widths are those of the first page: a million rows must not wait in memory for the widest. */
-  async table(pages, { columns, lines: linesOf }, io) {
+  async table(pages, { columns, lines: linesOf, head: headOf }, io) {
     let head = true;
-    for await (const { items } of pages) {
+    for await (const page of pages) {
+      const { items } = page;
+      if (head) for (const line of headOf?.(page) ?? []) await say(io.out, line);
       const lines = tableLines(
         columns,
         (linesOf === undefined ? items : items.flatMap(linesOf)).map((item) =>

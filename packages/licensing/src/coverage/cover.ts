@@ -6,25 +6,17 @@
  * the input decides nothing (ties: licence code, entitlement id, device). Nothing stays uncovered while an entitlement that reaches it is left over:
  * where the fixed order used up what only another could do without, installations change places (augment.ts). Attached rights never make things
  * worse: where the fixed order would leave more uncovered than serving each licence by its own entitlements first, the latter is taken.
- * Where it deliberately is not the best possible: allocations that are in use stay where they are, an installation counted by cores or processors is
- * covered whole or not at all and keeps its place, and with suites of several titles the best is not searched for (that would not end in time).
+ * Machines counted by cores or processors are covered whole, as many as can be, the small ones first; what is left over covers parts of the others.
+ * Where it deliberately is not the best possible: allocations that are in use stay where they are, a machine counted by cores or processors keeps its
+ * place, and with suites of several titles the best is not searched for (that would not end in time).
  * An allocation of something that is not there keeps nobody else from using it: it comes first, when it comes.
  * Long: `coverSteps` yields so that its caller may let others run.
  */
-import { isUnlimited } from "../entitlement.ts";
 import { augment } from "./augment.ts";
-import { createLedger, stride, type Ledger, type Pool, type Slot } from "./ledger.ts";
-import type {
-  Allocation,
-  AllocationTotals,
-  Consumption,
-  Covered,
-  CoverInput,
-  CoverResult,
-  CoverRight,
-  Installation,
-  UncoveredReason,
-} from "./types.ts";
+import { createLedger, isByHardware, stride, type Ledger, type Pool, type Slot } from "./ledger.ts";
+import { compare, inTurn, push } from "./order.ts";
+import { told } from "./told.ts";
+import type { Allocation, CoverInput, CoverResult, Installation } from "./types.ts";
 
 export function cover(input: CoverInput): CoverResult {
   const steps = coverSteps(input);
@@ -66,7 +58,21 @@ function* attempt(input: CoverInput, order: "as-ordered" | "own-first"): Generat
       yield* assign(ledger, input, pool, filter);
     }
   yield* augment(ledger, secondPlaces(ledger, input));
+  yield* fill(ledger);
   return ledger;
+}
+
+/** What is left over goes to parts of machines: own copies before rights. */
+function* fill(ledger: Ledger): Generator<undefined, void> {
+  const pools = ledger.pools.filter(({ metric, unlimited }) => isByHardware(metric) && !unlimited);
+  pools.sort((a, b) => a.rights.size - b.rights.size);
+  for (let place = 0; place < ledger.slotOf.length && pools.length > 0; place++) {
+    if (place % stride === 0) yield;
+    if (!ledger.isOpen(place)) continue;
+    const { license } = ledger.installations[place] as Installation;
+    for (const own of [true, false])
+      for (const pool of pools) if ((pool.license === license) === own) ledger.placePart(pool, place, Infinity);
+  }
 }
 
 /** own: consumers that have the licence itself · any: all it reaches · pairs: only people with a free second device. */
@@ -87,7 +93,7 @@ function* assign(ledger: Ledger, input: CoverInput, pool: Pool, filter: Filter):
   for (const license of pool.rights.keys())
     for (const place of ledger.of(license)) {
       if (++count % stride === 0) yield;
-      if (ledger.slotOf[place] !== undefined || ledger.isNeedless(place) || !ledger.reaches(pool, place)) continue;
+      if (!ledger.isUnplaced(place) || !ledger.reaches(pool, place)) continue;
       const consumer = ledger.consumerOf(pool, place);
       const own = license === pool.license;
       const there = found.get(consumer);
@@ -174,12 +180,8 @@ function paired(ledger: Ledger, input: CoverInput, pool: Pool, bundles: readonly
 }
 
 function canBe(ledger: Ledger, input: CoverInput, place: number): { first: boolean; second: boolean } {
-  const traits = input.traits?.(deviceAt(ledger, place)) ?? { portable: false, virtual: false };
+  const traits = input.traits?.(ledger.deviceAt(place)) ?? { portable: false, virtual: false };
   return { first: !traits.virtual, second: traits.portable && !traits.virtual };
-}
-
-function deviceAt(ledger: Ledger, place: number): number {
-  return (ledger.installations[place] as Installation).device;
 }
 
 /** For augmenting: the slot that this installation could be the second device of. */
@@ -192,7 +194,7 @@ function secondPlaces(ledger: Ledger, input: CoverInput): (pool: Pool, place: nu
       ?.find(
         (slot) =>
           slot.second.length === 0 &&
-          deviceAt(ledger, slot.installations[0] as number) !== deviceAt(ledger, place) &&
+          ledger.deviceAt(slot.installations[0] as number) !== ledger.deviceAt(place) &&
           canBe(ledger, input, slot.installations[0] as number).first,
       );
   };
@@ -219,7 +221,7 @@ function allocate(ledger: Ledger, input: CoverInput): void {
     for (const pool of pools) {
       const wanted = new Map<number, number[]>();
       for (const place of there)
-        if (ledger.slotOf[place] === undefined && !ledger.isNeedless(place) && ledger.reaches(pool, place))
+        if (ledger.isUnplaced(place) && ledger.reaches(pool, place))
           push(wanted, ledger.consumerOf(pool, place), place);
       const ownFirst = [...wanted].sort(
         ([a, x], [b, y]) =>
@@ -227,8 +229,10 @@ function allocate(ledger: Ledger, input: CoverInput): void {
       );
       for (const [consumer, places] of ownFirst) {
         const cost = ledger.costOf(pool, consumer, places);
-        if (cost > left || pool.slots.has(consumer)) continue;
-        if (ledger.place(pool, consumer, places, allocationOf(allocation))) left -= cost;
+        if (pool.slots.has(consumer)) continue;
+        if (cost <= left && ledger.place(pool, consumer, places, allocationOf(allocation))) left -= cost;
+        // Too few for the whole machine are for some of it.
+        else left -= ledger.placePart(pool, places[0] as number, left, allocationOf(allocation));
       }
     }
   }
@@ -236,13 +240,6 @@ function allocate(ledger: Ledger, input: CoverInput): void {
 
 function allocationOf(allocation: Allocation): { allocation: string; entitlement?: string | undefined } {
   return { allocation: allocation.id, entitlement: allocation.entitlement };
-}
-
-function inTurn(allocations: readonly Allocation[]): readonly Allocation[] {
-  return [...allocations].sort(
-    (a, b) =>
-      Number(a.device === undefined) - Number(b.device === undefined) || a.since - b.since || compare(a.id, b.id),
-  );
 }
 
 function has(pool: Pool, entitlement: string | undefined): boolean {
@@ -253,122 +250,9 @@ function hasOwn(ledger: Ledger, pool: Pool, places: readonly number[]): boolean 
   return places.some((place) => ledger.installations[place]?.license === pool.license);
 }
 
+/** Units. */
 function uncovered(ledger: Ledger): number {
-  let count = 0;
-  for (let place = 0; place < ledger.slotOf.length; place++) if (ledger.isOpen(place)) count++;
-  return count;
-}
-
-function* told(input: CoverInput, ledger: Ledger): Generator<undefined, CoverResult> {
-  const { installations, slotOf } = ledger;
-  const outOfDate = new Set<number>();
-  for (const { license, validity, reach } of input.entitlements)
-    if (validity !== "valid") for (const one of [license, ...reach.licenses.keys()]) outOfDate.add(one);
-  const reachable = new Set(ledger.pools.flatMap((pool) => [...pool.rights.keys()]));
-  const coverOf = (place: number): Covered | UncoveredReason => {
-    const { license } = installations[place] as Installation;
-    const slot = slotOf[place];
-    if (slot !== undefined)
-      return {
-        entitlements: slot.from.map(({ source }) => source.id),
-        license: slot.pool.license,
-        right: slot.pool.rights.get(license) as CoverRight,
-        ...(slot.allocation !== undefined && { allocation: slot.allocation }),
-        ...(slot.second.includes(place) && { secondTo: deviceAt(ledger, slot.installations[0] as number) }),
-      };
-    if (ledger.isNeedless(place)) return "not-counted";
-    if (isUnlimited(ledger.metricOf(license))) return { entitlements: [], license, right: "direct" };
-    return reachable.has(license) ? "used-up" : outOfDate.has(license) ? "not-valid" : "no-entitlement";
-  };
-
-  /** People whom nothing covers are counted once, on however many devices: by their first. */
-  const people = new Map<number, number[]>();
-  const firstOf = new Map<string, number[]>();
-  for (let place = 0; place < installations.length; place++) {
-    if (place % stride === 0) yield;
-    const { license, department, employee } = installations[place] as Installation;
-    if (slotOf[place] !== undefined || employee === null || ledger.metricOf(license) !== "user") continue;
-    const key = `${employee}:${department}:${license}`;
-    const known = firstOf.get(key);
-    if (known !== undefined) known.push(place);
-    else {
-      const made = [place];
-      firstOf.set(key, made);
-      people.set(place, made);
-    }
-  }
-  function* consumptions(): Generator<Consumption> {
-    for (let place = 0; place < installations.length; place++) {
-      const slot = slotOf[place];
-      const { license, department, employee, units } = installations[place] as Installation;
-      if (slot === undefined) {
-        const counted = people.get(place);
-        if (ledger.isNeedless(place)) continue;
-        if (employee === null || ledger.metricOf(license) !== "user")
-          yield { license, department, units, installations: [place], entitlements: [] };
-        else if (counted !== undefined)
-          yield { license, department, units: 1, installations: counted, entitlements: [] };
-      } else if (slot.installations[0] === place)
-        yield {
-          license: slot.pool.license,
-          department,
-          units: slot.cost,
-          installations: slot.second.length === 0 ? slot.installations : [...slot.installations, ...slot.second],
-          entitlements: slot.from.map(({ source, units: taken }) => ({ id: source.id, units: taken })),
-          ...(slot.allocation !== undefined && { allocation: slot.allocation }),
-        };
-    }
-  }
-  const all = { [Symbol.iterator]: consumptions };
-  return { installations, coverOf, consumptions: all, allocations: yield* allocated(input, installations, all) };
-}
-
-/**
- * What of the allocated is in use: each copy in use of a licence counts for one allocation of it to its device or person, at most as many as allocated.
- * So used = allocated in use + not allocated in use, and allocated = in use + not in use.
- */
-function* allocated(
-  input: CoverInput,
-  installations: readonly Installation[],
-  consumptions: Iterable<Consumption>,
-): Generator<undefined, ReadonlyMap<number, AllocationTotals>> {
-  const totals = new Map<number, { inUse: number; notInUse: number }>();
-  if (input.allocations.length === 0) return totals;
-  const left = new Map<string, { quantity: number }[]>();
-  for (const { license, device, employee, quantity } of inTurn(input.allocations)) {
-    const total = totals.get(license);
-    if (total === undefined) totals.set(license, { inUse: 0, notInUse: quantity });
-    else total.notInUse += quantity;
-    push(left, device === undefined ? `${license}:e${employee}` : `${license}:d${device}`, { quantity });
-  }
-  let count = 0;
-  for (const { license, units, installations: places } of consumptions) {
-    if (++count % stride === 0) yield;
-    const total = totals.get(license);
-    if (total === undefined) continue;
-    const keys = new Set<string>();
-    for (const place of places) keys.add(`${license}:d${(installations[place] as Installation).device}`);
-    const { employee } = installations[places[0] as number] as Installation;
-    if (employee !== null && employee !== 0) keys.add(`${license}:e${employee}`);
-    let wanted = units;
-    for (const key of keys)
-      for (const allocation of left.get(key) ?? []) {
-        const taken = Math.min(wanted, allocation.quantity);
-        allocation.quantity -= taken;
-        wanted -= taken;
-        total.inUse += taken;
-        total.notInUse -= taken;
-      }
-  }
-  return totals;
-}
-
-function push<K, T>(map: Map<K, T[]>, key: K, value: T): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+  let units = 0;
+  for (let place = 0; place < ledger.slotOf.length; place++) if (ledger.isOpen(place)) units += ledger.missingAt(place);
+  return units;
 }

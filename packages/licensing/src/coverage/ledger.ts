@@ -2,7 +2,9 @@
  * Purpose: who is covered by what, while it is being worked out: pools of units, the slots taken from them, and which installation each slot covers.
  * A pool is what entitlements of one licence with the same rights give together; a slot is the copy a consumer - a device, or a person where people
  * are counted - may use: everything there that the rights reach, for one price.
- * Invariants: a pool never gives more units than it has; an installation is in one slot at most; every step can be taken back, to the unit.
+ * What is counted by cores or processors can be covered in parts: a machine of 16 cores by 8 is half covered.
+ * Invariants: a pool never gives more units than it has; an installation is in one slot at most, and slot and parts never give it more than it needs;
+ * every step but a part can be taken back, to the unit.
  */
 import { isUnlimited } from "../entitlement.ts";
 import type { CoverEntitlement, CoverInput, CoverLicense, CoverRight, Installation } from "./types.ts";
@@ -42,18 +44,33 @@ export interface Slot {
   readonly allocation: string | undefined;
 }
 
+/** Some of the cores or processors that an installation needs, from one pool. */
+export interface Part {
+  readonly pool: Pool;
+  readonly units: number;
+  readonly from: readonly { readonly source: Source; readonly units: number }[];
+  readonly allocation: string | undefined;
+}
+
 export interface Ledger {
   readonly installations: readonly Installation[];
   readonly pools: readonly Pool[];
   /** By place of the installation. */
   readonly slotOf: (Slot | undefined)[];
+  /** By place: what is covered in parts, beside the slot or without one. */
+  readonly parts: ReadonlyMap<number, readonly Part[]>;
   /** Slots in the order in which they were opened; some may be closed again. */
   readonly fresh: Slot[];
   /** Nothing is needed for it: its user has left. */
   isNeedless(place: number): boolean;
-  /** Neither covered nor free of need. */
+  /** In no slot, and something is needed for it that no part covers. */
+  isUnplaced(place: number): boolean;
+  /** That, and not without a limit by itself. */
   isOpen(place: number): boolean;
+  /** Units of an installation that no part covers. */
+  missingAt(place: number): number;
   metricOf(license: number): CoverLicense["metric"];
+  deviceAt(place: number): number;
   /** Consumer of an installation in a pool. */
   consumerOf(pool: Pool, place: number): number;
   /** The person an installation can have a second device by. */
@@ -64,6 +81,8 @@ export interface Ledger {
   costOf(pool: Pool, consumer: number, places: readonly number[]): number;
   /** Opens a slot, or adds to the one that is there; false where units lack and nothing was done. */
   place(pool: Pool, consumer: number, places: readonly number[], how?: Placing): boolean;
+  /** Covers as many cores or processors of an installation as the pool has left, at most `most`; how many. Stays. */
+  placePart(pool: Pool, place: number, most: number, how?: Placing): number;
   placeSecond(slot: Slot, places: readonly number[]): void;
   lift(slot: Slot): void;
   mark(): number;
@@ -123,26 +142,14 @@ export function* createLedger(input: CoverInput): Generator<undefined, Ledger> {
   const fresh: Slot[] = [];
   const employeeOf = (place: number): number | undefined => installations[place]?.employee || undefined;
 
+  const parts = new Map<number, Part[]>();
   const take = (slot: Slot, units: number, first: string | undefined): void => {
     const { pool } = slot;
     slot.cost += units;
     if (pool.unlimited) {
       const source = pool.sources.find(({ id }) => id === first) ?? pool.sources[0];
       if (source !== undefined && slot.from.length === 0) slot.from.push({ source, units });
-      return;
-    }
-    pool.left -= units;
-    const preferred = first === undefined ? undefined : pool.sources.find(({ id }) => id === first);
-    let missing = units;
-    const from = (source: Source): void => {
-      const taken = Math.min(missing, source.left);
-      if (taken === 0) return;
-      source.left -= taken;
-      missing -= taken;
-      slot.from.push({ source, units: taken });
-    };
-    if (preferred !== undefined) from(preferred);
-    for (let i = 0; missing > 0 && i < pool.sources.length; i++) from(pool.sources[i] as Source);
+    } else slot.from.push(...taken(pool, units, first));
   };
   const giveBack = (slot: Slot): void => {
     if (slot.pool.unlimited) return;
@@ -180,29 +187,33 @@ export function* createLedger(input: CoverInput): Generator<undefined, Ledger> {
     slotOf,
     fresh,
     metricOf,
+    deviceAt: (place) => (installations[place] as Installation).device,
     employeeOf,
     isNeedless: (place) => {
       const { employee, license } = installations[place] as Installation;
       return employee === 0 && metricOf(license) === "user";
     },
+    parts,
+    missingAt: (place) => {
+      const needed = (installations[place] as Installation).units;
+      return parts.get(place)?.reduce((left, { units }) => left - units, needed) ?? needed;
+    },
+    isUnplaced: (place) => slotOf[place] === undefined && !ledger.isNeedless(place) && ledger.missingAt(place) > 0,
     isOpen: (place) =>
-      slotOf[place] === undefined &&
-      !ledger.isNeedless(place) &&
-      !isUnlimited(metricOf((installations[place] as Installation).license)),
+      ledger.isUnplaced(place) && !isUnlimited(metricOf((installations[place] as Installation).license)),
     consumerOf: (pool, place) => (pool.metric === "user" ? personOf : deviceOf)[place] as number,
     of: (license) => byLicense.get(license) ?? [],
     reaches(pool, place) {
       const { license } = installations[place] as Installation;
       const metric = metricOf(license);
-      // What needs no licence uses none of another's.
-      return pool.rights.has(license) && (pool.unlimited || (!isUnlimited(metric) && fits(pool.metric, metric)));
+      return pool.rights.has(license) && serves(pool, metric);
     },
     costOf(pool, consumer, places) {
       if (pool.metric === "user" && consumer >= deviceIndex.size) return 1;
       let cost = 0;
       for (const place of places) {
-        const { license, units } = installations[place] as Installation;
-        cost = Math.max(cost, metricOf(license) === pool.metric ? units : 1);
+        const { license } = installations[place] as Installation;
+        cost = Math.max(cost, metricOf(license) === pool.metric ? ledger.missingAt(place) : 1);
       }
       return cost;
     },
@@ -243,6 +254,14 @@ export function* createLedger(input: CoverInput): Generator<undefined, Ledger> {
       });
       return true;
     },
+    placePart(pool, place, most, how = {}) {
+      if (pool.unlimited || !isByHardware(pool.metric) || !ledger.reaches(pool, place)) return 0;
+      const units = Math.min(most, pool.left, ledger.missingAt(place));
+      if (units <= 0) return 0;
+      const part = { pool, units, from: taken(pool, units, how.entitlement), allocation: how.allocation };
+      parts.set(place, [...(parts.get(place) ?? []), part]);
+      return units;
+    },
     placeSecond(slot, places) {
       slot.second = places;
       for (const place of places) slotOf[place] = slot;
@@ -268,13 +287,36 @@ export function* createLedger(input: CoverInput): Generator<undefined, Ledger> {
   return ledger;
 }
 
-function byMetricOfHardware(metric: CoverLicense["metric"]): boolean {
+/** Takes units from the pool's entitlements, from `first` before others. */
+function taken(pool: Pool, units: number, first: string | undefined): { readonly source: Source; units: number }[] {
+  const from: { readonly source: Source; units: number }[] = [];
+  pool.left -= units;
+  let missing = units;
+  const take = (source: Source): void => {
+    const some = Math.min(missing, source.left);
+    if (some === 0) return;
+    source.left -= some;
+    missing -= some;
+    from.push({ source, units: some });
+  };
+  const preferred = first === undefined ? undefined : pool.sources.find(({ id }) => id === first);
+  if (preferred !== undefined) take(preferred);
+  for (let i = 0; missing > 0 && i < pool.sources.length; i++) take(pool.sources[i] as Source);
+  return from;
+}
+
+export function isByHardware(metric: CoverLicense["metric"]): boolean {
   return metric === "core" || metric === "processor";
 }
 
-/** Cores cover cores and processors processors; where devices or people are counted, one is as good as the other. */
-function fits(pool: CoverLicense["metric"], installed: CoverLicense["metric"]): boolean {
-  return pool === installed || !(byMetricOfHardware(pool) || byMetricOfHardware(installed));
+/**
+ * Cores cover cores and processors processors; where devices or people are counted, one is as good as the other. What needs no licence uses none of
+ * another's.
+ */
+export function serves(pool: Pick<Pool, "metric" | "unlimited">, installed: CoverLicense["metric"]): boolean {
+  if (pool.unlimited) return true;
+  if (isUnlimited(installed)) return false;
+  return pool.metric === installed || !(isByHardware(pool.metric) || isByHardware(installed));
 }
 
 function inOrder(installations: readonly Installation[], rank: ReadonlyMap<number, number>): readonly Installation[] {

@@ -20,6 +20,7 @@ const portableChassis = new Set([
   "subnotebook",
   "portable",
   "handheld",
+  "otherhandheld",
   "tablet",
   "convertible",
   "detachable",

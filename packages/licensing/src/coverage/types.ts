@@ -67,10 +67,11 @@ export interface CoverInput {
 export type CoverRight = "direct" | "suite" | "downgrade" | "upgrade";
 
 /**
- * Why an installation is covered by nothing. `no-entitlement`: none reaches it · `not-valid`: those that reach it are outside their dates ·
- * `used-up`: they cover others · `not-counted`: its user has left, so nothing is needed.
+ * Why an installation is not covered, or not all of it. `no-entitlement`: none reaches it · `other-metric`: those that would count cores or processors
+ * and it does not, or the reverse · `not-valid`: those that reach it are outside their dates · `used-up`: they cover others · `not-counted`: its user
+ * has left, so nothing is needed.
  */
-export type UncoveredReason = "no-entitlement" | "not-valid" | "used-up" | "not-counted";
+export type UncoveredReason = "no-entitlement" | "other-metric" | "not-valid" | "used-up" | "not-counted";
 
 export interface Covered {
   /** Ids; several where one did not have enough units left. Empty: the licence itself has no limit (site, free). */
@@ -82,6 +83,15 @@ export interface Covered {
   readonly allocation?: string;
   /** A free second device: the first one. */
   readonly secondTo?: number;
+}
+
+/** Units of an installation that are covered; by cores and processors there may be several, and some left over. */
+export interface CoveredPart {
+  readonly license: number;
+  readonly right: CoverRight;
+  readonly units: number;
+  readonly entitlements: readonly string[];
+  readonly allocation?: string;
 }
 
 export interface Consumption {
@@ -100,12 +110,22 @@ export interface AllocationTotals {
   readonly notInUse: number;
 }
 
+/** The same, told one by one. */
+export interface AllocationUse extends AllocationTotals {
+  /** By allocation: units of it that are in use. */
+  readonly of: ReadonlyMap<string, number>;
+  /** By place of the first installation: units that count as allocated. */
+  readonly at: ReadonlyMap<number, number>;
+}
+
 export interface CoverResult {
   /** In a fixed order, whatever the order of the input: by device, then licence code. Everything below speaks of places in it. */
   readonly installations: readonly Installation[];
   coverOf(place: number): Covered | UncoveredReason;
+  /** What covers it, also where that is not all of it; nothing where nothing does or no limit is. */
+  partsOf(place: number): readonly CoveredPart[];
   /** Everything that counts as used: one for each copy that a licence is needed for. Uncovered ones have no entitlements. Made as it is walked. */
   readonly consumptions: Iterable<Consumption>;
   /** By licence. */
-  readonly allocations: ReadonlyMap<number, AllocationTotals>;
+  readonly allocations: ReadonlyMap<number, AllocationUse>;
 }

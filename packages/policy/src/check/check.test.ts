@@ -3,10 +3,13 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { holds, type Expression } from "../language/expression.ts";
+import { holds, mapTerms, printExpression, type Expression } from "../language/expression.ts";
 import { parseRule } from "../language/rule.ts";
 import { loadPolicies } from "../load.ts";
+import { compileRules } from "../match/matcher.ts";
+import { dependencyOrder } from "../match/program.ts";
 import { findCycles } from "./cycles.ts";
+import { findUnreachable } from "./reach.ts";
 import { isSatisfiable } from "./satisfiable.ts";
 
 const variables = ["@A", "@B", "@C", "@D"];
@@ -46,6 +49,90 @@ describe("what can never hold", () => {
     const { value } = parseRule(`${clauses.join(" AND ")} = @L`);
     expect(value).toBeDefined();
     expect(isSatisfiable(value!.expression, (t) => t)).toBe(true);
+  });
+});
+
+describe("what can never hold through derived codes", () => {
+  const outcomes = ["@D0", "@D1", "@D2", "@D3"];
+  const own = fc.record({
+    written: expression,
+    picks: fc.array(fc.nat(7), { minLength: 8, maxLength: 8 }),
+    shares: fc.boolean(),
+  });
+  // A rule uses what rules before it yield, so nothing goes in a circle; the explanation tells rules apart by what they yield.
+  const rules = fc.array(own, { minLength: 2, maxLength: 4 }).map((list) =>
+    list.map(({ written, picks, shares }, i) => {
+      let at = 0;
+      const expression = mapTerms(written, (term) => {
+        const pick = picks[at++ % picks.length] ?? 0;
+        return pick < i ? (outcomes[pick] ?? term) : term;
+      });
+      return { yields: outcomes[i] ?? "", shares, expression };
+    }),
+  );
+  type Rules = (typeof rules extends fc.Arbitrary<infer R> ? R : never) & object;
+
+  /** Indexes of the rules that hold on no device whatever is found on it. */
+  function neverHolding(list: Rules, shares: (rule: Rules[number]) => boolean): Set<number> {
+    const matcher = compileRules({
+      daicho: "license-policy/v1",
+      version: 1,
+      software: [],
+      rules: list.map((rule, i) => ({
+        rule: `${printExpression(rule.expression, (code) => code)} = ${rule.yields}`,
+        shares: shares(rule),
+        place: String(i),
+      })),
+    });
+    const never = new Set(list.keys());
+    for (let row = 0; row < 2 ** variables.length; row++) {
+      const codes = variables.filter((_, i) => ((row >> i) & 1) === 1).map((code) => ({ code, evidence: [] }));
+      const didNot = new Set<number>();
+      for (const { place, reason } of matcher.explain(codes).notMatched)
+        if (reason !== "used") didNot.add(Number(place));
+      for (const i of never) if (!didNot.has(i)) never.delete(i);
+    }
+    return never;
+  }
+
+  it("is what no device satisfies, whether or not codes are consumed", () => {
+    let named = 0;
+    fc.assert(
+      fc.property(rules, (list) => {
+        const { order, stuck } = dependencyOrder(list);
+        fc.pre(stuck.length === 0);
+        const found = findUnreachable(order).map((rule) => list.indexOf(rule));
+        const [truly, unconsumed] = [neverHolding(list, (rule) => rule.shares), neverHolding(list, () => true)];
+        const expected = [...truly].filter((i) => unconsumed.has(i));
+        expect(found.sort()).toEqual(expected.sort());
+        named += expected.length;
+      }),
+      { numRuns: 2000 },
+    );
+    expect(named).toBeGreaterThan(100);
+  });
+
+  it("is no rule whose codes an earlier one takes: that is precedence", () => {
+    const text = (...licenses: string[]): string =>
+      ["daicho: policy/v1", "id: p", "edition: enterprise", "version: 1", "software:"]
+        .concat(["A", "B"].map((c) => `  - { code: "@${c}", name: ${c}, detect: app(name = "${c}") }`))
+        .concat("licenses:", ...licenses.map((rule) => `  - rule: "${rule}"`))
+        .join("\n");
+    const faultsOf = (...licenses: string[]) =>
+      loadPolicies([{ file: "p.yaml", text: text(...licenses) }]).faults.map((f) => [f.code, f.line, f.column]);
+    expect(faultsOf("@A = @ONE", "@A = @OTHER", "@A AND @B = @BOTH")).toEqual([]);
+    expect(faultsOf("@A AND NOT @B = @D", "@D AND @B = @E")).toEqual([["never-holds", 10, 12]]);
+    expect(faultsOf("@A = @D", "@D = @D2", "@D2 AND NOT @A = @E")).toEqual([["never-holds", 11, 12]]);
+  });
+
+  it("is found in time in policies made to be hard, or not at all", () => {
+    const many = Array.from({ length: 3_000 }, (_, i) => ({
+      yields: `@D${i}`,
+      shares: false,
+      expression: parseRule(i === 0 ? "@A = @X" : `@D${i - 1} AND (@A${i} OR NOT @B${i % 7} OR @C) = @X`).value!
+        .expression,
+    }));
+    expect(findUnreachable(dependencyOrder(many).order)).toEqual([]);
   });
 });
 
@@ -116,5 +203,26 @@ describe("all or nothing", () => {
     ].join("\n");
     const codes = loadPolicies([{ file: "a", text }]).faults.map((f) => f.code);
     expect(codes).toEqual(["unknown-probe", "unexpected-token"]);
+  });
+});
+
+describe("a file that is no policy text", () => {
+  const sound = "daicho: policy/v1\nid: p\nedition: enterprise\nversion: 1\n";
+  const faultsOf = (text: string | Uint8Array) =>
+    loadPolicies([{ file: "p.yaml", text }]).faults.map((f) => [f.code, f.line, f.column]);
+
+  it("is told where its first byte stands that is not UTF-8", () => {
+    expect(faultsOf(Buffer.from(sound))).toEqual([]);
+    expect(faultsOf(Buffer.from(`\ufeff${sound}`))).toEqual([]);
+    expect(faultsOf(Buffer.concat([Buffer.from(`${sound}# 会計 `), Buffer.from([0x93, 0xfa])]))).toEqual([
+      ["wrong-encoding", 5, 6],
+    ]);
+    expect(faultsOf(Buffer.from(`\ufeff${sound}`, "utf16le"))).toEqual([["wrong-encoding", 1, 1]]);
+    expect(faultsOf(Buffer.from([...Buffer.from("a: 会")].slice(0, 5)))).toEqual([["wrong-encoding", 1, 4]]);
+  });
+
+  it("holds one document, and is not nested deeper than any policy", () => {
+    expect(faultsOf(`${sound}---\n${sound}`)).toEqual([["yaml-syntax", 5, 1]]);
+    expect(faultsOf(`${sound}x: ${"[".repeat(100_000)}`).map(([code]) => code)).toContain("yaml-too-deep");
   });
 });

@@ -7,9 +7,11 @@
  */
 import { byPlace, makeFault, type FaultCode, type FaultDetails, type Place, type PolicyFault } from "../faults.ts";
 import { eachTerm } from "../language/expression.ts";
+import { dependencyOrder } from "../match/program.ts";
 import type { ParsedPolicy, ParsedRule } from "../policy/types.ts";
 import { findContradiction } from "./contradiction.ts";
 import { findCycles } from "./cycles.ts";
+import { findUnreachable } from "./reach.ts";
 import { isSatisfiable } from "./satisfiable.ts";
 
 export interface CheckOptions {
@@ -183,9 +185,19 @@ function checkCycles(rules: readonly LocatedRule[], report: Report): void {
 }
 
 function checkSatisfiable(policies: readonly ParsedPolicy[], rules: readonly LocatedRule[], report: Report): void {
-  for (const { policy, rule } of rules) {
-    if (isSatisfiable(rule.parsed.expression, (code) => code)) continue;
+  const sound = rules.filter(({ policy, rule }) => {
+    if (isSatisfiable(rule.parsed.expression, (code) => code)) return true;
     report({ policy, place: rule.place }, "never-holds", { reason: "its terms contradict each other" });
+    return false;
+  });
+  // What a faulty rule would have yielded is not known: its code counts as one that may be found.
+  const faulty = new Set(policies.flatMap((p) => p.faultyCodes));
+  const tried = sound
+    .filter(({ rule }) => !faulty.has(rule.parsed.yields))
+    .map((located) => ({ ...located.rule.parsed, shares: located.rule.rule.shares === true, located }));
+  for (const { located } of findUnreachable(dependencyOrder(tried).order)) {
+    const reason = "the codes that its terms are derived from contradict each other";
+    report({ policy: located.policy, place: located.rule.place }, "never-holds", { reason });
   }
   for (const policy of policies) {
     for (const software of policy.software) {

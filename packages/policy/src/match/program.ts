@@ -116,9 +116,20 @@ function eachHelpingTerm(e: Expression<number>, helpful: boolean, visit: (id: nu
   }
 }
 
-/** Topological, always the rule that stands first in the document among those that are ready. */
 function inOrder(written: readonly CompiledRule[], codes: readonly string[], faults: PolicyFault[]): CompiledRule[] {
-  const yieldedBy = new Map<number, number[]>();
+  const { order, stuck } = dependencyOrder(written);
+  if (stuck.length > 0) {
+    const names = [...new Set(stuck.map((r) => codes[r.yields] ?? ""))].join(", ");
+    faults.push(makeFault(stuck[0]?.place ?? "", { line: 1, column: 1 }, "cycle", { codes: names }));
+  }
+  return order;
+}
+
+/** The order in which rules are tried, and those that wait for each other in a circle. */
+export function dependencyOrder<C, R extends { readonly yields: C; readonly expression: Expression<C> }>(
+  written: readonly R[],
+): { readonly order: R[]; readonly stuck: R[] } {
+  const yieldedBy = new Map<C, number[]>();
   for (const [i, rule] of written.entries()) {
     const list = yieldedBy.get(rule.yields);
     if (list === undefined) yieldedBy.set(rule.yields, [i]);
@@ -127,7 +138,7 @@ function inOrder(written: readonly CompiledRule[], codes: readonly string[], fau
   const waitingFor = written.map(() => 0);
   const dependents: number[][] = written.map(() => []);
   for (const [i, rule] of written.entries()) {
-    const terms = new Set<number>();
+    const terms = new Set<C>();
     eachTerm(rule.expression, (id) => terms.add(id));
     for (const id of terms) {
       for (const source of yieldedBy.get(id) ?? []) {
@@ -138,7 +149,7 @@ function inOrder(written: readonly CompiledRule[], codes: readonly string[], fau
   }
   const ready = createHeap();
   for (const [i, count] of waitingFor.entries()) if (count === 0) ready.push(i);
-  const order: CompiledRule[] = [];
+  const order: R[] = [];
   for (let i = ready.pop(); i !== undefined; i = ready.pop()) {
     const rule = written[i];
     if (rule !== undefined) order.push(rule);
@@ -148,13 +159,7 @@ function inOrder(written: readonly CompiledRule[], codes: readonly string[], fau
       if (left === 0) ready.push(d);
     }
   }
-  if (order.length < written.length) {
-    const stuck = written.filter((_, i) => (waitingFor[i] ?? 0) > 0);
-    const [first] = stuck;
-    const names = [...new Set(stuck.map((r) => codes[r.yields] ?? ""))].join(", ");
-    faults.push(makeFault(first?.place ?? "", { line: 1, column: 1 }, "cycle", { codes: names }));
-  }
-  return order;
+  return { order, stuck: order.length === written.length ? [] : written.filter((_, i) => (waitingFor[i] ?? 0) > 0) };
 }
 
 /** A smallest-first heap of numbers. */

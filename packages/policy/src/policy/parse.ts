@@ -11,15 +11,18 @@ import { parseRule } from "../language/rule.ts";
 import { isCode } from "../language/tokens.ts";
 import type { TextFault } from "../language/parser.ts";
 import { readMetricRule } from "./metric-rule.ts";
-import { createLines } from "./places.ts";
+import { createLines, decodeText } from "./places.ts";
 import { placeOf, readBoolean, readList, readMap, readText, type Entries, type Reader, type Text } from "./reader.ts";
 import type { Edition, ParsedRule, ParsedSoftware, PolicyReading } from "./types.ts";
 
 export const policyTextLimit = 32 * 1024 * 1024;
 const faultLimit = 500;
 
-export function parsePolicy(text: string, options: { readonly file: string }): PolicyReading {
+/** `source`: the text, or the bytes of a file. */
+export function parsePolicy(source: string | Uint8Array, options: { readonly file: string }): PolicyReading {
   const { file } = options;
+  const text = typeof source === "string" ? source : decodeText(source);
+  if (typeof text !== "string") return { faults: [makeFault(file, text.invalidAt, "wrong-encoding", {})] };
   const faults: PolicyFault[] = [];
   const start: Place = { line: 1, column: 1 };
   let overflowed = false;
@@ -89,7 +92,7 @@ function readDocument(reader: Reader): YAMLMap | undefined {
       uniqueKeys: false, // its check is quadratic; readMap has its own
       lineCounter: new LineCounter(),
       prettyErrors: false,
-      logLevel: "silent",
+      logLevel: "error", // silent would pass over a second document
     });
   } catch {
     // The only thing it throws on is a document nested deeper than the stack.
@@ -97,7 +100,11 @@ function readDocument(reader: Reader): YAMLMap | undefined {
     return undefined;
   }
   for (const error of document.errors.slice(0, faultLimit + 1)) {
-    reader.fault(reader.lines.placeOf(error.pos[0]), "yaml-syntax", { reason: oneSentence(error.message) });
+    const place = reader.lines.placeOf(error.pos[0]);
+    if (error.code === "MULTIPLE_DOCS")
+      reader.fault(place, "yaml-syntax", { reason: "A second document begins here; a file holds one policy" });
+    else if (/call stack/i.test(error.message)) reader.fault(place, "yaml-too-deep");
+    else reader.fault(place, "yaml-syntax", { reason: oneSentence(error.message) });
   }
   const root: unknown = document.contents;
   if (isMap(root)) return root;

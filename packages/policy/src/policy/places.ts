@@ -31,6 +31,29 @@ export function createLines(text: string): Lines {
   };
 }
 
+/** The text of a file without its byte order mark, or where in it the first byte stands that is not UTF-8. */
+export function decodeText(bytes: Uint8Array): string | { readonly invalidAt: Place } {
+  const sound = decodeStrictly(bytes, false);
+  if (sound !== undefined) return sound;
+  // The longest beginning that is sound; a character that only breaks off there may still be completed.
+  let [low, high] = [0, bytes.length];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (decodeStrictly(bytes.subarray(0, middle), true) === undefined) high = middle - 1;
+    else low = middle;
+  }
+  const before = decodeStrictly(bytes.subarray(0, low), true) ?? "";
+  return { invalidAt: createLines(before).placeOf(before.length) };
+}
+
+function decodeStrictly(bytes: Uint8Array, unfinished: boolean): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: unfinished });
+  } catch {
+    return undefined;
+  }
+}
+
 /** How many of the ascending numbers are smaller than the limit. */
 function countBelow(ascending: readonly number[], limit: number): number {
   let low = 0;

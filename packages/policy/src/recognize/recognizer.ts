@@ -66,6 +66,15 @@ const evidenceLimit = 64;
 const noProbes: ReadonlySet<number> = new Set();
 
 export function compileDictionary(definitions: readonly SoftwareDefinition[]): Recognizer {
+  const steps = dictionarySteps(definitions);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same definition by definition, for whoever cannot stand still until thousands are read. */
+export function* dictionarySteps(definitions: readonly SoftwareDefinition[]): Generator<void, Recognizer> {
   const probes: Probe[] = [];
   const indexes = new Map<string, number>();
   const compiled: Definition[] = [];
@@ -89,6 +98,7 @@ export function compileDictionary(definitions: readonly SoftwareDefinition[]): R
   };
 
   for (const d of definitions) {
+    yield;
     const { value, faults: found } = parseCondition(d.detect);
     if (value === undefined) {
       for (const f of found) faults.push(makeFault(d.code, { line: 1, column: f.at + 1 }, f.code, f.details));

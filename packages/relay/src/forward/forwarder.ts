@@ -25,6 +25,8 @@ export interface ForwarderOptions {
   readonly onVerdict: (header: ReportHeader, result: ReportResult) => void;
   /** The dictionary version the node above says it holds. */
   readonly onDictionary: (version: number) => void;
+  /** When the node above asks to be called next, seconds; undefined = it does not. */
+  readonly onNextContact: (seconds: number | undefined) => void;
   /** Lays an envelope aside that the node above refuses although it is alone; false = there is no room. */
   readonly setAside: (record: SpoolRecord) => Promise<boolean>;
 }
@@ -85,7 +87,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     refusal = undefined;
     refusedAlone = 0;
     records = Math.min(maxRecords, records * 2);
-    const { results, dictionary } = sent.value;
+    const { results, dictionary, nextContactSeconds } = sent.value;
     for (const [index, result] of results.entries()) {
       options.forwarded.add(1, result.status);
       if (result.status !== "stored" && result.status !== "duplicate") judge(batch[index], result);
@@ -93,6 +95,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     const last = batch.at(-1);
     if (last !== undefined) await spool.ack(last.position);
     if (dictionary !== undefined) options.onDictionary(dictionary);
+    options.onNextContact(nextContactSeconds);
   }
 
   function judge(record: SpoolRecord | undefined, result: ReportResult): void {

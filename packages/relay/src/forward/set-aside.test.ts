@@ -41,7 +41,12 @@ async function relay(poison: Set<string>, names: readonly string[], limit = 10) 
   for (const name of names) await spool.append([Buffer.from(name)]);
   const forwarder = createForwarder({
     ...{ spool, uplink: node, bandwidth: createBandwidth({ bytesPerSecond: undefined, clock }), clock, log: silentLog },
-    ...{ forwarded: createMetrics().counter("c", ""), onVerdict: () => undefined, onDictionary: () => undefined },
+    ...{
+      forwarded: createMetrics().counter("c", ""),
+      onVerdict: () => undefined,
+      onDictionary: () => undefined,
+      onNextContact: () => undefined,
+    },
     setAside: setAside.keep,
   });
   /** Time goes on until it is so. */

@@ -21,6 +21,7 @@ import { spoolErrors, type Spool } from "@daicho/spool";
 import { relayErrors } from "../errors.ts";
 import type { Http } from "../http/app.ts";
 import type { Counter } from "../metrics.ts";
+import type { NextContact } from "./next-contact.ts";
 import type { Verdicts } from "./verdicts.ts";
 
 export interface IntakeOptions {
@@ -28,6 +29,7 @@ export interface IntakeOptions {
   readonly spool: Pick<Spool, "append">;
   readonly verdicts: Verdicts;
   readonly dictionaryVersion: () => number;
+  readonly nextContact: Pick<NextContact, "seconds">;
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
@@ -53,10 +55,12 @@ export function registerReports(options: IntakeOptions): void {
       if (batch === undefined) throw relayErrors.make("batch-malformed");
       const results = await take(batch, sender);
       for (const { status } of results) answered.add(1, status);
+      const nextContactSeconds = options.nextContact.seconds;
       return {
         results,
         dictionary: options.dictionaryVersion(),
         time: new Date(options.now()).toISOString(),
+        ...(nextContactSeconds !== undefined && { nextContactSeconds }),
       };
     },
   );

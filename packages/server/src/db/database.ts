@@ -9,6 +9,8 @@ import { Kysely, PostgresDialect, SqliteDialect, sql, type Transaction } from "k
 import pg from "pg";
 import { isDaichoError, type Clock, type Log } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
+import { createUpkeep } from "./upkeep.ts";
+import { preparingStatements } from "./prepared.ts";
 import { postgresBulk, sqliteBulk, type Bulk, type DialectName } from "./dialect.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
@@ -27,6 +29,8 @@ export interface Database {
    * a read connection of its own; PostgreSQL: REPEATABLE READ, read only). Writing inside fails.
    */
   snapshot<T>(work: (trx: Trx) => Promise<T>): Promise<T>;
+  /** One statement, by itself: what was committed before it began. It waits for no writer. */
+  latest<T>(ask: (from: Kysely<Schema> | Trx) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -60,7 +64,7 @@ export async function openDatabase(options: {
   };
 }
 
-type Opened = Pick<Database, "kysely" | "dialect" | "bulk" | "snapshot" | "close">;
+type Opened = Omit<Database, "transaction">;
 
 function openSqlite(url: string): Opened {
   const file = url.slice("sqlite:".length);
@@ -82,12 +86,16 @@ function openSqlite(url: string): Opened {
     dialect: new SqliteDialect({ database: keepingStatements(database, "begin immediate") }),
   });
   const readers = sqliteReaders(file);
+  // A database in memory belongs to its one connection.
+  const snapshot: Opened["snapshot"] = (work) =>
+    file === ":memory:" ? kysely.transaction().execute(work) : readers.use(work);
   return {
     kysely,
     dialect: "sqlite",
     bulk: sqliteBulk<Schema>(database),
-    // A database in memory belongs to its one connection.
-    snapshot: (work) => (file === ":memory:" ? kysely.transaction().execute(work) : readers.use(work)),
+    snapshot,
+    // The writer's connection may be busy, a reader's is not.
+    latest: snapshot,
     async close() {
       await readers.close();
       await kysely.destroy();
@@ -139,14 +147,19 @@ function openPostgres(url: string, log: Log): Opened {
   const lost = (error: unknown): void => log.warn("database-connection-lost", { reason: reasonOf(error) });
   pool.on("error", lost);
   pool.on("connect", (client) => client.on("error", lost));
-  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: preparingStatements(pool) }) });
+  const upkeep = createUpkeep({ kysely, log });
   return {
     kysely,
     dialect: "postgres",
-    bulk: postgresBulk<Schema>(),
+    bulk: postgresBulk<Schema>(upkeep.changed),
     snapshot: (work) =>
       kysely.transaction().setIsolationLevel("repeatable read").setAccessMode("read only").execute(work),
-    close: () => kysely.destroy(),
+    latest: (ask) => ask(kysely),
+    async close() {
+      await upkeep.stop();
+      await kysely.destroy();
+    },
   };
 }
 

@@ -3,7 +3,8 @@
  * Conventions on both: times are integers (milliseconds, UTC), booleans integers 0/1, JSON text, blobs bytes.
  */
 import type BetterSqlite3 from "better-sqlite3";
-import { sql, type ColumnDataType, type ColumnDefinitionBuilder, type Transaction } from "kysely";
+import { sql, type ColumnDataType, type ColumnDefinitionBuilder, type RawBuilder, type Transaction } from "kysely";
+import { eachPolitely } from "../slices.ts";
 
 export type DialectName = "sqlite" | "postgres";
 
@@ -63,14 +64,13 @@ export interface Bulk<S> {
   update(trx: Transaction<S>, statement: BulkUpdate, rows: readonly (readonly BulkValue[])[]): Promise<void>;
 }
 
-/** SQLite: one prepared statement in a loop on the connection the transaction holds (there is only one): 2-4 µs a row. */
+/** SQLite: one prepared statement in a loop on the connection the transaction holds (there is only one): 2-4 µs a row, and a breath now and then. */
 export function sqliteBulk<S>(database: BetterSqlite3.Database): Bulk<S> {
   const prepared = new Map<string, BetterSqlite3.Statement>();
   const run = (text: string, rows: readonly (readonly BulkValue[])[]): Promise<void> => {
-    let statement = prepared.get(text);
-    if (statement === undefined) prepared.set(text, (statement = database.prepare(text)));
-    for (const row of rows) statement.run(...row);
-    return Promise.resolve();
+    const statement = prepared.get(text) ?? database.prepare(text);
+    prepared.set(text, statement);
+    return eachPolitely(rows, (row) => void statement.run(...row));
   };
   return {
     insert(_trx, { table, columns, conflict, update }, rows) {
@@ -90,21 +90,19 @@ export function sqliteBulk<S>(database: BetterSqlite3.Database): Bulk<S> {
   };
 }
 
-/** PostgreSQL: one statement over unnested arrays. */
-export function postgresBulk<S>(): Bulk<S> {
-  const pgType = { integer: "bigint", text: "text", blob: "bytea" } as const;
-  const unnest = (columns: readonly BulkColumn[], rows: readonly (readonly BulkValue[])[]) =>
-    sql.join(
-      columns.map((c, i) => sql`${rows.map((row) => row[i] ?? null)}::${sql.raw(pgType[c.type])}[]`),
-      sql`, `,
-    );
+/**
+ * PostgreSQL: one statement over unnested arrays. Blobs travel in one piece, as bytes, with where each begins and how long it is: in an array they
+ * would be text of twice their size. `changed` hears how many rows of a table may have been written over.
+ */
+export function postgresBulk<S>(changed: (table: string, rows: number) => void): Bulk<S> {
   return {
     async insert(trx, { table, columns, conflict, update }, rows) {
       if (rows.length === 0) return;
       const names = columns.map((c) => c.name).join(", ");
-      await sql`insert into ${sql.raw(table)} (${sql.raw(names)}) select * from unnest(${unnest(columns, rows)})${sql.raw(onConflict(table, conflict, update))}`.execute(
+      await sql`insert into ${sql.raw(table)} (${sql.raw(names)}) ${unnested(columns, rows)}${sql.raw(onConflict(table, conflict, update))}`.execute(
         trx,
       );
+      if (update !== undefined) changed(table, rows.length);
     },
     async update(trx, { table, keys, set, whereNull }, rows) {
       if (rows.length === 0) return;
@@ -113,12 +111,49 @@ export function postgresBulk<S>(): Bulk<S> {
       const where = [
         ...keys.map((k) => `${table}.${k.name} = v.${k.name}`),
         ...(whereNull === undefined ? [] : [`${table}.${whereNull} is null`]),
+        // A row that is as it should be is not written again.
+        `row(${set.map((c) => `${table}.${c.name}`).join(", ")}) is distinct from row(${set.map((c) => `v.${c.name}`).join(", ")})`,
       ].join(" and ");
-      await sql`update ${sql.raw(table)} set ${sql.raw(assign)} from unnest(${unnest(all, rows)}) as v(${sql.raw(all.map((c) => c.name).join(", "))}) where ${sql.raw(where)}`.execute(
-        trx,
-      );
+      const { numAffectedRows } =
+        await sql`update ${sql.raw(table)} set ${sql.raw(assign)} from (${unnested(all, rows)}) as v where ${sql.raw(where)}`.execute(
+          trx,
+        );
+      changed(table, Number(numAffectedRows ?? 0));
     },
   };
+}
+
+/** `select` of the rows, columns by their names. */
+function unnested(columns: readonly BulkColumn[], rows: readonly (readonly BulkValue[])[]): RawBuilder<unknown> {
+  const arrays: RawBuilder<unknown>[] = [];
+  const names: string[] = [];
+  const picked: RawBuilder<unknown>[] = [];
+  for (const [i, { name, type }] of columns.entries()) {
+    if (type !== "blob") {
+      arrays.push(sql`${rows.map((row) => row[i] ?? null)}::${sql.raw(type === "text" ? "text[]" : "bigint[]")}`);
+      names.push(name);
+      picked.push(sql.raw(`u.${name}`));
+      continue;
+    }
+    const bytes: Buffer[] = [];
+    const starts: number[] = [];
+    const lengths: (number | null)[] = [];
+    let start = 1;
+    for (const row of rows) {
+      const value = (row[i] ?? null) as Buffer | null;
+      starts.push(start);
+      lengths.push(value?.length ?? null);
+      if (value === null) continue;
+      bytes.push(value);
+      start += value.length;
+    }
+    arrays.push(sql`${starts}::int[]`, sql`${lengths}::int[]`);
+    names.push(`${name}_from`, `${name}_for`);
+    picked.push(
+      sql`substring(${Buffer.concat(bytes)}::bytea from ${sql.raw(`u.${name}_from for u.${name}_for) as ${name}`)}`,
+    );
+  }
+  return sql`select ${sql.join(picked)} from unnest(${sql.join(arrays)}) as u(${sql.raw(names.join(", "))})`;
 }
 
 function onConflict(

@@ -7,7 +7,10 @@ import { sql } from "kysely";
 import type { Trx } from "./database.ts";
 import type { DialectName } from "./dialect.ts";
 
-// Advisory locks of the server, in the order they are taken: (7400, 1) migrations, (7400, 3) the ledger, (7400, 2) user counts.
+// Advisory locks of the server, in the order they are taken: (7400, 1) migrations, (7400, 5) policies, (7400, 3) the ledger, (7400, 2) user counts.
+
+/** Held by the session of the server that is on duty (notifications.ts), and by nothing else. */
+export const dutyLock = [7400, 4] as const;
 
 /** Held until the transaction ends. SQLite has one writer anyway. */
 export async function lockLedger(trx: Trx, dialect: DialectName): Promise<void> {

@@ -3,6 +3,7 @@
  * that are states are read when they are asked for, never kept up.
  * Invariant: counts and times only - no names, no inventories - so that it needs no login.
  */
+import { monitorEventLoopDelay, type IntervalHistogram } from "node:perf_hooks";
 import type { FastifyInstance } from "fastify";
 import { Gauge, Histogram, Registry } from "prom-client";
 import type { Database } from "../db/database.ts";
@@ -57,6 +58,15 @@ export function metricsRoutes(
   app: FastifyInstance,
   deps: { readonly metrics: Metrics; readonly db: Database; readonly stopping: () => boolean },
 ): void {
+  const loop = loopWatch();
+  app.addHook("onClose", () => Promise.resolve(loop.stop()));
+  deps.metrics.gauge(
+    "daicho_event_loop_held_seconds",
+    "For how long the event loop was held, since this was last asked for",
+    loop.read,
+    "of",
+  );
+
   app.get("/metrics", { schema: { hide: true } }, async (_request, reply) =>
     reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()),
   );
@@ -70,4 +80,26 @@ export function metricsRoutes(
     }
     return { status: "ready" };
   });
+}
+
+const loopTickMs = 10;
+
+/** The first question begins the watch: a server whose figures nobody reads pays nothing for it. */
+function loopWatch(): { readonly read: () => Readonly<Record<string, number>>; stop(): void } {
+  let watch: IntervalHistogram | undefined;
+  return {
+    read() {
+      if (watch === undefined) {
+        watch = monitorEventLoopDelay({ resolution: loopTickMs });
+        watch.enable();
+        return {};
+      }
+      // What is recorded is the time from tick to tick; nothing is recorded yet where none has passed.
+      const held = (ns: number): number => (watch?.count === 0 ? 0 : Math.max(0, ns / 1e9 - loopTickMs / 1000));
+      const read = { p50: held(watch.percentile(50)), p99: held(watch.percentile(99)), max: held(watch.max) };
+      watch.reset();
+      return read;
+    },
+    stop: () => void watch?.disable(),
+  };
 }

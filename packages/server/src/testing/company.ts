@@ -31,11 +31,13 @@ export function createCompany(db: Database, clock: Clock = systemClock) {
   const rights = createRights({ db, clock, events });
   const entitlements = createEntitlements({ db, clock, events });
   const positions = createPositions({ db, clock });
-  const orgLicenses = createOrgLicenses({ db });
+  const orgLicenses = createOrgLicenses({ db, positions });
   const changes = createOrgChangesApply({
     db,
     devices: createOrgDevices({ db, ...counting }),
     licenses: orgLicenses,
+    // This company has none; tests of applications start a server.
+    applications: { openOf: () => Promise.resolve([]), hand: () => Promise.resolve() },
     followers: [orgLicenses],
   });
   const at = (): number => clock.now();

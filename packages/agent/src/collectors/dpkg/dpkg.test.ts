@@ -65,6 +65,41 @@ describe("the dpkg collector", () => {
     ]);
   });
 
+  it("takes what dpkg has noted but not yet written into its status file, newest first", async () => {
+    const record = (name: string, state: string, version: string, more = ""): string =>
+      `Package: ${name}\nStatus: install ok ${state}\n${more}Version: ${version}\n`;
+    const both = (arch: string): string => `Multi-Arch: same\nArchitecture: ${arch}\n`;
+    const { titles, errors } = await scan({
+      "var/lib/dpkg/status": [
+        record("raised", "installed", "1"),
+        record("gone", "installed", "1"),
+        record("lib", "installed", "1", both("amd64")),
+        record("lib", "installed", "1", both("i386")),
+      ].join("\n"),
+      "var/lib/dpkg/updates/0000": record("raised", "half-configured", "2"),
+      "var/lib/dpkg/updates/0001": record("raised", "installed", "2"),
+      "var/lib/dpkg/updates/0002": record("gone", "config-files", "1"),
+      "var/lib/dpkg/updates/0003": record("new", "installed", "1"),
+      "var/lib/dpkg/updates/0004": record("lib", "installed", "2", both("i386")),
+      "var/lib/dpkg/updates/tmp.i": record("unfinished", "installed", "1"),
+    });
+    expect(titles.map(({ name, version, arch }) => [name, version, arch])).toEqual([
+      ["lib", "1", "amd64"],
+      ["raised", "2", undefined],
+      ["new", "1", undefined],
+      ["lib", "2", "i386"],
+    ]);
+    expect(errors).toEqual([]);
+  });
+
+  it("reads past a byte order mark, and says where bytes are no text", async () => {
+    const text = `\ufeffPackage: a\nStatus: install ok installed\nVersion: 1\nMaintainer: Jos\u00e9 <j@x>\n`;
+    expect((await scan({ "var/lib/dpkg/status": text })).titles).toMatchObject([{ name: "a", publisher: "José" }]);
+    const latin1 = await scan({ "var/lib/dpkg/status": Buffer.from(text.slice(1), "latin1") });
+    expect(latin1.titles).toMatchObject([{ name: "a", version: "1" }]);
+    expect(latin1.errors).toMatchObject([{ path: "/var/lib/dpkg/status", code: "malformed" }]);
+  });
+
   it("finds nothing and reports nothing where there is no dpkg", async () => {
     expect(await scan({ "etc/hostname": "x" })).toEqual({ titles: [], errors: [] });
   });

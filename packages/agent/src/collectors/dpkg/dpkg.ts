@@ -1,6 +1,7 @@
 /**
  * Purpose: Debian packages, from dpkg's own status file; in distroless images, from the files of status.d.
- * Invariants: a title is a package that is installed now - not one of which only configuration is left, nor one half way in.
+ * Invariants: a title is a package that is installed now - not one of which only configuration is left, nor one half way in. What a
+ * running or broken-off dpkg has noted in `updates` and not yet written into the status file counts, as it does for dpkg itself.
  * Copies for several architectures are titles of their own. The install date is the mtime of the package's file list, which dpkg
  * writes at every installation and upgrade.
  * On failure: an unreadable file is an error and no titles; a broken stanza is an error with its line, the others stay.
@@ -13,9 +14,11 @@ import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
 import { stanzas } from "../stanzas.ts";
 
 const statusFile = "/var/lib/dpkg/status";
+const updatesDirectory = "/var/lib/dpkg/updates";
 const statusDirectory = "/var/lib/dpkg/status.d";
 const infoDirectory = "/var/lib/dpkg/info";
 const maxBytes = 256 * 1024 * 1024;
+const maxRecordBytes = 1024 * 1024;
 
 export const dpkg: Collector = {
   name: "dpkg",
@@ -27,7 +30,10 @@ export const dpkg: Collector = {
     const text = findings.attempt(statusFile, () => files.readText(statusFile, maxBytes));
     if (text !== undefined) {
       const info = findings.attempt(infoDirectory, () => files.hostPath(infoDirectory));
-      parseStatus(text, statusFile, findings, info === undefined ? () => undefined : listDates(info));
+      const installDate = info === undefined ? () => undefined : listDates(info);
+      const updates = readUpdates(files, findings);
+      parseStatus(text, statusFile, findings, { installDate, updated: (key) => updates.has(key) });
+      for (const { place, record } of updates.values()) parseStatus(record, place, findings, { installDate });
     }
 
     for (const entry of findings.attempt(statusDirectory, () => files.list(statusDirectory)) ?? []) {
@@ -40,23 +46,23 @@ export const dpkg: Collector = {
 
 type InstallDate = (name: string, arch: string, multiArch: boolean) => string | undefined;
 
-/** Adds the installed packages of a status file. Without a Status field a stanza is installed only where `bare` says so. */
+interface StatusReading {
+  readonly installDate?: InstallDate;
+  /** Is there a newer record of this package elsewhere? */
+  readonly updated?: (key: string) => boolean;
+  /** A stanza without a Status field is installed. */
+  readonly bare?: boolean;
+}
+
+const wanted = ["Package", "Status", "Version", "Architecture", "Multi-Arch", "Maintainer", "Installed-Size"] as const;
+
+/** Adds the installed packages of a status file. */
 export function parseStatus(
   text: string,
   place: string,
   findings: Findings,
-  installDate: InstallDate = () => undefined,
-  bare = false,
+  { installDate = () => undefined, updated = () => false, bare = false }: StatusReading = {},
 ): void {
-  const wanted = [
-    "Package",
-    "Status",
-    "Version",
-    "Architecture",
-    "Multi-Arch",
-    "Maintainer",
-    "Installed-Size",
-  ] as const;
   for (const { line, fields, badLine } of stanzas(text, wanted)) {
     if (badLine !== undefined)
       findings.error(place, "malformed", `line ${badLine}: neither a field nor its continuation`);
@@ -65,7 +71,7 @@ export function parseStatus(
       if (badLine === undefined) findings.error(place, "malformed", `line ${line}: a record without Package or Status`);
       continue;
     }
-    if (fields.Status !== undefined && !isInstalled(fields.Status)) continue;
+    if ((fields.Status !== undefined && !isInstalled(fields.Status)) || updated(keyOf(fields))) continue;
     if (fields.Version === undefined)
       findings.error(place, "malformed", `line ${line}: an installed package without Version`);
     const arch = fields.Architecture;
@@ -86,6 +92,25 @@ export function parseStatus(
   if (text.length > 0 && !text.endsWith("\n") && !bare) {
     findings.error(place, "malformed", "the file ends in the middle of a line; packages may be missing");
   }
+}
+
+/** The newest noted record of each package. dpkg gives each change a file of its own, numbered in their order. */
+function readUpdates(files: RootedFiles, findings: Findings): Map<string, { place: string; record: string }> {
+  const updates = new Map<string, { place: string; record: string }>();
+  for (const { name } of findings.attempt(updatesDirectory, () => files.list(updatesDirectory)) ?? []) {
+    if (!/^\d{1,9}$/.test(name)) continue;
+    const place = `${updatesDirectory}/${name}`;
+    const record = findings.attempt(place, () => files.readText(place, maxRecordBytes));
+    for (const { fields } of stanzas(record ?? "", wanted)) {
+      if (record !== undefined && fields.Package !== undefined) updates.set(keyOf(fields), { place, record });
+    }
+  }
+  return updates;
+}
+
+/** Packages of one name for several architectures are several only where they say so. */
+function keyOf(fields: Partial<Record<(typeof wanted)[number], string>>): string {
+  return fields["Multi-Arch"] === "same" ? `${fields.Package}:${fields.Architecture}` : `${fields.Package}`;
 }
 
 /** `want flag state`. A package that only waits for another one's triggers is installed. */
@@ -113,6 +138,6 @@ function listDates(infoHostPath: string): InstallDate {
 }
 
 function collectDistroless(place: string, files: RootedFiles, findings: Findings): void {
-  const text = findings.attempt(place, () => files.readText(place, 1024 * 1024));
-  if (text !== undefined) parseStatus(text, place, findings, undefined, true);
+  const text = findings.attempt(place, () => files.readText(place, maxRecordBytes));
+  if (text !== undefined) parseStatus(text, place, findings, { bare: true });
 }

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { manualClock } from "@daicho/kernel";
 import { validateInventory, type Hardware } from "@daicho/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { live, makeRoot, offline, put, type Entry } from "../fixtures/root.ts";
 import { createFindings } from "../findings.ts";
+import { registryOf } from "../registry/index.ts";
+import { rootedFiles } from "../rooted-files.ts";
 import { collectHardware, isJunkMac, isJunkSerial, isJunkUuid, isOwnMac } from "./index.ts";
+import { installDateOfFiles, installDateOfRegistry } from "./install-date.ts";
 import { readIsolated } from "./isolated.ts";
 import { parseOsRelease } from "./os-release.ts";
 import { readPortableHardware, type SystemInformation } from "./portable.ts";
@@ -19,9 +24,12 @@ const x86 = Buffer.concat([
   Buffer.from([2, 0, 0x3e, 0]),
 ]);
 
+/** Files that tests write are of today; by this clock nothing was installed yet. */
+const clock = manualClock(0);
+
 function scanLinux(entries: Record<string, Entry>, addresses: [string, string[]][] = []) {
   const root = makeRoot({ "usr/bin/dash": x86, "bin/sh": { link: "/usr/bin/dash" }, ...entries });
-  return collectHardware(live({ root, platform: "linux" }), { addresses: () => new Map(addresses) });
+  return collectHardware(live({ root, platform: "linux", clock }), { addresses: () => new Map(addresses) });
 }
 
 function expectSound(hardware: Hardware): void {
@@ -153,7 +161,7 @@ describe("the hardware of a Linux machine", () => {
       "usr/bin/dash": x86,
       "bin/sh": { link: "/usr/bin/dash" },
     });
-    expect(await collectHardware(offline(root))).toEqual({
+    expect(await collectHardware(offline(root, { clock }))).toEqual({
       hostname: "client-7",
       machineId: "0123456789abcdef0123456789abcde2",
       hardware: {
@@ -162,8 +170,11 @@ describe("the hardware of a Linux machine", () => {
       errors: [],
     });
     const old = makeRoot({ "etc/redhat-release": "CentOS release 6.10 (Final)\n" });
-    expect((await collectHardware(offline(old))).hardware.os).toMatchObject({ name: "CentOS", version: "6.10" });
-    expect(await collectHardware(offline(makeRoot({})))).toEqual({ hardware: {}, errors: [] });
+    expect((await collectHardware(offline(old, { clock }))).hardware.os).toMatchObject({
+      name: "CentOS",
+      version: "6.10",
+    });
+    expect(await collectHardware(offline(makeRoot({}), { clock }))).toEqual({ hardware: {}, errors: [] });
   });
 
   it("reports what it cannot read and survives damaged files", async () => {
@@ -208,6 +219,53 @@ describe("the hardware of a Linux machine", () => {
   });
 });
 
+describe("when the operating system was installed", () => {
+  const now = Date.UTC(2026, 10, 21);
+  const at = (mtime: string): Entry => ({ content: "x", mtime });
+
+  it("is the earliest trace of an installer on a Linux disk; a time without a clock, or to come, is none", async () => {
+    const root = makeRoot({
+      "etc/os-release": "NAME=Debian\n",
+      "var/log/installer/syslog": at("2024-03-01T10:00:00Z"),
+      "etc/machine-id": at("2024-03-01T10:20:00Z"),
+      "root/anaconda-ks.cfg": at("1970-01-01T00:10:00Z"),
+      "var/log/YaST2/y2start.log": at("2031-01-01T00:00:00Z"),
+    });
+    const { hardware } = await collectHardware(offline(root, { clock: manualClock(now) }));
+    expect(hardware.os).toMatchObject({ name: "Debian", installedAt: "2024-03-01T10:00:00Z" });
+    expectSound(hardware);
+    const live = installDateOfFiles(rootedFiles(root, true), now);
+    expect(live).toBe("2024-03-01T10:00:00Z");
+  });
+
+  it("is the end of macOS' setup, and nothing where no trace is", () => {
+    const mac = makeRoot({ "private/var/db/.AppleSetupDone": at("2025-05-06T07:08:09Z") });
+    expect(installDateOfFiles(rootedFiles(mac, false), now)).toBe("2025-05-06T07:08:09Z");
+    expect(installDateOfFiles(rootedFiles(makeRoot({}), false), Date.UTC(2000, 0))).toBeUndefined();
+  });
+
+  it("is what Windows' registry says - the first installation, also after feature updates", async () => {
+    const text = (former: string) => `Windows Registry Editor Version 5.00
+
+[HKEY_LOCAL_MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion]
+"ProductName"="Windows 10 Pro"
+"InstallDate"=dword:65e1a000
+"InstallTime"=hex(b):00,e8,4a,27,e9,6b,da,01
+${former}`;
+    const dateOf = async (content: string): Promise<string | undefined> => {
+      const file = join(makeRoot({ "export.reg": content }), "export.reg");
+      const tree = await registryOf(offline("/", { registryFiles: [file] }));
+      return tree && installDateOfRegistry(tree, now);
+    };
+    // The seconds say 09:29:36, the FILETIME 15:00:09.
+    expect(await dateOf(text(""))).toBe("2024-03-01T09:29:36Z");
+    expect(await dateOf(text("").replace(/"InstallDate".*/, ""))).toBe("2024-03-01T15:00:09Z");
+    const source = "[HKEY_LOCAL_MACHINE\\SYSTEM\\Setup\\Source OS (Updated on 3/1/2024 10:00:00)]";
+    expect(await dateOf(text(`\n${source}\n"InstallDate"=dword:5e0be100\n`))).toBe("2020-01-01T00:00:00Z");
+    expect(await dateOf("Windows Registry Editor Version 5.00\n")).toBeUndefined();
+  });
+});
+
 describe("the hardware of Windows and macOS", () => {
   const recorded = (name: string, broken?: string): SystemInformation => {
     const answers = fixture(name) as Record<string, unknown>;
@@ -222,7 +280,7 @@ describe("the hardware of Windows and macOS", () => {
       const facts = await readPortableHardware(recorded(name, broken), platform, findings);
       return { facts, errors: findings.result().errors };
     };
-    return collectHardware(live({ platform }), { readPortable });
+    return collectHardware(live({ platform, clock }), { readPortable });
   };
 
   it("is what systeminformation says, without sticks, virtual cards and people from afar", async () => {

@@ -8,8 +8,10 @@ import { networkInterfaces } from "node:os";
 import type { Hardware, ScanError } from "@daicho/protocol";
 import type { CollectContext } from "../collector.ts";
 import { createFindings, type FaultCode, type Findings } from "../findings.ts";
+import { registryOf } from "../registry/index.ts";
 import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
 import { readBasics } from "./basics.ts";
+import { installDateOfFiles, installDateOfRegistry } from "./install-date.ts";
 import { readIsolated, type IsolatedAnswer } from "./isolated.ts";
 import { readLinuxHardware, type Addresses } from "./linux.ts";
 import { readOs } from "./os-release.ts";
@@ -32,7 +34,32 @@ export async function collectHardware(context: CollectContext, parts: HardwarePa
   const { live, platform } = context;
   const files = rootedFiles(context.root, live);
   const findings = createFindings();
-  if (live && platform !== "linux") return collectPortable(platform, findings, parts);
+  const found =
+    live && platform !== "linux"
+      ? await collectPortable(platform, findings, parts)
+      : collectFiles(live, files, findings, parts);
+  return withInstallDate(found, await installDateOf(context, files));
+}
+
+/** Windows keeps it in its registry, other systems in traces on the disk. */
+async function installDateOf(context: CollectContext, files: RootedFiles): Promise<string | undefined> {
+  const { live, platform, clock } = context;
+  const isOther = live && platform !== "win32";
+  const tree = isOther ? undefined : await registryOf(context).catch(() => undefined);
+  if (tree !== undefined) return installDateOfRegistry(tree, clock.now());
+  return live && !isOther ? undefined : installDateOfFiles(files, clock.now());
+}
+
+/** Said of a system that is known; a date alone says nothing. */
+function withInstallDate({ hardware, ...more }: MachineFacts, installedAt: string | undefined): MachineFacts {
+  const { os } = hardware;
+  return {
+    ...more,
+    hardware: os === undefined || installedAt === undefined ? hardware : { ...hardware, os: { ...os, installedAt } },
+  };
+}
+
+function collectFiles(live: boolean, files: RootedFiles, findings: Findings, parts: HardwareParts): MachineFacts {
   const addresses = parts.addresses ?? liveAddresses;
   const hardware = live ? readLinuxHardware(files, addresses(), findings) : ofOffline(files, findings);
   const hostname = live ? line("/proc/sys/kernel/hostname", files, findings) : undefined;

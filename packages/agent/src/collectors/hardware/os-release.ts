@@ -96,6 +96,7 @@ const bounds: Readonly<Record<keyof Os, number>> = {
   build: 128,
   arch: 32,
   kernel: 128,
+  installedAt: 40,
 };
 
 /** Without what is not known or beyond the bounds of the schema. */

@@ -62,6 +62,27 @@ describe("the registry of a mounted Windows disk", () => {
     expect(tree.takeFaults()).toEqual([]);
   });
 
+  it("says so where it may not look, instead of taking the disk for one without Windows", () => {
+    put("Windows/System32/config/SOFTWARE", software);
+    const files = rootedFiles(root, false);
+    const denied = Object.assign(new Error("denied"), { code: "EACCES" });
+    const refusing = (path: string): boolean => path.startsWith("/Windows/System32/config/");
+    const tree = openDiskRegistry({
+      ...files,
+      stat(path) {
+        if (refusing(path)) throw denied;
+        return files.stat(path);
+      },
+    });
+    expect(tree?.takeFaults()).toContainEqual({
+      path: "/Windows/System32/config/SOFTWARE",
+      code: "unreadable",
+      message: "cannot be read (EACCES)",
+    });
+    rmSync(join(root, "Windows"), { recursive: true });
+    expect(openDiskRegistry(files)).toBeUndefined();
+  });
+
   it("finds CurrentControlSet where Select says, and places however the disk spells them", () => {
     put("WINDOWS/system32/config/software", below(suffix, uninstall({ A: { values: { DisplayName: "A" } } })));
     put("WINDOWS/system32/config/system", {

@@ -5,7 +5,7 @@
  * Invariants: hives are read in place, cell by cell, and closed after the scan's last question; what cannot be read is a fault with the hive's path.
  */
 import type { ScanError } from "@daicho/protocol";
-import { describeFault, Fault, scanError } from "../findings.ts";
+import { describeFault, Fault, isAbsent, scanError } from "../findings.ts";
 import type { OpenFile, RootedFiles } from "../rooted-files.ts";
 import { openHive, type HiveKey } from "./hive.ts";
 import type { RegistryTree } from "./tree.ts";
@@ -17,9 +17,6 @@ const maxHiveBytes = 512 * 1024 * 1024;
 
 /** undefined where no Windows lies below the root. */
 export function openDiskRegistry(files: RootedFiles): RegistryTree | undefined {
-  const at = (path: string): string | undefined => spelled(files, path);
-  const config = at("/Windows/System32/config");
-  if (config === undefined || at(`${config}/SOFTWARE`) === undefined) return undefined;
   let faults: ScanError[] = [];
   const fault = (file: string, error: unknown): void => {
     const { code, message } = describeFault(error);
@@ -34,6 +31,10 @@ export function openDiskRegistry(files: RootedFiles): RegistryTree | undefined {
       return undefined;
     }
   };
+
+  const at = (path: string): string | undefined => guarded(path, () => spelled(files, path));
+  const config = at("/Windows/System32/config") ?? "/Windows/System32/config";
+  if (at(`${config}/SOFTWARE`) === undefined && faults.length === 0) return undefined;
 
   /** Path of a mount point, in lower case, and the key that lies there. */
   const mounts = new Map<string, { readonly path: string; readonly key: HiveKey }>();
@@ -116,23 +117,34 @@ export function openDiskRegistry(files: RootedFiles): RegistryTree | undefined {
   };
 }
 
-/** The path as the disk spells it: Windows does not tell cases apart, the system that mounted its disk may. */
+/**
+ * The path as the disk spells it: Windows does not tell cases apart, the system that mounted its disk may. `undefined` where there is none.
+ * @throws what the system says of a place on the way that it does not let us see.
+ */
 function spelled(files: RootedFiles, path: string): string | undefined {
-  if (files.exists(path)) return path;
+  try {
+    files.stat(path);
+    return path;
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
   let here = "";
   for (const part of path.split("/").slice(1)) {
-    let name: string | undefined;
-    try {
-      name = files
-        .list(here === "" ? "/" : here)
-        .find((entry) => entry.name.toLowerCase() === part.toLowerCase())?.name;
-    } catch {
-      return undefined;
-    }
+    const wanted = part.toLowerCase();
+    const name = namesIn(files, here === "" ? "/" : here).find((one) => one.toLowerCase() === wanted);
     if (name === undefined) return undefined;
     here += `/${name}`;
   }
   return here;
+}
+
+function namesIn(files: RootedFiles, directory: string): string[] {
+  try {
+    return files.list(directory).map((entry) => entry.name);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw error;
+  }
 }
 
 /** The hive in memory: a scan asks it thousands of times, and its file must not stay open. */

@@ -51,7 +51,7 @@ async function open(context: Wanted, wants: WantsKey): Promise<RegistryTree | un
 
 /** What the readers of titles and of the machine's identity look at. */
 const usual =
-  /(?:^|\\)(?:microsoft\\windows\\currentversion\\uninstall|microsoft\\windows nt\\currentversion\\$|microsoft\\cryptography\\$|currentversion\\appmodel\\repository\\packages\\|control\\computername\\)/;
+  /(?:^|\\)(?:microsoft\\windows\\currentversion\\uninstall|microsoft\\windows nt\\currentversion\\$|microsoft\\cryptography\\$|currentversion\\appmodel\\repository\\packages\\|control\\computername\\|^hkey_local_machine\\system\\setup\\(?:source os[^\\]*\\)?$)/;
 
 function emptyTree(message: string): RegistryTree {
   let faults = [scanError("HKEY_LOCAL_MACHINE", "unreadable", message)];

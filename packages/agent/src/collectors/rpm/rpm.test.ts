@@ -96,6 +96,17 @@ describe("the rpm collector", () => {
     expect(converted.titles).toHaveLength(4);
   });
 
+  it("says so of a database that is empty or no file, and reads the older one beside it", async () => {
+    const path = "/var/lib/rpm/rpmdb.sqlite";
+    expect((await scan({ [path]: "" })).errors).toMatchObject([{ path, code: "malformed" }]);
+    expect((await scan({ [path]: { directory: true } })).errors).toMatchObject([{ path, code: "unreadable" }]);
+    const left = await scan({ [path]: "", "var/lib/rpm/Packages": bdb });
+    expect([left.titles.length, left.errors]).toEqual([
+      (await scan({ "var/lib/rpm/Packages": bdb })).titles.length,
+      [],
+    ]);
+  });
+
   it("leaves out public keys and keeps the packages beside a broken one", async () => {
     const broken = header("broken", "1");
     broken.writeUInt32BE(60_000, 0);

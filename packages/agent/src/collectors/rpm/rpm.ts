@@ -37,7 +37,8 @@ export const rpm: Collector = {
 function findDatabases(files: RootedFiles): { path: string; format: Format }[] {
   const found: { path: string; format: Format; real: string }[] = [];
   for (const directory of directories) {
-    const format = formats.find((name) => mayExist(`${directory}/${name}`, files));
+    const present = formats.filter((name) => mayExist(`${directory}/${name}`, files));
+    const format = present.find((name) => !isEmpty(`${directory}/${name}`, files)) ?? present[0];
     if (format === undefined) continue;
     const path = `${directory}/${format}`;
     const real = realOrPath(path, files);
@@ -49,9 +50,18 @@ function findDatabases(files: RootedFiles): { path: string; format: Format }[] {
 /** A database that cannot be looked at counts as there, so that reading it becomes an error and not silence. */
 function mayExist(path: string, files: RootedFiles): boolean {
   try {
-    return files.stat(path).size > 0;
+    files.stat(path);
+    return true;
   } catch (error) {
     return !isAbsent(error);
+  }
+}
+
+function isEmpty(path: string, files: RootedFiles): boolean {
+  try {
+    return files.stat(path).size === 0;
+  } catch {
+    return false;
   }
 }
 

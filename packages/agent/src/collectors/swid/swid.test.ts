@@ -1,3 +1,4 @@
+import { mkdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { makeRoot, offline } from "../fixtures/root.ts";
 import { runCollector } from "../collector.ts";
@@ -80,6 +81,20 @@ describe("the SWID collector", () => {
       "usr/share/swidtag": { link: "/usr/lib/swidtag" },
     });
     expect(titles).toHaveLength(1);
+  });
+
+  it("says so where a directory's name is not UTF-8, which cannot be entered", async () => {
+    if (process.platform !== "linux") return;
+    const root = makeRoot({ "usr/lib/swidtag": { directory: true } });
+    mkdirSync(Buffer.from(`${root}/usr/lib/swidtag/caf\xe9`, "latin1"));
+    const { errors } = await runCollector(swid, offline(root));
+    expect(errors).toEqual([
+      {
+        path: "/usr/lib/swidtag/caf\ufffd",
+        code: "unreadable",
+        message: "its name is not UTF-8; it was not read",
+      },
+    ]);
   });
 
   it("reports what is no tag, and reads no document type declarations", async () => {

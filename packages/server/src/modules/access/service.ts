@@ -45,7 +45,7 @@ export interface AccessService {
     readonly expiresAt?: number;
     readonly employee?: string;
   }): Promise<{ id: string; token: string }>;
-  /** The token's caller, or undefined. Answers are cached for a few seconds. */
+  /** The token's caller, or undefined. Asked anew each time: another server may have revoked it. */
   authenticate(token: string): Promise<Caller | undefined>;
   listApiTokens(): Promise<
     readonly {
@@ -89,7 +89,6 @@ export async function createAccessService(deps: {
   const pair = await rootKey(db, clock);
   const signer = createSigner(pair);
   const root = rootOf(deps.company, pair);
-  const recent = new Map<string, { caller: Caller | undefined; until: number }>();
 
   const findEnrollmentToken = async (trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined> => {
     const parsed = parseEnrollmentToken(token);
@@ -119,23 +118,16 @@ export async function createAccessService(deps: {
     async authenticate(token) {
       const match = /^dat1\.([0-9a-z]{26})\.([A-Za-z0-9_-]{43})$/.exec(token);
       if (match === null) return undefined;
-      const now = clock.now();
-      const key = sha256Hex(token);
-      const cached = recent.get(key);
-      if (cached !== undefined && cached.until > now) return cached.caller;
-      const row = await accessStore.findApiToken(db.kysely, match[1] as string);
+      const row = await db.latest((from) => accessStore.findApiToken(from, match[1] as string));
       const given = Buffer.from(sha256Hex(match[2] as string));
       const valid =
         row !== undefined &&
         timingSafeEqual(Buffer.from(row.secret_hash), given) &&
         row.revoked_at === null &&
-        (row.expires_at === null || row.expires_at > now);
-      const caller: Caller | undefined = valid
+        (row.expires_at === null || row.expires_at > clock.now());
+      return valid
         ? { tokenId: row.id, role: row.role as ApiRole, ...(row.employee !== null && { employee: row.employee }) }
         : undefined;
-      if (recent.size > 1000) recent.clear();
-      if (caller !== undefined) recent.set(key, { caller, until: now + 5000 });
-      return caller;
     },
 
     async listApiTokens() {
@@ -153,7 +145,6 @@ export async function createAccessService(deps: {
 
     async revokeApiToken(id) {
       const result = await accessStore.revokeApiToken(db.kysely, id, clock.now());
-      recent.clear();
       return Number(result.numUpdatedRows) === 1;
     },
 

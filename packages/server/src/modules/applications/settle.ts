@@ -19,6 +19,15 @@ export interface Granted {
   readonly quantity: number;
 }
 
+export interface OpenApplication {
+  readonly id: string;
+  readonly department: number;
+  readonly license: number;
+  /** Employee id. */
+  readonly applicant: string | null;
+  readonly outstanding: number;
+}
+
 export interface Settlement {
   /** `source` names the purchase run. */
   settle(
@@ -31,6 +40,10 @@ export interface Settlement {
    * what was granted where an application was withdrawn since.
    */
   unsettle(trx: Trx, source: string): Promise<readonly Granted[]>;
+  /** Open applications of departments, with what of each is outstanding. Ordinals. */
+  openOf(trx: Trx, departments: readonly number[]): Promise<readonly OpenApplication[]>;
+  /** These belong to another department from now on: a split. */
+  hand(trx: Trx, applications: readonly string[], department: number): Promise<void>;
   /** What a department that was merged or dissolved had open belongs to who took over, as its rights and requested do. Ordinals. */
   departmentsChanged(trx: Trx, changed: { readonly merged: ReadonlyMap<number, number> }): Promise<void>;
 }
@@ -39,17 +52,34 @@ export function createSettlement(deps: { readonly db: Database; readonly records
   const { db, records } = deps;
   const pairOf = (pair: { department: number; license: number }): string => `${pair.department}:${pair.license}`;
 
+  const loaded = (trx: Trx, some: readonly { readonly id: string }[]): Promise<readonly ApplicationRecord[]> =>
+    records.load(
+      trx,
+      some.map(({ id }) => id),
+    );
+
+  const handOn = async (
+    trx: Trx,
+    some: readonly { readonly id: string }[],
+    to: (department: number) => number,
+  ): Promise<void> => {
+    for await (const slice of slicesOf(some, 200))
+      await records.save(
+        trx,
+        (await loaded(trx, slice)).map((record) => ({
+          ...record,
+          row: { ...record.row, department: to(record.row.department) },
+        })),
+      );
+  };
+
   return {
     async settle(trx, granted, { source, at }) {
       const wanted = new Map(granted.filter((g) => g.quantity > 0).map((g) => [pairOf(g), g.quantity]));
       const licenses = [...new Set(granted.map((g) => g.license))];
       const open = (await store.openOf(trx, db.dialect, licenses)).filter((a) => wanted.has(pairOf(a)));
       for await (const slice of slicesOf(open, 200)) {
-        const loaded = await records.load(
-          trx,
-          slice.map((a) => a.id),
-        );
-        const settled = loaded.flatMap((record) => {
+        const settled = (await loaded(trx, slice)).flatMap((record) => {
           const pair = pairOf(record.row);
           const left = wanted.get(pair) ?? 0;
           const [share] = settleInOrder([{ outstanding: outstandingOf(record) }], left);
@@ -65,11 +95,8 @@ export function createSettlement(deps: { readonly db: Database; readonly records
       const back = new Map<string, Granted>();
       const grants = await store.grantsFrom(trx, source);
       for await (const slice of slicesOf(grants, 200)) {
-        const loaded = await records.load(
-          trx,
-          slice.map((grant) => grant.application),
-        );
-        const undone = loaded.map((record) => {
+        const some = slice.map((grant) => ({ id: grant.application }));
+        const undone = (await loaded(trx, some)).map((record) => {
           const quantity = record.grants.find((grant) => grant.source === source)?.quantity ?? 0;
           const { department, license, state } = record.row;
           const reopened = state === "granted" || state === "approved";
@@ -90,21 +117,26 @@ export function createSettlement(deps: { readonly db: Database; readonly records
       return [...back.values()];
     },
 
+    async openOf(trx, departments) {
+      const open: OpenApplication[] = [];
+      for await (const slice of slicesOf(await store.unclosedOf(trx, db.dialect, departments), 200))
+        for (const record of await loaded(trx, slice)) {
+          const { id, department, license, applicant } = record.row;
+          open.push({ id, department, license, applicant, outstanding: outstandingOf(record) });
+        }
+      return open;
+    },
+
+    hand: (trx, applications, department) =>
+      handOn(
+        trx,
+        applications.map((id) => ({ id })),
+        () => department,
+      ),
+
     async departmentsChanged(trx, { merged }) {
       const open = await store.unclosedOf(trx, db.dialect, [...merged.keys()]);
-      for await (const slice of slicesOf(open, 200)) {
-        const loaded = await records.load(
-          trx,
-          slice.map((a) => a.id),
-        );
-        await records.save(
-          trx,
-          loaded.map((record) => ({
-            ...record,
-            row: { ...record.row, department: merged.get(record.row.department) ?? record.row.department },
-          })),
-        );
-      }
+      await handOn(trx, open, (department) => merged.get(department) ?? department);
     },
   };
 }

@@ -69,8 +69,8 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
       return new Map(rows.map((row) => [row.ordinal, row.id]));
     },
 
-    async disposedOf(trx, devices) {
-      return new Set((await store.disposed(trx, db.dialect, devices)).map((row) => row.ordinal));
+    async disposedBetween(trx, after, last) {
+      return new Set((await store.disposedBetween(trx, after, last)).map((row) => row.ordinal));
     },
 
     async renameHosts(trx, names) {

@@ -89,6 +89,9 @@ export interface Devices extends EmployeeDevices {
   ): Promise<DevicesWritten>;
 }
 
+/** Members of a set that are looked up together. */
+const atOnce = 1000;
+
 type Listed = Awaited<ReturnType<ReturnType<typeof store.list>["execute"]>>[number];
 
 export function createDevices(
@@ -146,11 +149,12 @@ export function createDevices(
       throw inputInvalid([{ path: "querystring/cursor", message: "is not a cursor of this list and this order" }]);
     const limit = query.limit ?? 100;
     const rows: Listed[] = [];
-    for (let after = start[0]; ;) {
+    // Where nothing else sifts the set, what a page shows is all that has to be looked at.
+    for (let after = start[0], size = Math.min(limit + 1, atOnce); ; size = atOnce) {
       const chunk =
         query.license !== undefined
-          ? await facts.withLicense(query.license, after, 1000)
-          : await facts.withTitle(query.software ?? "", after, 1000);
+          ? await facts.withLicense(query.license, after, size)
+          : await facts.withTitle(query.software ?? "", after, size);
       const last = chunk[chunk.length - 1];
       if (last === undefined) return { rows };
       let wanted = chunk;

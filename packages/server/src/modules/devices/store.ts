@@ -42,11 +42,12 @@ export const deviceStore = {
       .where(inSet(dialect, "dev_devices.ordinal", devices))
       .execute(),
 
-  disposed: (db: Db, dialect: DialectName, devices: readonly number[]) =>
+  disposedBetween: (db: Db, after: number, last: number) =>
     db
       .selectFrom("dev_devices")
       .select("ordinal")
-      .where(inSet(dialect, "dev_devices.ordinal", devices))
+      .where("ordinal", ">", after)
+      .where("ordinal", "<=", last)
       .where((eb) => eb.or([eb("state", "=", "disposed"), eb("merged_into", "is not", null)]))
       .execute(),
 

@@ -10,10 +10,11 @@ import { serverErrors } from "../../errors.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { eachPolitely } from "../../slices.ts";
 import type { Nodes } from "../nodes/index.ts";
+import type { KnownCompany, Pooled } from "../pooling/index.ts";
 import { groupStore, type CompanyRow } from "./store.ts";
 
 /** This company's own corporate licence inventory; its implementation reads it in one moment. */
-export type OwnPositions = () => Promise<Omit<CompanyPositions, "company" | "policy">>;
+export type OwnPositions = () => Promise<Omit<CompanyPositions, "company" | "policy" | "pooled">>;
 
 export interface Company {
   readonly name: string;
@@ -27,6 +28,8 @@ export interface Company {
   /** When the company made them, and when they came. RFC 3339. */
   readonly at?: string;
   readonly receivedAt?: string;
+  /** Licences that it leaves to the group to buy: all, those named, or none. */
+  readonly pooled?: Pooled;
 }
 
 export interface Companies {
@@ -34,9 +37,7 @@ export interface Companies {
   /** undefined = there is no such company. */
   positions(name: string): Promise<(Company & { readonly positions: readonly Position[] }) | undefined>;
   /** All inventories, each with its version: for orders that are pooled. */
-  inventories(): Promise<
-    readonly { readonly name: string; readonly version: number; readonly positions: readonly Position[] }[]
-  >;
+  inventories(): Promise<readonly KnownCompany[]>;
   /** @throws not-allowed, input-invalid */
   receive(sender: Certificate, positions: CompanyPositions): Promise<"stored" | "duplicate">;
 }
@@ -50,6 +51,8 @@ export function createCompanies(deps: {
   readonly countedWith: () => number;
   /** Absent where this server is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
+  /** What this server's own company leaves to the group. */
+  readonly pooled: Pooled;
 }): Companies {
   const { db, nodes, clock } = deps;
 
@@ -58,7 +61,8 @@ export function createCompanies(deps: {
     const held = await deps.ownPositions?.();
     if (held === undefined) return undefined;
     const { version, devices, at, positions } = held;
-    return { name: deps.company, node: nodes.id, version, policy, devices, at, receivedAt: at, positions };
+    const { pooled } = deps;
+    return { name: deps.company, node: nodes.id, version, policy, devices, at, receivedAt: at, pooled, positions };
   }
 
   return {
@@ -88,16 +92,21 @@ export function createCompanies(deps: {
     },
 
     async inventories() {
-      const all: { name: string; version: number; positions: readonly Position[] }[] = [];
-      await eachPolitely(await groupStore.positions(db.kysely), ({ name, version, positions }) => {
-        if (name !== deps.company) all.push({ name, version, positions: JSON.parse(positions) as Position[] });
+      const all: KnownCompany[] = [];
+      await eachPolitely(await groupStore.positions(db.kysely), ({ name, version, pooled, positions }) => {
+        if (name === deps.company) return;
+        all.push({
+          ...{ name, version, pooled: JSON.parse(pooled) as Pooled },
+          positions: JSON.parse(positions) as Position[],
+        });
       });
       const self = await own();
-      if (self?.version !== undefined) all.push({ name: self.name, version: self.version, positions: self.positions });
+      if (self?.version !== undefined)
+        all.push({ name: self.name, version: self.version, pooled: deps.pooled, positions: self.positions });
       return all;
     },
 
-    async receive(sender, { company, version, policy, at, devices, positions }) {
+    async receive(sender, { company, version, policy, at, devices, pooled = false, positions }) {
       if (company !== sender.name)
         throw serverErrors.make("not-allowed", { role: `server of ${sender.name}`, needed: `server of ${company}` });
       // The one enrolled under this name - not one that was removed or replaced.
@@ -115,6 +124,7 @@ export function createCompanies(deps: {
         at: made,
         received_at: now,
         positions: JSON.stringify(positions.map(kept)),
+        pooled: JSON.stringify(typeof pooled === "boolean" ? pooled : [...new Set(pooled)].sort()),
       });
       if (!stored) await groupStore.touch(db.kysely, company, version, now);
       return stored ? "stored" : "duplicate";
@@ -131,6 +141,7 @@ function companyOf(row: Omit<CompanyRow, "positions">): Company {
     devices: row.devices,
     at: new Date(row.at).toISOString(),
     receivedAt: new Date(row.received_at).toISOString(),
+    pooled: JSON.parse(row.pooled) as Pooled,
   };
 }
 

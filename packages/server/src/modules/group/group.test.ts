@@ -292,13 +292,17 @@ forEachStore((store) => {
           upstream: { url: group.url, enrollmentToken: await group.enrollmentToken(1) },
         };
         const [first, second] = [await start(shared), await start(shared)];
-        await until("both channels", () => group.server.nodes.channel.counts().server === 2);
+        // Whoever is on duty speaks to the group.
+        await until("the one channel", () => group.server.nodes.channel.counts().server === 1);
         await publish(group, 2, ["@GIMP2"]);
         for (const server of [first, second])
           await until("version 2 on each", () => server.server.policies.current().enterprise === 2);
         expect(first.server.policies.current()).toEqual(second.server.policies.current());
         expect((await group.api("GET", "/api/v1/nodes")).json<{ items: object[] }>().items).toHaveLength(1);
         expect((await group.api("GET", "/api/v1/enrollment-tokens")).json()).toMatchObject({ items: [{ used: 1 }] });
+        await first.stop();
+        await publish(group, 3);
+        await until("version 3 at the one that is left", () => second.server.policies.current().enterprise === 3);
       });
 
     it("the enterprise policy of a server with a group above comes from there only", async () => {

@@ -32,4 +32,13 @@ export const groupMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611230105-group-pooled",
+    async up(db) {
+      await db.schema
+        .alterTable("grp_companies")
+        .addColumn("pooled", "text", (c) => c.notNull().defaultTo("false"))
+        .execute();
+    },
+  },
 ];

@@ -19,6 +19,12 @@ const CompanyItem = Type.Object({
   devices: Type.Optional(Type.Integer()),
   at: Text,
   receivedAt: Text,
+  pooled: Type.Optional(
+    Type.Unsafe<boolean | string[]>({
+      anyOf: [{ type: "boolean" }, { type: "array", items: { type: "string" } }],
+      description: "Licences that the group buys for it: all (true), none, or those named",
+    }),
+  ),
 });
 
 export function groupRoutes(

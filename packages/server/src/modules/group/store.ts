@@ -7,7 +7,8 @@ export type CompanyRow = Schema["grp_companies"];
 
 export const groupStore = {
   /**
-   * Takes the company's positions if they are newer than those held - or the same, found to be true for a newer policy as well.
+   * Takes the company's positions if they are newer than those held - or the same, found to be true for a newer policy as well, or with another word
+   * on who buys.
    * Answers whether it did.
    */
   async savePositions(db: Db, row: CompanyRow): Promise<boolean> {
@@ -25,11 +26,17 @@ export const groupStore = {
             at: row.at,
             received_at: row.received_at,
             positions: row.positions,
+            pooled: row.pooled,
           })
           .where((eb) =>
             eb.or([
               eb("grp_companies.version", "<", row.version),
               eb.and([eb("grp_companies.version", "=", row.version), eb("grp_companies.policy", "<", row.policy)]),
+              eb.and([
+                eb("grp_companies.version", "=", row.version),
+                eb("grp_companies.policy", "=", row.policy),
+                eb("grp_companies.pooled", "<>", row.pooled),
+              ]),
             ]),
           ),
       )
@@ -49,12 +56,12 @@ export const groupStore = {
   companies: (db: Db) =>
     db
       .selectFrom("grp_companies")
-      .select(["name", "node", "version", "policy", "devices", "at", "received_at"])
+      .select(["name", "node", "version", "policy", "devices", "at", "received_at", "pooled"])
       .orderBy("name")
       .execute(),
 
   positions: (db: Db) =>
-    db.selectFrom("grp_companies").select(["name", "version", "positions"]).orderBy("name").execute(),
+    db.selectFrom("grp_companies").select(["name", "version", "positions", "pooled"]).orderBy("name").execute(),
 
   company: (db: Db, name: string) =>
     db.selectFrom("grp_companies").selectAll().where("name", "=", name).executeTakeFirst(),

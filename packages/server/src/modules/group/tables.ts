@@ -12,6 +12,8 @@ export interface GroupTables {
     received_at: number;
     /** Position[] as JSON. */
     positions: string;
+    /** Which licences it leaves to the group to buy: true, false or their codes, as JSON. */
+    pooled: string;
   };
   /** One row (id 1): what enrolling at the group above gave - certificate and pinned root (JSON). Several servers on one database share it. */
   grp_upstream: { id: number; enrollment: string; enrolled_at: number };

@@ -23,7 +23,7 @@ import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { Nodes } from "../nodes/index.ts";
 import type { Policies } from "../policies/index.ts";
-import { fetchOrders, type Bookkeeping } from "../pooling/index.ts";
+import { fetchOrders, type Bookkeeping, type Pooled } from "../pooling/index.ts";
 import type { OwnPositions } from "./companies.ts";
 import { groupStore } from "./store.ts";
 import { createTask, type Task } from "./task.ts";
@@ -59,7 +59,9 @@ export function createUpstream(deps: {
   /** Absent at a group below a group: it is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
   /** Where what the group orders for this company is booked; absent at a group below a group. */
-  readonly books: Pick<Bookkeeping, "newest" | "book"> | undefined;
+  readonly books: Pick<Bookkeeping, "held" | "book"> | undefined;
+  /** What this company leaves to the group to buy. */
+  readonly pooled: Pooled;
   /** Enterprise policy version the counts are made with. */
   readonly countedWith: () => number;
   readonly events: Events;
@@ -146,21 +148,21 @@ export function createUpstream(deps: {
         if (result.kind !== "ok") return again;
         const fetched = result.value;
         if (fetched.kind === "untrusted")
-          policies.noteRefusal({
+          await policies.noteRefusal({
             code: fetched.refusal,
             message: `the policy served by ${uplink.upstream} was refused`,
           });
         else if (fetched.kind === "document") {
           const received = await policies.receive(fetched.payload, fetched.document);
-          policies.noteRefusal(received.kind === "refused" ? received.fault : undefined);
+          await policies.noteRefusal(received.kind === "refused" ? received.fault : undefined);
           // Only what was taken need not be sent again: a refused one is looked at anew each time.
           etag = received.kind === "refused" ? undefined : fetched.etag;
         } else if (fetched.kind === "none" && held > 0)
-          policies.noteRefusal({
+          await policies.noteRefusal({
             code: "document-older",
             message: `${uplink.upstream} has no policy; ${held} was held`,
           });
-        else policies.noteRefusal(undefined);
+        else await policies.noteRefusal(undefined);
         return undefined;
       },
     });
@@ -172,18 +174,27 @@ export function createUpstream(deps: {
       run: async () => outcome(await uplink.postStatus(await nodes.report(), stopping.signal)),
     });
     const { ownPositions } = deps;
+    let sent: { readonly said: string; readonly again: number } | undefined;
     const positions =
       ownPositions &&
       createTask({
         clock,
         leastDistanceMs,
-        everyMs: 60 * minute,
+        everyMs: minute,
         onError: failed("positions"),
         async run() {
           // The policy first: what becomes true in between is said again, what was said too early would stay.
           const policy = deps.countedWith();
           const own = await ownPositions();
-          return outcome(await uplink.postCompanyPositions({ ...own, company: deps.company, policy }, stopping.signal));
+          const said = `${own.version} ${policy}`;
+          // What another server counted before it was killed shows here; what becomes true by the clock alone is said every hour.
+          if (said === sent?.said && clock.now() < sent.again) return undefined;
+          const { company, pooled } = deps;
+          const again = outcome(
+            await uplink.postCompanyPositions({ ...own, company, policy, pooled }, stopping.signal),
+          );
+          if (again === undefined) sent = { said, again: clock.now() + 60 * minute };
+          return again;
         },
       });
 
@@ -214,7 +225,7 @@ export function createUpstream(deps: {
         policy.soon(random() * debounceMs);
         orders?.soon(random() * debounceMs);
       }
-      if (message.type === "scan-now" && message.devices === undefined) nodes.channel.scanNow();
+      if (message.type === "scan-now" && message.devices === undefined) void nodes.reach.scanNow();
     };
     channel = createChannel({
       uplink,
@@ -223,6 +234,7 @@ export function createUpstream(deps: {
       onMessage,
       onState: (connected) => {
         if (!connected) return;
+        sent = undefined;
         status.soon(0);
         positions?.soon(0);
       },

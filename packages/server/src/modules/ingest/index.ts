@@ -1,4 +1,5 @@
 export { createAgentEnrollment } from "./enroll.ts";
 export { createInventoryImport, type InventoryImport } from "./inventories.ts";
 export { createIntake, type Intake } from "./intake.ts";
+export { createNextContact } from "./next-contact.ts";
 export { ingestRoutes } from "./routes.ts";

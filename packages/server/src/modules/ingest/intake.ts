@@ -44,7 +44,7 @@ export interface IntakeDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly titles: Titles;
-  readonly index: TitleIndex;
+  readonly index: Pick<TitleIndex, "grown">;
   readonly devices: DeviceDirectory;
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
@@ -108,8 +108,11 @@ export function createIntake(deps: IntakeDeps): Intake {
   const commit = async (reports: readonly ReceivedReport[]): Promise<ReportResult[]> => {
     const started = clock.now();
     await deps.titles.learn(reports.flatMap((r) => r.texts));
-    const { results, notes, countsChanged, generation } = await db.transaction((trx) => store(trx, reports));
-    for (const note of notes) deps.index.note(note.change, note.device, note.added, note.removed);
+    await deps.titles.find(
+      reports.flatMap((r) => (r.ids === undefined ? [r.titles ?? r.added, r.removed] : [r.removed])),
+    );
+    const { results, countsChanged, titlesChanged, generation } = await db.transaction((trx) => store(trx, reports));
+    if (titlesChanged) deps.index.grown();
     if (generation !== deps.deriver().generation) deps.onOutdated?.();
     deps.onCommit?.({ results, milliseconds: clock.now() - started, countsChanged });
     return results;
@@ -125,6 +128,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     );
     const needState = [...new Set(reports.filter((r) => r.header.kind !== "heartbeat").map((r) => r.sender.device))];
     const states = await headStore.states(trx, needState);
+    await deps.titles.know(trx, [...states.values()].map((state) => state.titles)); // prettier-ignore
 
     const results: ReportResult[] = [];
     const first = new Map<string, string>();

@@ -11,10 +11,12 @@ import {
   validateInventory,
   type Inventory,
   type ProbeHit,
+  type TitleText,
 } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
+import { eachPolitely } from "../../slices.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
 import { isReshaped } from "../licenses/coverage/index.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
@@ -50,22 +52,22 @@ export function createInventoryImport(deps: {
   const { db, clock, titles } = deps;
   return {
     async store(inventories) {
-      const checked = inventories.map((value) => validateInventory(value));
-      const packed = checked.map((c) => {
-        if (!c.ok) return undefined;
-        const hits = hitsOf(c.value);
-        return {
-          inventory: c.value,
-          hits,
-          ...packState(c.value.software, hits, machineOf(c.value, c.value.scan?.dictionaryVersion ?? 0)),
-        };
+      // One has up to tens of thousands of titles.
+      const checked: ReturnType<typeof validateInventory>[] = [];
+      await eachPolitely(inventories, (value) => void checked.push(validateInventory(value)));
+      const packed: (ReturnType<typeof packInventory> | undefined)[] = [];
+      await eachPolitely(checked, (c) => void packed.push(c.ok ? packInventory(c.value) : undefined));
+      const texts: TitleText[] = [];
+      const bad: boolean[] = [];
+      await eachPolitely(packed, (one) => {
+        const read = one === undefined ? [] : titles.readTexts([...one.texts.values()]);
+        bad.push(read === undefined);
+        for (const text of read ?? []) texts.push(text);
       });
-      const texts = packed.flatMap((p) => (p === undefined ? [] : [...p.texts.values()]));
-      const bad = packed.map((p) => p !== undefined && titles.readTexts([...p.texts.values()]) === undefined);
-      await titles.learn(texts.filter((text) => titles.readTexts([text]) !== undefined));
+      await titles.learn(texts);
 
       const now = clock.now();
-      const { results, notes, generation } = await db.transaction(async (trx) => {
+      const { results, titlesChanged, generation } = await db.transaction(async (trx) => {
         const deriver = deps.deriver();
         const results: (Omit<ImportResult, "device"> & { ordinal?: number })[] = [];
         const changes = new Map<number, DeviceChange>();
@@ -145,19 +147,25 @@ export function createInventoryImport(deps: {
         ]);
         return {
           generation: deriver.generation,
-          notes: committed.notes,
+          titlesChanged: committed.titlesChanged,
           results: results.map(({ ordinal, ...rest }): ImportResult => {
             const device = ordinal === undefined ? undefined : names.get(ordinal);
             return { ...rest, ...(device !== undefined && { device }) };
           }),
         };
       });
-      for (const note of notes) deps.index.note(note.change, note.device, note.added, note.removed);
+      if (titlesChanged) deps.index.grown();
       if (generation !== deps.deriver().generation) deps.onOutdated?.();
       deps.onChange();
       return results;
     },
   };
+}
+
+function packInventory(inventory: Inventory) {
+  const hits = hitsOf(inventory);
+  const machine = machineOf(inventory, inventory.scan?.dictionaryVersion ?? 0);
+  return { inventory, hits, ...packState(inventory.software, hits, machine) };
 }
 
 /** Hits of machine probes that the inventory's codes name as their evidence. */

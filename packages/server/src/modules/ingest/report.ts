@@ -15,6 +15,7 @@ import {
   type ReportResult,
   type TitleText,
 } from "@daicho/protocol";
+import { createTurns } from "../../slices.ts";
 import type { Titles } from "../inventory/titles.ts";
 
 export interface Sender {
@@ -56,6 +57,9 @@ export function openReport(
     : { ok: false, result: rejected(opened.refusal, "the envelope is damaged or of another version") };
 }
 
+/** Signatures of hundreds of reports may turn out right at once: what comes then is this thread's, and has to give way in between. */
+const turn = createTurns();
+
 /** Checks signature and content. Never throws, whatever the bytes are. */
 export async function readReport(
   envelope: Envelope,
@@ -67,6 +71,7 @@ export async function readReport(
   if (sender === undefined) return fail("device-unknown", "no device with this id is enrolled here");
   if (!(await verifyEnvelopeAside(envelope, sender.key)))
     return fail("signature-invalid", "the report was altered or signed by another key");
+  await turn();
   const { header } = envelope;
   const madeAt = Date.parse(header.at);
   const scannedAt = header.scannedAt === undefined ? madeAt : Date.parse(header.scannedAt);

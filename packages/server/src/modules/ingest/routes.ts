@@ -13,6 +13,7 @@ import type { Authorize } from "../../http/authorize.ts";
 import type { Titles } from "../inventory/titles.ts";
 import type { InventoryImport } from "./inventories.ts";
 import type { Intake } from "./intake.ts";
+import type { NextContact } from "./next-contact.ts";
 
 const gunzipAsync = promisify<Uint8Array, ZlibOptions, Buffer>(gunzip);
 // Node 22.15 and later; without it zstd is refused with the encodings that are understood.
@@ -28,6 +29,7 @@ export function ingestRoutes(
     readonly authorize: Authorize;
     readonly clock: Clock;
     readonly dictionary: () => number;
+    readonly nextContact: NextContact;
   },
 ): void {
   const { authorize } = deps;
@@ -53,12 +55,18 @@ export function ingestRoutes(
           type: request.headers["content-type"] ?? "(none)",
           supported: reportsContentType,
         });
+      const since = deps.clock.now();
       const bytes = await decode(request.body, request.headers["content-encoding"]);
       const envelopes = unpackBatch(bytes);
       if (envelopes === undefined)
         throw serverErrors.make("input-invalid", { faults: "the batch is torn or holds too many envelopes" });
       const results = await deps.intake.submit(envelopes);
-      return { results, dictionary: deps.dictionary(), time: new Date(deps.clock.now()).toISOString() };
+      const now = deps.clock.now();
+      const nextContactSeconds = deps.nextContact(now - since);
+      return {
+        ...{ results, dictionary: deps.dictionary(), time: new Date(now).toISOString() },
+        ...(nextContactSeconds !== undefined && { nextContactSeconds }),
+      };
     },
   );
 
@@ -69,7 +77,7 @@ export function ingestRoutes(
       const hashes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       if (hashes.length % 8 !== 0 || hashes.length > maxTitles * 8 * 50)
         throw serverErrors.make("input-invalid", { faults: "the body is a run of 8-byte title hashes" });
-      return reply.type("application/octet-stream").send(deps.titles.unknown(hashes));
+      return reply.type("application/octet-stream").send(await deps.titles.unknown(hashes));
     },
   );
 

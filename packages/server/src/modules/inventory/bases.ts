@@ -35,41 +35,85 @@ export function remember({ id, bytes }: Base): Uint32Array {
 /** @throws RangeError where the bytes do not fit their base */
 export function unpackTitles({ base, titles }: PackedTitles): Uint32Array {
   if (base === null) return unpackSorted(titles);
-  const from = decoded.get(base);
-  const [length, at] = readVarint(titles, 0);
-  const ids =
-    from &&
-    applyDifference(from, unpackSorted(titles.subarray(at, at + length)), unpackSorted(titles.subarray(at + length)));
+  const { added, removed } = unpackDifference(titles);
+  const ids = applyDifference(titlesOfBase(base), added, removed);
   if (ids === undefined) throw new RangeError(`titles do not fit base ${base}`);
   return ids;
 }
 
+/** What a row has more and less than its base. @throws RangeError */
+export function unpackDifference(titles: Buffer): { readonly added: Uint32Array; readonly removed: Uint32Array } {
+  const [length, at] = readVarint(titles, 0);
+  return {
+    added: unpackSorted(titles.subarray(at, at + length)),
+    removed: unpackSorted(titles.subarray(at + length)),
+  };
+}
+
+/** @throws RangeError where it is not in memory (`isDecoded`) */
+export function titlesOfBase(base: number): Uint32Array {
+  const ids = decoded.get(base);
+  if (ids === undefined) throw new RangeError(`base ${base} is not there`);
+  return ids;
+}
+
+/** The titles of a row that tell something; rows with equal keys have the same ones. */
+export interface Telling {
+  readonly key: string;
+  /** Sorted. @throws RangeError where the row's base is not in memory */
+  titles(): Uint32Array;
+}
+
 /**
- * Reads only the titles that are marked in `telling` (by id), ascending: what a base has of them is worked out once, and of a row only its own
- * differences are walked. Bases must be in memory (`isDecoded`).
+ * Reads of rows only the titles that tell something: what a base has of them is worked out once, and of a row only its own differences are walked,
+ * without making anything of the others.
  */
-export function createTellingReader(telling: Uint8Array): (packed: PackedTitles) => number[] {
+export function createTellingReader(tells: (title: number) => boolean): (packed: PackedTitles) => Telling {
   const ofBase = new Map<number, readonly number[]>();
-  const tell = (ids: Uint32Array): number[] => {
-    const found: number[] = [];
-    for (let i = 0; i < ids.length; i++) if (telling[ids[i] as number] === 1) found.push(ids[i] as number);
-    return found;
+  const held = (base: number): readonly number[] => {
+    let list = ofBase.get(base);
+    if (list === undefined) ofBase.set(base, (list = [...titlesOfBase(base)].filter(tells)));
+    return list;
   };
   return ({ base, titles }) => {
-    if (base === null) return tell(unpackSorted(titles));
-    let held = ofBase.get(base);
-    if (held === undefined) {
-      const ids = decoded.get(base);
-      if (ids === undefined) throw new RangeError(`base ${base} is not there`);
-      ofBase.set(base, (held = tell(ids)));
-    }
-    const [length, at] = readVarint(titles, 0);
-    const added = tell(unpackSorted(titles.subarray(at, at + length)));
-    const removed = tell(unpackSorted(titles.subarray(at + length)));
-    if (added.length + removed.length === 0) return [...held];
-    const kept = removed.length === 0 ? held : held.filter((id) => !removed.includes(id));
-    return [...kept, ...added].sort((a, b) => a - b);
+    const [length, at] = base === null ? [titles.length, 0] : readVarint(titles, 0);
+    const added = tellingIn(titles, at, at + length, tells);
+    const removed = tellingIn(titles, at + length, titles.length, tells);
+    return {
+      key: `${base}+${added.join()}-${removed.join()}`,
+      titles: () =>
+        Uint32Array.from([...(base === null ? [] : held(base).filter((id) => !removed.includes(id))), ...added]).sort(),
+    };
   };
+}
+
+function tellingIn(bytes: Uint8Array, from: number, to: number, tells: (title: number) => boolean): number[] {
+  const found: number[] = [];
+  let id = 0;
+  let value = 0;
+  let factor = 1;
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] as number;
+    value += (byte & 0x7f) * factor;
+    if (byte >= 0x80) {
+      factor *= 128;
+      continue;
+    }
+    id += value;
+    if (tells(id)) found.push(id);
+    value = 0;
+    factor = 1;
+  }
+  return found;
+}
+
+/** Whether the bytes are those of the base with this id. */
+export function isBase({ id, bytes }: Base): boolean {
+  return idOf(bytes) === id;
+}
+
+function idOf(bytes: Buffer): number {
+  return sha256(bytes).readUIntBE(0, 6);
 }
 
 interface Entry {
@@ -135,7 +179,7 @@ export function createBaseBook(): BaseBook {
     if (shared.length < fewest || shared.length < ids.length / 2) return undefined;
     recent.splice(like, 1);
     const bytes = packSorted(shared);
-    const id = sha256(bytes).readUIntBE(0, 6);
+    const id = idOf(bytes);
     return bases.has(id) ? undefined : { id, bytes };
   };
 

@@ -8,7 +8,6 @@ import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { deriveAll } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
-import { indexStore } from "./index-store.ts";
 import { packChange } from "./pack.ts";
 
 export interface StateChange {
@@ -30,14 +29,9 @@ export interface DeviceChange {
 }
 
 export interface Committed {
-  /** For the title index, after the commit. */
-  readonly notes: readonly {
-    readonly change: number;
-    readonly device: number;
-    readonly added: ArrayLike<number>;
-    readonly removed: ArrayLike<number>;
-  }[];
   readonly countsChanged: boolean;
+  /** The change log has grown: after the commit the title index should know. */
+  readonly titlesChanged: boolean;
 }
 
 export async function writeDeviceChanges(
@@ -54,15 +48,12 @@ export async function writeDeviceChanges(
 ): Promise<Committed> {
   const { db, deriver } = deps;
   const log: { device: number; at: number; change: Buffer }[] = [];
-  const notes: { device: number; added: ArrayLike<number>; removed: ArrayLike<number> }[] = [];
   const last: StateChange[] = [];
   const names: { device: number; hostname: string; serial?: string }[] = [];
   for (const { head, states } of changes) {
     for (const change of states) {
-      const differs = change.added.length + change.removed.length > 0;
-      if (change.first || differs)
+      if (change.first || change.added.length + change.removed.length > 0)
         log.push({ device: head.device, at: now, change: packChange(change.first ? "first" : change) });
-      if (differs) notes.push({ device: head.device, added: change.added, removed: change.removed });
     }
     const named = states.findLast((s) => s.named !== undefined)?.named;
     if (named !== undefined) names.push({ device: head.device, ...named });
@@ -89,6 +80,5 @@ export async function writeDeviceChanges(
     .filter(({ states }) => states.some((s) => s.reshaped === true))
     .map(({ head }) => head.device);
   if (reshaped.length > 0) await deps.repository.reshaped(trx, reshaped, now);
-  const change = log.length > 0 ? await indexStore.lastChange(trx) : 0;
-  return { notes: notes.map((note) => ({ ...note, change })), countsChanged: changed || reshaped.length > 0 };
+  return { countsChanged: changed || reshaped.length > 0, titlesChanged: log.length > 0 };
 }

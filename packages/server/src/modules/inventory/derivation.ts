@@ -8,15 +8,19 @@
 import { createMetricBook } from "@daicho/licensing";
 import type { Clock, Log, Timer } from "@daicho/kernel";
 import type { Cause } from "@daicho/licensing";
+import { dictionarySteps } from "@daicho/policy";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
+import type { Servers } from "../../db/servers.ts";
 import type { Events } from "../../events.ts";
 import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
+import { breathe, inSteps } from "../../slices.ts";
 import { loadClassifier, type Decision } from "../licenses/classification/index.ts";
 import type { Repository } from "../licenses/repository/index.ts";
 import { createDeriver, type DerivedLicense, type Deriver } from "./deriver.ts";
 import { decideAll, deriveAll, type DeviceLicenses, type StoredState } from "./derive.ts";
 import { headStore, lockHeads } from "./head-store.ts";
+import { rederive, type FactDifference } from "./rederive.ts";
 import { raiseRevision, reachMetricDay, readRevision } from "./revision.ts";
 import type { Titles } from "./titles.ts";
 
@@ -29,7 +33,7 @@ export interface Derivation {
   /** What was bought has changed: metrics that the policy leaves open follow it, and with them all counts, in the caller's transaction. */
   bought(trx: Trx): Promise<void>;
   /** Whether anything decides about classes of installations, so that who has a device can matter to them. */
-  readonly classifies: boolean;
+  classifies(trx: Trx): Promise<boolean>;
   /**
    * Derives devices now, in the caller's transaction, by what it has written about their installations. Call with their heads locked. Devices that
    * never reported are left out.
@@ -37,13 +41,15 @@ export interface Derivation {
   deriveNow(trx: Trx, devices: readonly number[], cause: Cause): Promise<readonly DeviceLicenses[]>;
   /** What a device uses by its facts, and what decided about each installation. */
   decisionsOf(trx: Trx, device: number): Promise<readonly (DerivedLicense & { readonly decision: Decision })[]>;
-  /** Devices whose open interval is not what their facts yield under the policy in force, for reconcile. */
-  rederive(): AsyncGenerator<{ device: string; license: string; stored: number; recomputed: number }>;
+  /** What does not follow from the facts that devices reported, under the policy in force; for reconcile. */
+  rederive(): AsyncGenerator<FactDifference>;
   stop(): Promise<void>;
 }
 
 const sliceDevices = 250;
-const lookMs = 1000;
+const lookedThrough = 20_000;
+/** What a server that was killed left to be derived is found within this. */
+const lookMs = 600_000;
 
 /** Mark of a device whose licences must be derived again although the policy is the same. */
 export const revivedGeneration = -1;
@@ -55,19 +61,24 @@ export async function createDerivation(deps: {
   readonly events: Events;
   readonly titles: Titles;
   readonly policy: () => CurrentPolicy;
+  /** Takes over what another server has published. */
+  readonly readPolicy: () => Promise<void>;
+  readonly servers: Pick<Servers, "onDuty" | "hear">;
   /** Codes the company leaves out of its selection. */
   readonly deselected: () => Promise<ReadonlySet<string>>;
-  readonly devices: Pick<DeviceDirectory, "idsOf" | "disposedOf">;
+  readonly devices: Pick<DeviceDirectory, "idsOf" | "disposedBetween">;
   readonly repository: Pick<Repository, "record" | "syncLicenses" | "openLicenses">;
 }): Promise<Derivation> {
-  const { db, titles, events, log, clock } = deps;
-  let current = createDeriver({
+  const { db, titles, events, log, clock, servers } = deps;
+  /** What the deriver in force was made of. */
+  let policyOf: Parameters<typeof createDeriver>[0] = {
     generation: 0,
     dictionary: undefined,
     licensePolicy: undefined,
     at: 0,
     titleTable: titles.table,
-  });
+  };
+  let current = createDeriver(policyOf);
   let next: Deriver | undefined;
   let inForce: ReadonlyMap<string, Metric> = new Map();
   let running: Promise<void> | undefined;
@@ -76,12 +87,13 @@ export async function createDerivation(deps: {
   let nextDay: Timer | undefined;
   let nextLook: Timer | undefined;
   let seenRevision = -1;
-  titles.onLearn((learnt) => {
+  const offTitles = titles.onLearn((learnt) => {
     current.learn(learnt);
     next?.learn(learnt);
   });
 
   const adopt = async (): Promise<void> => {
+    await deps.readPolicy();
     const policy = deps.policy();
     const at = clock.now();
     const rules = createMetricBook(policy.licensePolicy?.metrics ?? []);
@@ -97,16 +109,19 @@ export async function createDerivation(deps: {
     seenRevision = revision;
     const generation = policy.generation + revision;
     if (generation === current.generation) return;
-    next = createDeriver({ ...policy, generation, at, classifier, titleTable: titles.table });
-    for await (const slice of titles.each(2000)) {
+    const recognizer = await inSteps(dictionarySteps(policy.dictionary?.software ?? []));
+    const nextOf = { ...policy, generation, at, classifier, titleTable: titles.table, recognizer };
+    next = createDeriver(nextOf);
+    for await (const slice of titles.each(500)) {
       next.learn(slice);
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
     }
     const infos = next.licenses;
     const deselected = await deps.deselected();
     inForce = await db.transaction((trx) => deps.repository.syncLicenses(trx, infos, deselected));
     next.setMetrics(inForce);
     current = next;
+    policyOf = nextOf;
     next = undefined;
   };
 
@@ -115,30 +130,36 @@ export async function createDerivation(deps: {
     ...current,
     classifier: await loadClassifier(db, trx),
   });
-  const statesOf = async (trx: Trx, devices: readonly number[]): Promise<StoredState[]> =>
-    [...(await headStore.states(trx, devices)).values()].map((state) => ({ state }));
+  const statesOf = async (trx: Trx, devices: readonly number[]): Promise<StoredState[]> => {
+    const states = [...(await headStore.states(trx, devices)).values()];
+    await titles.know(trx, states.map((state) => state.titles)); // prettier-ignore
+    return states.map((state) => ({ state }));
+  };
 
   const deriveStale = async (): Promise<number> => {
     const deriver = current;
     let count = 0;
-    for (let after = 0; !stopped && deriver === current;) {
-      const rows = await headStore.stale(db.kysely, deriver.generation, after, sliceDevices);
-      if (rows.length === 0) break;
+    const last = await headStore.lastDevice(db.kysely);
+    for (let after = 0; after < last && !stopped && deriver === current;) {
+      // Most often nothing is stale: what is looked through in one go is bounded, too.
+      const upTo = after + lookedThrough;
+      const rows = await headStore.stale(db.kysely, deriver.generation, { after, upTo, limit: sliceDevices });
+      if (rows.length === 0) {
+        after = upTo;
+        await breathe();
+        continue;
+      }
       const stale = rows.map((row) => row.device);
       const revived = new Set(rows.flatMap((row) => (row.generation === revivedGeneration ? [row.device] : [])));
       const { changed } = await db.transaction(async (trx) => {
         await lockHeads(db, trx, stale);
-        const states = await headStore.states(trx, stale);
+        const states = await statesOf(trx, stale);
         const at = clock.now();
         let changed = false;
         // A device that came back into use is derived again for that reason, all others because the policy changed.
         for (const cause of ["reassigned", "policy"] as const) {
-          const theirs = [...states.values()].filter((s) => revived.has(s.device) === (cause === "reassigned"));
-          const changes = await deriveAll(
-            trx,
-            deriver,
-            theirs.map((state) => ({ state })),
-          );
+          const theirs = states.filter(({ state }) => revived.has(state.device) === (cause === "reassigned"));
+          const changes = await deriveAll(trx, deriver, theirs);
           if (changes.length > 0) changed = (await deps.repository.record(trx, changes, at, cause)).changed || changed;
         }
         await headStore.setGeneration(db, trx, stale, deriver.generation);
@@ -147,7 +168,7 @@ export async function createDerivation(deps: {
       if (changed) events.emit("positions-changed", {});
       count += stale.length;
       after = stale[stale.length - 1] ?? after;
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
     }
     return count;
   };
@@ -193,11 +214,12 @@ export async function createDerivation(deps: {
         });
       return running;
     },
-    get classifies() {
-      return current.classifier !== undefined;
-    },
+    classifies: async (trx) => (await loadClassifier(db, trx)) !== undefined,
     async deriveNow(trx, devices, cause) {
-      const derived = await deriveAll(trx, await deriverWithin(trx), await statesOf(trx, devices));
+      const deriver = await deriverWithin(trx);
+      const derived = await deriveAll(trx, deriver, await statesOf(trx, devices));
+      // Another server may have derived them under a newer policy than this one knows: then it is done again.
+      await headStore.lowerGeneration(db, trx, devices, deriver.generation);
       await deps.repository.record(trx, derived, clock.now(), cause);
       return derived;
     },
@@ -208,69 +230,39 @@ export async function createDerivation(deps: {
     async *rederive() {
       // What is still to be derived is late, not wrong.
       await derivation.refresh();
-      for (let after = 0; ;) {
-        const deriver = current;
-        const { last, differences } = await db.snapshot(async (trx) => {
-          const states = await headStore.statesAfter(trx, after, sliceDevices);
-          const ids = states.map((state) => state.device);
-          const stored = await deps.repository.openLicenses(trx, ids);
-          const disposed = await deps.devices.disposedOf(trx, ids);
-          const derived = await deriveAll(
-            trx,
-            deriver,
-            states.filter(({ device }) => !disposed.has(device)).map((state) => ({ state })),
-          );
-          const recomputed = new Map(derived.map((d) => [d.device, d.licenses]));
-          const differences = ids.flatMap((id) => compareLicenses(id, stored.get(id) ?? [], recomputed.get(id) ?? []));
-          const names = await deps.devices.idsOf(trx, [...new Set(differences.map((d) => d.device))]);
-          return {
-            last: ids.at(-1),
-            differences: differences.map((d) => ({ ...d, device: names.get(d.device) ?? String(d.device) })),
-          };
-        });
-        yield* differences;
-        if (last === undefined) return;
-        after = last;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      const newDeriver = (): Deriver => {
+        const deriver = createDeriver({ ...policyOf, recognizer: current.recognizer, matcher: current.matcher });
+        deriver.setMetrics(inForce);
+        return deriver;
+      };
+      yield* rederive({ ...deps, generation: () => current.generation, newDeriver });
     },
     async stop() {
       stopped = true;
       nextDay?.cancel();
       nextLook?.cancel();
-      off();
+      for (const end of off) end();
+      offTitles();
       await running;
     },
   };
-  const off = events.on("dictionary-changed", () => void derivation.refresh());
-  // What another server has decided about installations; SQLite belongs to one process.
+  // What another server has decided; and once in a while what one that is gone has left behind. SQLite belongs to one process.
   const look = (): void => {
     nextLook = clock.after(lookMs, () => {
-      readRevision(db.kysely)
-        .then((revision) => (revision === seenRevision ? undefined : derivation.refresh()))
-        .catch((error: unknown) => {
-          log.warn("revision-unread", { reason: error instanceof Error ? error.message : "unknown" });
-        })
-        .finally(() => {
-          if (!stopped) look();
-        });
+      if (servers.onDuty) void derivation.refresh();
+      if (!stopped) look();
     });
   };
   if (db.dialect === "postgres") look();
+  const heard = async (): Promise<void> => {
+    if ((await readRevision(db.kysely)) !== seenRevision) await derivation.refresh();
+  };
+  const off = [
+    events.on("dictionary-changed", () => void derivation.refresh()),
+    servers.hear("revision", () => void heard().catch(() => derivation.refresh())),
+    servers.hear("missed", () => void derivation.refresh()),
+  ];
   // The policy in force must be known before the first report is derived; the devices can follow while serving.
   await adopt();
   return derivation;
-}
-
-function compareLicenses(
-  device: number,
-  stored: readonly { license: string; count: number; class?: string }[],
-  derived: readonly { license: string; count: number; class?: string }[],
-): { device: number; license: string; stored: number; recomputed: number }[] {
-  const nameOf = (l: { license: string; class?: string }): string =>
-    l.class === undefined ? l.license : `${l.license} (${l.class})`;
-  const counts = new Map(stored.map((s) => [nameOf(s), { stored: s.count, recomputed: 0 }]));
-  for (const one of derived)
-    counts.set(nameOf(one), { stored: counts.get(nameOf(one))?.stored ?? 0, recomputed: one.count });
-  return [...counts].filter(([, c]) => c.stored !== c.recomputed).map(([license, c]) => ({ device, license, ...c }));
 }

@@ -2,7 +2,7 @@
  * Purpose: what devices use by their stored facts: licences with units from the deriver and, where something decides about them, their class. The one
  * way for reports, imports, a changed policy, merges and reconcile.
  */
-import { unmanagedClasses, type FoundCopy, type UnmanagedClass } from "@daicho/licensing";
+import { unmanagedClasses, type FoundCopy, type FoundTitle, type UnmanagedClass } from "@daicho/licensing";
 import { unpackDetails, unpackMachine, unpackProbes, type TitleDetail } from "@daicho/protocol";
 import type { Trx } from "../../db/database.ts";
 import type { Decision } from "../licenses/classification/index.ts";
@@ -75,6 +75,7 @@ export async function decideAll(
           derived.map(({ device, state, ids, licenses }) => ({
             device,
             licenses,
+            titles: () => titlesBehind(trx, deriver, state, ids),
             copies: () => copiesBehind(trx, deriver, state, ids),
             begun: () => begunAt(trx, state),
           })),
@@ -89,34 +90,57 @@ export function readAsserted(text: string | null): readonly AssertedCode[] {
   return text === null ? [] : (JSON.parse(text) as AssertedCode[]);
 }
 
-/** The copies of the titles that show that each licence is used. */
+/** The titles that show that each licence is used. */
+async function titlesBehind(
+  trx: Trx,
+  deriver: Deriver,
+  state: StateRow,
+  ids: Uint32Array,
+): Promise<ReadonlyMap<string, readonly TitleBehind[]>> {
+  const behind = deriver.titlesBehind({
+    titles: ids,
+    hits: unpackProbes(state.probes),
+    asserted: readAsserted(state.asserted),
+  });
+  const texts = await textsOf(trx, deriver.titleTable, [...behind.values()].flat());
+  return new Map([...behind].map(([license, titles]) => [license, titles.flatMap((id) => texts.get(id) ?? [])]));
+}
+
+interface TitleBehind extends FoundTitle {
+  readonly id: number;
+}
+
+/** Committed titles never change, and those that any licence is told by are few: every report asks for the same ones. */
+const rememberedTitles = 50_000;
+const remembered = new WeakMap<TitleTable, Map<number, TitleBehind>>();
+
+async function textsOf(trx: Trx, table: TitleTable, ids: readonly number[]): Promise<ReadonlyMap<number, TitleBehind>> {
+  let known = remembered.get(table);
+  if (known === undefined || known.size > rememberedTitles) remembered.set(table, (known = new Map()));
+  const texts = known;
+  const unread = new Set(ids.filter((id) => !texts.has(id)));
+  for (const { id, name, source, publisher } of await titleStore.byIds(trx, [...unread]))
+    texts.set(id, { id, name, source, ...(publisher !== undefined && { publisher }) });
+  return texts;
+}
+
+/** The copies of these titles. */
 async function copiesBehind(
   trx: Trx,
   deriver: Deriver,
   state: StateRow,
   ids: Uint32Array,
 ): Promise<ReadonlyMap<string, readonly FoundCopy[]>> {
-  const behind = deriver.titlesBehind({
-    titles: ids,
-    hits: unpackProbes(state.probes),
-    asserted: readAsserted(state.asserted),
-  });
-  const texts = new Map((await titleStore.byIds(trx, [...new Set([...behind.values()].flat())])).map((t) => [t.id, t]));
   const details = detailsById(state, ids, deriver.titleTable);
   return new Map(
-    [...behind].map(([license, titles]) => [
+    [...(await titlesBehind(trx, deriver, state, ids))].map(([license, titles]) => [
       license,
-      titles.flatMap((id): FoundCopy[] => {
-        const title = texts.get(id);
-        if (title === undefined) return [];
-        const { name, source, publisher } = title;
-        return (details.get(id) ?? [{}]).map(({ installedAt }) => ({
-          name,
-          source,
-          ...(publisher !== undefined && { publisher }),
+      titles.flatMap(({ id, ...title }) =>
+        (details.get(id) ?? [{}]).map(({ installedAt }): FoundCopy => ({
+          ...title,
           ...(installedAt !== undefined && { installedAt }),
-        }));
-      }),
+        })),
+      ),
     ]),
   );
 }

@@ -54,7 +54,7 @@ export interface Deriver {
   licensesOf(facts: DeviceFactsInput): readonly DerivedLicense[];
   /** The same without counts. */
   licenseCodes(facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">): readonly string[];
-  /** Whether a title satisfies any probe. */
+  /** Whether a title satisfies any probe, as far as it has been learnt. */
   tells(title: number): boolean;
   /** How many units of a licence a machine counts as, and how that comes about. */
   unitsOf(license: string, machine: () => Machine | undefined): DerivedUnits;
@@ -83,10 +83,13 @@ export function createDeriver(policy: {
   readonly at: number;
   readonly classifier?: Classifier | undefined;
   readonly titleTable: TitleTable;
+  /** Of the dictionary, where it was compiled before (in steps). */
+  readonly recognizer?: Recognizer;
+  readonly matcher?: Matcher;
 }): Deriver {
-  const recognizer = compileDictionary(policy.dictionary?.software ?? []);
+  const recognizer = policy.recognizer ?? compileDictionary(policy.dictionary?.software ?? []);
   const licensePolicy = policy.licensePolicy ?? { daicho: "license-policy/v1", version: 0, rules: [], software: [] };
-  const matcher = compileRules(licensePolicy);
+  const matcher = policy.matcher ?? compileRules(licensePolicy);
   const infos = licenseInfos(matcher, licensePolicy);
   const metricRules = createMetricBook(licensePolicy.metrics ?? []);
   const countedBy = new Map(
@@ -184,7 +187,7 @@ export function createDeriver(policy: {
       return matched(facts).map((license) => ({ license, count: unitsOf(license, facts.machine).units }));
     },
     licenseCodes: matched,
-    tells: (title) => probesOf.has(title),
+    tells: (title) => marked[title] === 1,
     unitsOf,
   };
 }

@@ -10,9 +10,9 @@ import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { deriveAll } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type StateRow } from "./head-store.ts";
-import { indexStore } from "./index-store.ts";
 import { difference, packChange } from "./pack.ts";
 import type { TitleIndex } from "./title-index.ts";
+import type { Titles } from "./titles.ts";
 
 export interface ReportExchange {
   /** When each of the devices last reported, where it did. */
@@ -23,10 +23,11 @@ export interface ReportExchange {
 
 export function createReportExchange(deps: {
   readonly db: Database;
+  readonly titles: Pick<Titles, "know">;
   readonly devices: DeviceDirectory;
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
-  readonly index: TitleIndex;
+  readonly index: Pick<TitleIndex, "grown">;
   /** Forgets where this identity's reports go (modules/ingest). */
   readonly forget: (identity: string) => void;
 }): ReportExchange {
@@ -43,10 +44,20 @@ export function createReportExchange(deps: {
       await headStore.attach(trx, identities.map(({ id, device }) => ({ id, device: other.get(device) as number }))); // prettier-ignore
       const heads = await headStore.heads(trx, [a, b], false);
       const states = await headStore.states(trx, [a, b]);
+      await deps.titles.know(trx, [...states.values()].map((state) => state.titles)); // prettier-ignore
       await headStore.removeReports(trx, [a, b]);
       const turned = [...states.values()].map((s): StateRow => ({ ...s, device: other.get(s.device) as number }));
       await headStore.upsertStates(db, trx, turned);
-      await headStore.insertHeads(db, trx, [...heads.values()].map((h) => ({ ...h, device: other.get(h.device) as number }))); // prettier-ignore
+      // What is derived below is no better than this server's policy is new.
+      const { generation } = deps.deriver();
+      await headStore.insertHeads(
+        db,
+        trx,
+        [...heads.values()].map((head) => ({
+          ...{ ...head, device: other.get(head.device) as number },
+          generation: Math.min(head.generation, generation),
+        })),
+      );
 
       const titlesOf = (device: number): Uint32Array => states.get(device)?.titles ?? new Uint32Array(0);
       const changes = [a, b].map((device) => ({
@@ -75,10 +86,9 @@ export function createReportExchange(deps: {
         "merged",
       );
       await deps.repository.reshaped(trx, [a, b], at);
-      const change = await indexStore.lastChange(trx);
       return () => {
         for (const { id } of identities) deps.forget(id);
-        for (const { device, added, removed } of changes) deps.index.note(change, device, added, removed);
+        deps.index.grown();
       };
     },
   };

@@ -39,6 +39,7 @@ export function createDeviceFacts(deps: {
       const state = (await headStore.states(db.kysely, [device])).get(device);
       if (head === undefined || state === undefined) return undefined;
       const ids = state.titles;
+      await db.latest((from) => titles.know(from, [ids]));
       const known = await titles.byIds([...ids]);
       const machine = unpackMachine(state.machine);
       const hits = unpackProbes(state.probes);

@@ -1,13 +1,15 @@
 /** Purpose: where each device's reporting stands, and its state, as rows; one query per method. */
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
-import { among, amongBytes } from "../../db/sets.ts";
+import { among, amongBytes, inSet } from "../../db/sets.ts";
 import { packEvidence, packText, unpackEvidence, unpackText } from "./compact.ts";
 import { stateStore } from "./state-store.ts";
 import { blob, integer } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
+import { breathe } from "../../slices.ts";
 
 type Db = Kysely<Schema> | Trx;
+const countedAtOnce = 20_000;
 export type { StateRow } from "./state-store.ts";
 
 /** Rows as they are worked with: names as text, whatever their form in the store (compact.ts). */
@@ -66,16 +68,29 @@ export const headStore = {
     return new Map((await query.execute()).map((row) => [row.device, readHead(row)]));
   },
 
-  /** Devices whose licences were derived under an older generation than `generation`, with their states. */
-  stale: (db: Db, generation: number, after: number, limit: number) =>
+  /** Devices of a range whose licences were derived under a lower generation. */
+  stale: (
+    db: Db,
+    generation: number,
+    range: { readonly after: number; readonly upTo: number; readonly limit: number },
+  ) =>
     db
       .selectFrom("inv_heads")
       .select(["device", "generation"])
-      .where("generation", "<>", generation)
-      .where("device", ">", after)
+      .where("generation", "<", generation)
+      .where("device", ">", range.after)
+      .where("device", "<=", range.upTo)
       .orderBy("device")
-      .limit(limit)
+      .limit(range.limit)
       .execute(),
+
+  async lastDevice(db: Db): Promise<number> {
+    const row = await db
+      .selectFrom("inv_heads")
+      .select((eb) => eb.fn.max("device").as("device"))
+      .executeTakeFirst();
+    return row?.device ?? 0;
+  },
 
   insertHeads: (db: Database, trx: Trx, rows: readonly HeadRow[]) =>
     db.bulk.insert(
@@ -130,6 +145,14 @@ export const headStore = {
       { table: "inv_heads", keys: [integer("device")], set: [integer("generation")] },
       devices.map((device) => [device, generation]),
     ),
+
+  lowerGeneration: (db: Database, trx: Trx, devices: readonly number[], generation: number) =>
+    trx
+      .updateTable("inv_heads")
+      .set({ generation })
+      .where(inSet(db.dialect, "inv_heads.device", devices))
+      .where("generation", ">", generation)
+      .execute(),
 
   insertChanges: (db: Database, trx: Trx, rows: readonly { device: number; at: number; change: Buffer }[]) =>
     db.bulk.insert(
@@ -190,15 +213,22 @@ export const headStore = {
   setForked: (db: Db, id: string, at: number) =>
     db.updateTable("inv_identities").set({ forked_at: at }).where("id", "=", packText(id)).execute(),
 
+  /** How many agents hold the dictionary `current`, and how many an older one; the same query for one range of devices after the other. */
   async agentsByDictionary(db: Db, current: number): Promise<{ current: number; behind: number }> {
-    const rows = await db
-      .selectFrom("inv_heads")
-      .select((eb) => ["dictionary", eb.fn.countAll().as("agents")])
-      .where("identity", "<>", packText("import"))
-      .groupBy("dictionary")
-      .execute();
     const counts = { current: 0, behind: 0 };
-    for (const row of rows) counts[row.dictionary >= current ? "current" : "behind"] += Number(row.agents);
+    const last = await headStore.lastDevice(db);
+    for (let after = 0; after < last; after += countedAtOnce) {
+      const rows = await db
+        .selectFrom("inv_heads")
+        .select((eb) => ["dictionary", eb.fn.countAll().as("agents")])
+        .where("device", ">", after)
+        .where("device", "<=", after + countedAtOnce)
+        .where("identity", "<>", packText("import"))
+        .groupBy("dictionary")
+        .execute();
+      for (const row of rows) counts[row.dictionary >= current ? "current" : "behind"] += Number(row.agents);
+      await breathe();
+    }
     return counts;
   },
 

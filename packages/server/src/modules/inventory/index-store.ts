@@ -1,8 +1,9 @@
 /** Purpose: postings, marks and the change log as rows. */
-import type { Kysely } from "kysely";
+import { PostgresAdapter, sql, type Kysely } from "kysely";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
+import { among } from "../../db/sets.ts";
 
 type Db = Kysely<Schema> | Trx;
 
@@ -46,6 +47,18 @@ export const indexStore = {
     return row?.change ?? 0;
   },
 
+  /** The same, and nobody raises it before this transaction has ended. */
+  async holdMark(db: Database, trx: Trx, name: string): Promise<number> {
+    let query = trx.selectFrom("inv_marks").select("change").where("name", "=", name);
+    if (db.dialect === "postgres") query = query.forUpdate();
+    return (await query.executeTakeFirst())?.change ?? 0;
+  },
+
+  async raiseMark(db: Database, trx: Trx, name: string): Promise<number> {
+    await indexStore.addToMark(db, trx, name, 1);
+    return indexStore.mark(trx, name);
+  },
+
   addToMark: (db: Database, trx: Trx, name: string, change: number) =>
     db.bulk.insert(
       trx,
@@ -70,14 +83,33 @@ export const indexStore = {
       [[name, change]],
     ),
 
-  changesAfter: (db: Db, id: number, limit: number) =>
-    db
-      .selectFrom("inv_changes")
-      .select(["id", "device", "change"])
-      .where("id", ">", id)
-      .orderBy("id")
-      .limit(limit)
-      .execute(),
+  /**
+   * Changes above `after` and those of `gaps`, at most `limit`, in their order; the mark; and which transactions were under way: all before `oldest` had
+   * ended, and none from `next` on had begun. One statement, so that all of it is true for one moment.
+   */
+  async log(db: Db, mark: string, after: number, gaps: readonly number[], limit: number) {
+    const postgres = db.getExecutor().adapter instanceof PostgresAdapter;
+    const under = postgres
+      ? sql`pg_snapshot_xmin(pg_current_snapshot())::text as oldest, pg_snapshot_xmax(pg_current_snapshot())::text as next`
+      : sql`0 as oldest, 0 as next`;
+    const filled = gaps.length === 0 ? sql`` : sql`or ${among(db, "id", gaps)}`;
+    const { rows } = await sql<{
+      oldest: string | number;
+      next: string | number;
+      mark: number | null;
+      id: number | null;
+      device: number;
+      change: Buffer;
+    }>`select now.*, c.id, c.device, c.change
+      from (select ${under}, (select change from inv_marks where name = ${mark}) as mark) as now
+      left join (select id, device, change from inv_changes where id > ${after} ${filled} order by id limit ${limit}) as c
+      on 1 = 1 order by c.id`.execute(db);
+    const [now] = rows;
+    return {
+      ...{ oldest: Number(now?.oldest), next: Number(now?.next), mark: now?.mark ?? 0 },
+      rows: rows.flatMap(({ id, device, change }) => (id === null ? [] : [{ id, device, change }])),
+    };
+  },
 
   /** When the device first reported. */
   async firstChange(db: Db, device: number): Promise<number | undefined> {
@@ -87,13 +119,5 @@ export const indexStore = {
       .where("device", "=", device)
       .executeTakeFirst();
     return row?.at ?? undefined;
-  },
-
-  async lastChange(db: Db): Promise<number> {
-    const row = await db
-      .selectFrom("inv_changes")
-      .select((eb) => eb.fn.max("id").as("id"))
-      .executeTakeFirst();
-    return row?.id ?? 0;
   },
 };

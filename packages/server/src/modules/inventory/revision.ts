@@ -3,14 +3,15 @@
  * were edited. It rises in the transaction of the change; every device derived under a lower one is derived again (derivation.ts).
  */
 import type { Database, Trx } from "../../db/database.ts";
+import { tellWithin } from "../../db/servers.ts";
 import { indexStore } from "./index-store.ts";
 
 const revisionMark = "revision";
 const dayMark = "metric-day";
 
 export async function raiseRevision(db: Database, trx: Trx): Promise<number> {
-  await indexStore.addToMark(db, trx, revisionMark, 1);
-  return indexStore.mark(trx, revisionMark);
+  await tellWithin(db, trx, "revision");
+  return indexStore.raiseMark(db, trx, revisionMark);
 }
 
 export const readRevision = (db: Database["kysely"] | Trx): Promise<number> => indexStore.mark(db, revisionMark);

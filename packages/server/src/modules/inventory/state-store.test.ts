@@ -38,7 +38,7 @@ forEachStore((store) => {
       expect(read.get(device)?.titles).toEqual(state(device).titles);
       expect(read.get(device)).toMatchObject({ details: Buffer.of(device), probes: packSection([]) });
     }
-    expect((await stateStore.statesAfter(db.kysely, 4, 10)).map((s) => s.device)).toEqual([5, 6]);
+    expect((await stateStore.reportedAfter(db.kysely, 4, 10)).map((s) => s.device)).toEqual([5, 6]);
     expect((await stateStore.titlesOf(db.kysely, [6])).get(6)).toEqual(state(6).titles);
     // An empty device, and one that is rewritten against the base it names.
     await db.transaction(async (trx) => {

@@ -28,6 +28,9 @@ export interface StateRow {
   readonly base?: number | null;
 }
 
+/** A row of a state, its titles packed. */
+export type ReportedRow = Omit<Row, "scan"> & { readonly digest: Buffer | null };
+
 /** Most devices have no hits of machine probes: stored as no bytes. */
 const noProbes = packSection([]);
 const nothing = Buffer.alloc(0);
@@ -92,13 +95,16 @@ async function read(db: Db, rows: readonly Row[]): Promise<StateRow[]> {
     device: row.device,
     titles: unpackTitles(row),
     details: row.details,
-    probes: row.probes.length === 0 ? noProbes : row.probes,
+    probes: probesOf(row),
     machine: row.machine,
     scan: row.scan,
     asserted: row.asserted,
     base: row.base,
   }));
 }
+
+/** The row's probes as they were sent. */
+export const probesOf = (row: Pick<Row, "probes">): Buffer => (row.probes.length === 0 ? noProbes : row.probes);
 
 async function readTitles(db: Db, rows: readonly Pick<Row, "device" | "base" | "titles">[]) {
   await loadBases(db, rows);
@@ -116,18 +122,6 @@ export const stateStore = {
     return new Map((await read(db, rows)).map((state) => [state.device, state]));
   },
 
-  statesAfter: async (db: Db, device: number, limit: number): Promise<StateRow[]> =>
-    read(
-      db,
-      await db
-        .selectFrom("inv_states")
-        .selectAll()
-        .where("device", ">", device)
-        .orderBy("device")
-        .limit(limit)
-        .execute(),
-    ),
-
   /** What licences follow from, titles still packed and their bases in memory. */
   async factsAfter(db: Db, device: number, limit: number) {
     const rows = await db
@@ -135,6 +129,24 @@ export const stateStore = {
       .select(["device", "base", "titles", "probes", "asserted"])
       .where("device", ">", device)
       .orderBy("device")
+      .limit(limit)
+      .execute();
+    await loadBases(db, rows);
+    return rows;
+  },
+
+  /** Bases as they are stored. */
+  basesAfter: (db: Db, id: number, limit: number) =>
+    db.selectFrom("inv_bases").select(["id", "titles"]).where("id", ">", id).orderBy("id").limit(limit).execute(),
+
+  /** States as they are stored, their bases in memory, with the digest of what was reported. */
+  async reportedAfter(db: Db, device: number, limit: number): Promise<ReportedRow[]> {
+    const rows = await db
+      .selectFrom("inv_states as s")
+      .leftJoin("inv_heads as h", "h.device", "s.device")
+      .select(["s.device", "s.base", "s.titles", "s.details", "s.probes", "s.machine", "s.asserted", "h.digest"])
+      .where("s.device", ">", device)
+      .orderBy("s.device")
       .limit(limit)
       .execute();
     await loadBases(db, rows);

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { manualClock, silentLog } from "@daicho/kernel";
-import type { Database } from "../../db/database.ts";
+import { silentLog, systemClock } from "@daicho/kernel";
+import type { Database, Trx } from "../../db/database.ts";
+import { onlyServer } from "../../testing/servers.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore, type StateRow } from "./head-store.ts";
-import { indexStore } from "./index-store.ts";
 import { changeContainer, containerSize, members } from "./ordinals.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";
@@ -52,7 +52,8 @@ it("a container holds what was put in, sparse or dense", () => {
 });
 
 forEachStore((store) => {
-  const open = (db: Database): Promise<TitleIndex> => createTitleIndex({ db, clock: manualClock(), log: silentLog });
+  const open = (db: Database): Promise<TitleIndex> =>
+    createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer });
 
   it("posting + tail is the truth, through merges, crashes and a rebuild", async () => {
     const db = await store.open();
@@ -80,14 +81,12 @@ forEachStore((store) => {
       }
       model.set(device, after);
       const { added, removed } = difference(before, Uint32Array.from(after).sort());
-      const id = await db.transaction(async (trx) => {
+      await db.transaction(async (trx) => {
         await headStore.upsertStates(db, trx, [state(device)]);
         await headStore.insertChanges(db, trx, [
           { device, at: step, change: packChange(held === undefined ? "first" : { added, removed }) },
         ]);
-        return indexStore.lastChange(trx);
       });
-      index.note(id, device, added, removed);
       const event = random(10);
       if (event === 0) await index.flush();
       // A crash: what is in memory is gone, the change log brings it back.
@@ -117,5 +116,62 @@ forEachStore((store) => {
         }
     }
     await index.stop();
+  });
+
+  it("two servers answer alike with all that was committed, whoever merges, also where a lower change commits late", async () => {
+    const db = await store.open();
+    const openAt = (): Promise<TitleIndex> =>
+      createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer });
+    let servers = [await openAt(), await openAt()] as const;
+    const model = new Map<number, Set<number>>();
+    let seed = 11;
+    const random = (n: number): number => (seed = (seed * 48271) % 2147483647) % n;
+    const write = async (trx: Trx, device: number): Promise<void> => {
+      const held = model.get(device);
+      const before = Uint32Array.from(held ?? []).sort();
+      const after = new Set(before);
+      for (let i = 0; i < 3; i++) {
+        const title = 1 + random(6);
+        if (!after.delete(title)) after.add(title);
+      }
+      const titles = Uint32Array.from(after).sort();
+      const none = { details: Buffer.alloc(0), probes: Buffer.alloc(0), machine: Buffer.alloc(0) };
+      await headStore.upsertStates(db, trx, [{ device, titles, ...none, scan: null, asserted: null }]);
+      const change = packChange(held === undefined ? "first" : difference(before, titles));
+      await headStore.insertChanges(db, trx, [{ device, at: 0, change }]);
+      model.set(device, after);
+    };
+    const check = async (open: readonly number[]): Promise<void> => {
+      for (const index of servers)
+        for (let title = 1; title <= 6; title++) {
+          const known = [...model].filter(([device, titles]) => titles.has(title) && !open.includes(device));
+          expect(await index.devices([title])).toMatchObject({ count: known.length });
+          expect((await index.counts([title])).get(title)).toBe(known.length);
+        }
+    };
+    for (let round = 0; round < 12; round++) {
+      for (let i = 0; i < 3; i++) await db.transaction((trx) => write(trx, 1 + random(20)));
+      // Devices nobody else touches, so that what is open is not seen at all.
+      const late = 100 + round;
+      const merges: Promise<void>[] = [];
+      if (store.name === "sqlite") await db.transaction((trx) => write(trx, late));
+      else
+        await db.transaction(async (trx) => {
+          await write(trx, late);
+          for (let i = 0; i < 3; i++) await db.transaction((other) => write(other, 1 + random(20)));
+          await check([late]);
+          if (random(2) === 0) merges.push(servers[random(2) as 0 | 1].flush());
+          await check([late]);
+        });
+      await Promise.all(merges);
+      await check([]);
+      if (random(3) === 0) await servers[random(2) as 0 | 1].flush();
+      if (random(5) === 0) await Promise.all(servers.map((index) => index.flush()));
+      await check([]);
+      // One of them is killed and starts again.
+      if (random(4) === 0) servers = [servers[1], await openAt()];
+      await check([]);
+    }
+    for (const index of servers) await index.stop();
   });
 });

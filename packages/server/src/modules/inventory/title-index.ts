@@ -1,20 +1,25 @@
 /**
  * Purpose: "which devices have title T", answerable at once. Postings (title → containers of device ordinals) are written behind: a commit
- * appends to inv_changes and to a tail in memory; the tail is merged into inv_postings in slices when it has grown or the
- * server is idle. Posting + tail (newest wins) = truth.
- * Recovery: everything here is derived. inv_marks says up to which change the postings are merged; at start the changes after it
- * are read into the tail again. Replaying a change twice sets the same bits to the same values.
+ * appends to inv_changes, and every server reads that log into a tail in memory; whoever is on duty merges its tail into inv_postings in slices, when it
+ * has grown or nothing has come for a while. Posting + tail (newest wins) = truth.
+ * Invariants: every answer has all that was committed before it was asked for, on whatever server: the log is read on first. `inv_marks` says up to which
+ * change the postings are merged; a tail always begins there. Replaying a change twice sets the same bits to the same values, and changes of one device
+ * become visible in their order. A number of the log may become visible after a higher one: it is a gap until every transaction of its time has ended.
+ * Recovery: everything here is derived. At start the tail is read from the mark on, and so it is whenever another server has moved the mark. A merge
+ * writes only while no later one has begun.
  */
-import type { Clock, Log } from "@daicho/kernel";
-import type { Database } from "../../db/database.ts";
+import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
+import type { Database, Trx } from "../../db/database.ts";
+import type { Servers } from "../../db/servers.ts";
+import { breathe } from "../../slices.ts";
 import { changeContainer, chunkSize, createBitmapUnion, sizeWith } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
 
 export interface TitleIndex {
-  /** After the commit of change `id`: the device's titles changed so. */
-  note(change: number, device: number, added: ArrayLike<number>, removed: ArrayLike<number>): void;
+  /** The log has grown. */
+  grown(): void;
   /** Devices that have any of the titles, ascending, from `after` on, at most `limit`; and how many there are in all. */
   devices(
     titles: readonly number[],
@@ -30,47 +35,112 @@ export interface TitleIndex {
 }
 
 const mark = "postings";
+/** Counts merges: one that finds another number than its own has been overtaken. */
+const mergeMark = "postings-merge";
 /**
  * Entries in the tail (4 bytes each) before it is merged: about 23,000 new devices. A merge rewrites every title it touches, so the
  * longer the tail, the less a device costs.
  */
 const tailLimit = 16_000_000;
 const sliceTitles = 100;
+const logPage = 1000;
+/** The log is read on at most so often while nobody asks. */
+const followMs = 1000;
+const settleMs = 50;
 
 export async function createTitleIndex(deps: {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
+  readonly servers: Pick<Servers, "onDuty" | "duty" | "tell" | "hear">;
   readonly idleMs?: number;
 }): Promise<TitleIndex> {
-  const { db, log } = deps;
-  let tail = new Map<number, TailList>();
+  const { db, log, clock, servers } = deps;
+  let tail: Tail = new Map();
   let entries = 0;
+  /** The part being merged, and the last change that is in it; still read by queries. */
+  let merging: { readonly tail: Tail; readonly upTo: number } | undefined;
+  /** The mark that the tail begins at. */
+  let floor = 0;
+  /** The highest change read; of those below it the ones not seen yet; and the change below which none can come any more. */
   let newest = 0;
-  /** The part being merged; still read by queries. */
-  let merging: Map<number, TailList> | undefined;
+  const gaps = new Set<number>();
+  let settled = 0;
+  /** Once every transaction before `next` has ended, nothing up to `upTo` is open. */
+  let barrier: { readonly upTo: number; readonly next: number } | undefined;
   let work: Promise<void> | undefined;
   let stopped = false;
 
-  const push = (title: number, entry: number): void => {
-    let list = tail.get(title);
-    if (list === undefined) tail.set(title, (list = { entries: new Int32Array(4), length: 0 }));
-    append(list, entry);
-    entries++;
+  const beginAt = (at: number): void => {
+    tail = new Map();
+    entries = 0;
+    merging = undefined;
+    barrier = undefined;
+    gaps.clear();
+    floor = newest = settled = at;
   };
 
-  const note: TitleIndex["note"] = (change, device, added, removed) => {
-    for (let i = 0; i < added.length; i++) push(added[i] as number, device);
-    for (let i = 0; i < removed.length; i++) push(removed[i] as number, ~device);
-    newest = Math.max(newest, change);
-    if (entries >= tailLimit) void merge();
+  const note = (change: number, device: number, added: ArrayLike<number>, removed: ArrayLike<number>): void => {
+    const into = merging !== undefined && change <= merging.upTo ? merging.tail : tail;
+    for (let i = 0; i < added.length; i++) append(into, added[i] as number, device);
+    for (let i = 0; i < removed.length; i++) append(into, removed[i] as number, ~device);
+    entries += added.length + removed.length;
   };
 
+  const read = async (): Promise<void> => {
+    for (;;) {
+      const page = await db.latest((from) => indexStore.log(from, mark, newest, [...gaps], logPage));
+      // Another server has merged, or made everything anew: what it has merged need not be kept here.
+      if (page.mark !== floor) {
+        beginAt(page.mark);
+        continue;
+      }
+      // Before this page's changes are taken: what was open when its statement began may still be missing in it.
+      const decided =
+        page.oldest >= page.next ? newest : barrier && page.oldest >= barrier.next ? barrier.upTo : undefined;
+      if (barrier === undefined || decided !== undefined) barrier = { upTo: newest, next: page.next };
+
+      const parsed = page.rows.map((row) => ({ ...row, change: unpackChange(row.change) }));
+      const first = parsed.flatMap(({ device, change }) => (change.first ? [device] : []));
+      const states = await db.latest((from) => stateStore.titlesOf(from, [...new Set(first)]));
+      for (const { id, device, change } of parsed) {
+        if (change.first) note(id, device, states.get(device) ?? [], []);
+        else note(id, device, change.added, change.removed);
+        if (!gaps.delete(id)) {
+          if (db.dialect === "postgres") for (let gap = newest + 1; gap < id; gap++) gaps.add(gap);
+          newest = id;
+        }
+      }
+      if (decided !== undefined) {
+        settled = decided;
+        for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
+      }
+      if (page.rows.length < logPage) break;
+      await breathe();
+    }
+    if (entries >= tailLimit && servers.onDuty) void merge();
+  };
+  // One at a time. Who asks gets a reading that began after it asked.
+  let last: Promise<unknown> = Promise.resolve();
+  let queued: Promise<void> | undefined;
+  const follow = (): Promise<void> => {
+    if (queued === undefined) {
+      const mine = last.then(() => {
+        queued = undefined;
+        return read();
+      });
+      queued = mine;
+      last = mine.catch(() => undefined);
+    }
+    return queued;
+  };
+
+  const failed = (event: string) => (error: unknown) => {
+    log.error(event, { reason: error instanceof Error ? error.message : "unknown" });
+  };
   const merge = (): Promise<void> => {
     work ??= mergeTail()
-      .catch((error: unknown) =>
-        log.error("postings-merge-failed", { reason: error instanceof Error ? error.message : "unknown" }),
-      )
+      .catch(failed("postings-merge-failed"))
       .finally(() => {
         work = undefined;
       });
@@ -78,62 +148,91 @@ export async function createTitleIndex(deps: {
   };
 
   const mergeTail = async (): Promise<void> => {
+    await follow();
     if (tail.size === 0 && merging === undefined) return;
     // A merge that failed is taken up again, with what has come since behind it.
-    if (merging === undefined) merging = tail;
-    else
-      for (const [title, list] of tail) {
-        const earlier = merging.get(title);
-        if (earlier === undefined) merging.set(title, list);
-        else for (const entry of entriesOf(list)) append(earlier, entry);
-      }
-    const upTo = newest;
+    const earlier = merging?.tail;
+    if (earlier !== undefined)
+      for (const [title, list] of tail) for (const entry of entriesOf(list)) append(earlier, title, entry);
+    const own = { tail: earlier ?? tail, upTo: newest };
+    merging = own;
     tail = new Map();
     entries = 0;
-    const titles = [...merging.keys()].sort((a, b) => a - b);
+    for (let tries = 0; settled < own.upTo; tries++) {
+      if (tries > 10) await wait(clock, settleMs);
+      if (stopped || merging !== own) return;
+      await follow();
+    }
+    const token = await db.transaction((trx) => indexStore.raiseMark(db, trx, mergeMark));
+    const isMine = async (trx: Trx): Promise<boolean> =>
+      merging === own && (await indexStore.holdMark(db, trx, mergeMark)) === token;
+    const titles = [...own.tail.keys()].sort((a, b) => a - b);
     for (let at = 0; at < titles.length; at += sliceTitles) {
       const slice = titles.slice(at, at + sliceTitles);
-      const changes = new Map(slice.map((title) => [title, entriesOf(merging?.get(title))]));
-      await db.transaction(async (trx) => {
+      const changes = new Map(slice.map((title) => [title, entriesOf(own.tail.get(title))]));
+      const written = await db.transaction(async (trx) => {
+        if (!(await isMine(trx))) return false;
         const held = await indexStore.containers(trx, slice);
         const writes: { title: number; chunk: number; container: Buffer | undefined }[] = [];
         for (const [title, list] of changes)
           for (const [chunk, offsets] of byChunk(list))
             writes.push({ title, chunk, container: changeContainer(held.get(title)?.get(chunk), offsets) });
         await indexStore.write(db, trx, writes);
+        return true;
       });
-      await new Promise((resolve) => setImmediate(resolve));
+      if (!written) return;
+      await breathe();
       if (stopped) return;
     }
-    await db.transaction((trx) => indexStore.setMark(db, trx, mark, upTo));
-    merging = undefined;
+    const done = await db.transaction(
+      async (trx) => (await isMine(trx)) && (await indexStore.setMark(db, trx, mark, own.upTo), true),
+    );
+    // Unless a reading has seen the mark already and begun there.
+    if (done && merging === own) {
+      floor = own.upTo;
+      merging = undefined;
+    }
   };
 
-  const unionOf = async (titles: readonly number[]) => {
-    const held = await indexStore.containers(db.kysely, titles);
-    const union = createBitmapUnion();
-    for (const title of titles)
-      union.add(
-        held.get(title),
-        [merging, tail].map((part) => entriesOf(part?.get(title))),
-      );
-    return union;
+  /** Containers, with a tail that has everything since they were written. */
+  const withTail = async <T>(
+    titles: readonly number[],
+    answer: (
+      containers: Awaited<ReturnType<typeof indexStore.containers>>,
+      changes: (title: number) => Int32Array[],
+    ) => T,
+  ): Promise<T> => {
+    for (;;) {
+      const before = floor;
+      const held = await db.latest((from) => indexStore.containers(from, titles));
+      await follow();
+      if (floor === before)
+        return answer(held, (title) => [merging?.tail, tail].map((part) => entriesOf(part?.get(title))));
+    }
   };
 
   const index: TitleIndex = {
-    note,
-    async devices(titles, { after = 0, limit = 100 } = {}) {
-      return (await unionOf(titles)).page(after, limit);
+    grown() {
+      if (servers.onDuty) look();
+      else
+        telling ??= clock.after(followMs, () => {
+          telling = undefined;
+          servers.tell("titles", {});
+        });
     },
+    devices: (titles, { after = 0, limit = 100 } = {}) =>
+      withTail(titles, (containers, changes) => {
+        const union = createBitmapUnion();
+        for (const title of titles) union.add(containers.get(title), changes(title));
+        return union.page(after, limit);
+      }),
     async counts(titles) {
       const out = new Map<number, number>();
       for (let at = 0; at < titles.length; at += sliceTitles) {
         const slice = titles.slice(at, at + sliceTitles);
-        const held = await indexStore.containers(db.kysely, slice);
-        for (const title of slice) {
-          const changes = [merging, tail].map((part) => entriesOf(part?.get(title)));
-          out.set(title, sizeWith(held.get(title), changes));
-        }
+        await withTail(slice, (containers, changes) => {
+          for (const title of slice) out.set(title, sizeWith(containers.get(title), changes(title)));
+        });
       }
       return out;
     },
@@ -144,50 +243,48 @@ export async function createTitleIndex(deps: {
     },
     async rebuild() {
       await work;
-      const changes = await indexStore.lastChange(db.kysely);
-      tail = new Map();
-      merging = undefined;
-      entries = 0;
-      await db.transaction((trx) => indexStore.clear(trx));
-      for (let device = 0; ;) {
-        const rows = await stateStore.titlesAfter(db.kysely, device, 500);
-        if (rows.length === 0) break;
-        for (const row of rows) note(changes, row.device, row.titles, []);
-        device = rows[rows.length - 1]?.device ?? device;
-        if (entries >= tailLimit) await merge();
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      await merge();
+      // From here on no merge that has begun writes any more, and nobody's tail but this one is used.
+      await db.transaction(async (trx) => {
+        await indexStore.raiseMark(db, trx, mergeMark);
+        await indexStore.clear(trx);
+        await indexStore.setMark(db, trx, mark, 0);
+      });
+      beginAt(0);
+      await index.flush();
     },
     async stop() {
       stopped = true;
-      idle.cancel();
+      quiet?.cancel();
+      soon?.cancel();
+      telling?.cancel();
+      for (const end of off) end();
       await work;
+      await last;
     },
   };
 
-  const from = await indexStore.mark(db.kysely, mark);
-  for (let change = from; ;) {
-    const rows = await indexStore.changesAfter(db.kysely, change, 1000);
-    if (rows.length === 0) break;
-    const states = await stateStore.titlesOf(db.kysely, [...new Set(rows.map((row) => row.device))]);
-    for (const row of rows) {
-      const parsed = unpackChange(row.change);
-      if (parsed.first) note(row.id, row.device, states.get(row.device) ?? [], []);
-      else note(row.id, row.device, parsed.added, parsed.removed);
-    }
-    change = rows[rows.length - 1]?.id ?? change;
-  }
-
-  let seen = newest;
-  let idle = deps.clock.after(deps.idleMs ?? 60_000, function check() {
-    // Merged when a quiet minute has passed, so that a restart has little to read again.
-    if (newest === seen && (entries > 0 || merging !== undefined)) void merge();
-    seen = newest;
-    if (!stopped) idle = deps.clock.after(deps.idleMs ?? 60_000, check);
-  });
+  let soon: Timer | undefined;
+  let telling: Timer | undefined;
+  let quiet: Timer | undefined;
+  // Merged when nothing has come for a while, so that a start has little to read again.
+  const look = (): void => {
+    if (!servers.onDuty || stopped) return;
+    soon ??= clock.after(followMs, () => {
+      soon = undefined;
+      if (!stopped) void follow().catch(failed("titles-unread"));
+    });
+    quiet?.cancel();
+    quiet = clock.after(deps.idleMs ?? 60_000, () => void merge());
+  };
+  beginAt(await indexStore.mark(db.kysely, mark));
+  await follow();
+  const off = [servers.hear("titles", look), servers.hear("missed", look)];
+  servers.duty(look);
   return index;
 }
+
+/** Title → devices. */
+type Tail = Map<number, TailList>;
 
 /** Device ordinals in the order they came; `~device` where the device lost the title. */
 interface TailList {
@@ -195,7 +292,9 @@ interface TailList {
   length: number;
 }
 
-function append(list: TailList, entry: number): void {
+function append(tail: Tail, title: number, entry: number): void {
+  let list = tail.get(title);
+  if (list === undefined) tail.set(title, (list = { entries: new Int32Array(4), length: 0 }));
   if (list.length === list.entries.length) {
     const wider = new Int32Array(list.length * 2);
     wider.set(list.entries);

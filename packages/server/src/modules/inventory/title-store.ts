@@ -4,7 +4,8 @@ import { titleFromText, type TitleText } from "@daicho/protocol";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
-import type { KnownTitle } from "./titles.ts";
+import { amongBytes } from "../../db/sets.ts";
+import type { StoredTitle } from "./titles.ts";
 
 type Db = Kysely<Schema> | Trx;
 type Row = Omit<Schema["inv_titles"], "id"> & { id: number };
@@ -20,7 +21,7 @@ const columns = [
   integer("first_seen_at"),
 ] as const;
 
-function known(row: Row): KnownTitle & { hash: Buffer } {
+function known(row: Row): StoredTitle {
   return {
     id: row.id,
     hash: row.hash,
@@ -37,7 +38,11 @@ export const titleStore = {
     ),
 
   async byHashes(db: Db, hashes: readonly Buffer[]) {
-    const rows = await db.selectFrom("inv_titles").selectAll().where("hash", "in", hashes).execute();
+    const rows = await db
+      .selectFrom("inv_titles")
+      .selectAll()
+      .where(amongBytes(db, "hash", hashes))
+      .execute();
     return rows.map(known);
   },
 

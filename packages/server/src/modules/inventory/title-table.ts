@@ -9,6 +9,8 @@ export interface TitleTable {
   readonly size: number;
   /** Id of the hash at `offset`, 0 where it is not known (ids start at 1). */
   find(hashes: Uint8Array, offset: number): number;
+  /** Whether there is a title with this id. */
+  has(id: number): boolean;
   add(hash: Uint8Array, id: number): void;
   /** Writes the title's hash to `out`. */
   hashOf(id: number, out: Buffer, offset: number): void;
@@ -87,6 +89,7 @@ export function createTitleTable(): TitleTable {
       highOf[id] = high;
       lowOf[id] = low;
     },
+    has: (id) => ((highOf[id] as number) | (lowOf[id] as number)) !== 0,
     hashOf(id, out, offset) {
       out.writeUInt32BE(highOf[id] ?? 0, offset);
       out.writeUInt32BE(lowOf[id] ?? 0, offset + 4);

@@ -6,7 +6,7 @@
 import { Type } from "@sinclair/typebox";
 import { hashTitle, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
-import type { Database } from "../../db/database.ts";
+import type { Database, Trx } from "../../db/database.ts";
 import { breathe } from "../../slices.ts";
 import { createTitleTable, type TitleTable } from "./title-table.ts";
 import { titleStore } from "./title-store.ts";
@@ -30,39 +30,58 @@ export interface KnownTitle extends TitleIdentity {
   readonly id: number;
 }
 
+export interface StoredTitle extends KnownTitle {
+  readonly hash: Buffer;
+}
+
 export interface Titles {
   readonly table: TitleTable;
-  /** Called for every title learnt, and for all at start: the deriver matches it against the dictionary's probes. */
-  onLearn(listener: (titles: readonly KnownTitle[]) => void): void;
+  /** Called for every title learnt: derivers match it against the dictionary's probes. Answers how to end that. */
+  onLearn(listener: (titles: readonly KnownTitle[]) => void): () => void;
   /** Titles of a `texts` section, checked; undefined where it is malformed. */
   readTexts(section: unknown): readonly TitleText[] | undefined;
   /** Stores those that are new. Concurrent calls, also of other servers on the same database, agree on ids. */
   learn(texts: readonly TitleText[]): Promise<void>;
-  /** Hashes of `packed` that are not known, packed. */
-  unknown(packed: Buffer): Buffer;
+  /** Hashes of `packed` that no server of this database knows, packed. */
+  unknown(packed: Buffer): Promise<Buffer>;
+  /** Looks up what another server may have learnt; `idsOf` then knows it. */
+  find(packed: readonly Buffer[]): Promise<void>;
+  /** Ids that were read from the store; what another server has learnt is brought in. Before anything is made of titles by their ids. */
+  know(from: Database["kysely"] | Trx, ids: readonly Uint32Array[]): Promise<void>;
   /** Sorted ids of packed hashes; undefined where one is not known. */
   idsOf(packed: Buffer): Uint32Array | undefined;
   byIds(ids: readonly number[]): Promise<ReadonlyMap<number, KnownTitle>>;
-  /** All titles, in slices, oldest first. */
-  each(sliceSize: number): AsyncGenerator<readonly KnownTitle[]>;
+  /** All titles as they are stored, in slices, oldest first. */
+  each(sliceSize: number): AsyncGenerator<readonly StoredTitle[]>;
 }
 
 /** Titles learnt in one go: a few milliseconds. */
 const learnSlice = 500;
+const hashesAtOnce = 20_000;
 
 export async function createTitles(deps: { readonly db: Database; readonly clock: Clock }): Promise<Titles> {
   const { db, clock } = deps;
   const table = createTitleTable();
-  const listeners: ((titles: readonly KnownTitle[]) => void)[] = [];
+  const listeners = new Set<(titles: readonly KnownTitle[]) => void>();
 
-  const take = (rows: readonly (KnownTitle & { hash: Buffer })[]): void => {
+  const take = (rows: readonly StoredTitle[]): void => {
     for (const row of rows) table.add(row.hash, row.id);
     for (const listener of listeners) listener(rows);
   };
 
+  const missing = (packed: Buffer): Buffer[] => {
+    const hashes: Buffer[] = [];
+    for (let at = 0; at + 8 <= packed.length; at += 8)
+      if (table.find(packed, at) === 0) hashes.push(packed.subarray(at, at + 8));
+    return hashes;
+  };
+
   const titles: Titles = {
     table,
-    onLearn: (listener) => void listeners.push(listener),
+    onLearn(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     readTexts(section) {
       const checked = checkTexts(section);
       // PostgreSQL's text cannot hold U+0000, and no honest title has one.
@@ -91,11 +110,24 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
         await breathe();
       }
     },
-    unknown(packed) {
-      const missing: Buffer[] = [];
-      for (let at = 0; at + 8 <= packed.length; at += 8)
-        if (table.find(packed, at) === 0) missing.push(packed.subarray(at, at + 8));
-      return Buffer.concat(missing);
+    async unknown(packed) {
+      await titles.find([packed]);
+      return Buffer.concat(missing(packed));
+    },
+    async find(packed) {
+      // SQLite belongs to one process.
+      if (db.dialect === "sqlite") return;
+      const hashes = packed.flatMap(missing);
+      for (let at = 0; at < hashes.length; at += hashesAtOnce)
+        take(await titleStore.byHashes(db.kysely, hashes.slice(at, at + hashesAtOnce)));
+    },
+    async know(from, ids) {
+      const strange = new Set<number>();
+      for (const list of ids)
+        for (let i = 0; i < list.length; i++) if (!table.has(list[i] as number)) strange.add(list[i] as number);
+      const wanted = [...strange];
+      for (let at = 0; at < wanted.length; at += learnSlice)
+        take(await titleStore.byIds(from, wanted.slice(at, at + learnSlice)));
     },
     idsOf(packed) {
       const ids = new Uint32Array(packed.length / 8);
@@ -116,6 +148,8 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
       for (let after = 0; ;) {
         const rows = await titleStore.after(db.kysely, after, sliceSize);
         if (rows.length === 0) return;
+        const strange = rows.filter(({ id }) => !table.has(id));
+        if (strange.length > 0) take(strange);
         yield rows;
         after = rows[rows.length - 1]?.id ?? after;
       }

@@ -1,18 +1,17 @@
 /**
  * Purpose: what a policy edit would change, before it is published: both policies are asked about every stored device, and nothing is written.
- * How it stays quick: only a few titles tell anything to either policy. Devices that have the same of these - and the same machine-probe hits and
- * asserted codes - are one case; a case is evaluated once, a device costs one walk over the bytes of its row.
+ * How it stays quick: devices that look the same to both policies are one case, evaluated once (cases.ts).
  * Invariants: before and after are derived from the same facts by the same function that reports are (deriver.ts), so "before" is what reconcile
- * would find. Disposed devices use nothing. One at a time; the loop is given back between slices.
+ * would find; a title that is learnt meanwhile is learnt by both. Disposed devices use nothing. One at a time; the loop is given back between slices.
  */
-import { unpackProbes, type Dictionary, type LicensePolicy, type ProbeHit } from "@daicho/protocol";
+import { dictionarySteps } from "@daicho/policy";
+import type { Dictionary, LicensePolicy } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
-import { breathe, eachPolitely } from "../../slices.ts";
-import { createTellingReader } from "./bases.ts";
-import { readAsserted } from "./derive.ts";
-import { createDeriver, type Deriver, type DeviceFactsInput } from "./deriver.ts";
+import { breathe, eachPolitely, inSteps } from "../../slices.ts";
+import { createCases, type CaseFacts } from "./cases.ts";
+import { createDeriver, type Deriver } from "./deriver.ts";
 import { stateStore } from "./state-store.ts";
 import type { Titles } from "./titles.ts";
 
@@ -47,7 +46,7 @@ export function createWhatIf(deps: {
   readonly clock: Clock;
   readonly titles: Titles;
   readonly deriver: () => Deriver;
-  readonly devices: Pick<DeviceDirectory, "disposedOf">;
+  readonly devices: Pick<DeviceDirectory, "disposedBetween">;
 }): AskWhatIf {
   let last: Promise<unknown> = Promise.resolve();
   return (candidate) => {
@@ -57,8 +56,10 @@ export function createWhatIf(deps: {
   };
 }
 
-interface Case {
-  readonly facts: Pick<DeviceFactsInput, "titles" | "hits" | "asserted">;
+/** What a case comes to under both policies, and how many devices do. */
+interface Outcome {
+  readonly held: readonly string[];
+  readonly next: readonly string[];
   devices: number;
 }
 
@@ -67,23 +68,32 @@ async function ask(
   candidate: Parameters<AskWhatIf>[0],
 ): Promise<WhatIf> {
   const before = deriver();
-  const after = createDeriver({ ...candidate, generation: 0, at: clock.now(), titleTable: titles.table });
-  await breathe();
-  // Titles that are learnt from here on tell nothing to either: both sides see the same ones.
-  let telling = new Uint8Array(0);
-  for await (const learnt of titles.each(1000)) {
+  const recognizer = await inSteps(dictionarySteps(candidate.dictionary.software));
+  const after = createDeriver({ ...candidate, generation: 0, at: clock.now(), titleTable: titles.table, recognizer });
+  const off = titles.onLearn((learnt) => {
+    before.learn(learnt);
     after.learn(learnt);
-    const top = learnt.at(-1)?.id ?? 0;
-    if (top >= telling.length) {
-      const wider = new Uint8Array(Math.max(top + 1, telling.length * 2));
-      wider.set(telling);
-      telling = wider;
+  });
+  try {
+    for await (const learnt of titles.each(500)) {
+      after.learn(learnt);
+      await breathe();
     }
-    for (const { id } of learnt) if (before.tells(id) || after.tells(id)) telling[id] = 1;
-    await breathe();
+    const outcomes = await outcomesOf(db, devices, before, after);
+    const names = new Map([...before.licenses, ...after.licenses].map(({ code, name }) => [code, name]));
+    return {
+      devices: outcomes.reduce((sum, outcome) => sum + outcome.devices, 0),
+      ...differencesOf(outcomes, (code) => names.get(code) ?? code),
+    };
+  } finally {
+    off();
   }
-  const { cases, count } = await casesOf(db, devices, telling);
+}
 
+function differencesOf(
+  outcomes: readonly Outcome[],
+  nameOf: (license: string) => string,
+): Pick<WhatIf, "changed" | "licenses"> {
   const licenses = new Map<string, { before: number; after: number; gained: number; lost: number }>();
   const lineOf = (license: string) => {
     let line = licenses.get(license);
@@ -91,86 +101,53 @@ async function ask(
     return line;
   };
   let changed = 0;
-  await eachPolitely(cases.values(), ({ facts, devices: n }) => {
-    const held = new Set(before.licenseCodes(facts));
-    const next = new Set(after.licenseCodes(facts));
-    let differs = false;
-    for (const license of held) {
-      const line = lineOf(license);
-      line.before += n;
-      if (next.has(license)) continue;
-      line.lost += n;
-      differs = true;
-    }
-    for (const license of next) {
-      const line = lineOf(license);
-      line.after += n;
-      if (held.has(license)) continue;
-      line.gained += n;
-      differs = true;
-    }
-    if (differs) changed += n;
-  });
-  const names = new Map([...before.licenses, ...after.licenses].map(({ code, name }) => [code, name]));
+  for (const { held, next, devices } of outcomes) {
+    const lost = held.filter((license) => !next.includes(license));
+    const gained = next.filter((license) => !held.includes(license));
+    for (const license of held) lineOf(license).before += devices;
+    for (const license of next) lineOf(license).after += devices;
+    for (const license of lost) lineOf(license).lost += devices;
+    for (const license of gained) lineOf(license).gained += devices;
+    if (lost.length + gained.length > 0) changed += devices;
+  }
   return {
-    devices: count,
     changed,
     licenses: [...licenses]
       .filter(([, line]) => line.gained + line.lost > 0)
-      .map(([license, line]) => ({ license, name: names.get(license) ?? license, ...line }))
+      .map(([license, line]) => ({ license, name: nameOf(license), ...line }))
       .sort((a, b) => (a.license < b.license ? -1 : 1)),
   };
 }
 
-async function casesOf(
+async function outcomesOf(
   db: Database,
-  directory: Pick<DeviceDirectory, "disposedOf">,
-  telling: Uint8Array,
-): Promise<{ cases: ReadonlyMap<string, Case>; count: number }> {
-  const cases = new Map<string, Case>();
-  const tellingOf = createTellingReader(telling);
-  const hitsOf = rememberHits();
-  let count = 0;
-  for (let after = 0; ;) {
+  directory: Pick<DeviceDirectory, "disposedBetween">,
+  before: Deriver,
+  after: Deriver,
+): Promise<readonly Outcome[]> {
+  const outcomes = new Map<string, Outcome>();
+  const outcomeOf = createCases(
+    (title) => before.tells(title) || after.tells(title),
+    (facts: CaseFacts): Outcome => {
+      const held = before.licenseCodes(facts);
+      const next = after.licenseCodes(facts);
+      const key = `${held.join("\n")}\n\n${next.join("\n")}`;
+      let outcome = outcomes.get(key);
+      if (outcome === undefined) outcomes.set(key, (outcome = { held, next, devices: 0 }));
+      return outcome;
+    },
+  );
+  for (let from = 0; ;) {
     const { rows, disposed } = await db.snapshot(async (trx) => {
-      const rows = await stateStore.factsAfter(trx, after, slice);
-      return { rows, disposed: await directory.disposedOf(trx, rows.map((row) => row.device)) }; // prettier-ignore
+      const rows = await stateStore.factsAfter(trx, from, slice);
+      return { rows, disposed: await directory.disposedBetween(trx, from, rows.at(-1)?.device ?? from) };
     });
     const last = rows.at(-1);
-    if (last === undefined) return { cases, count };
-    after = last.device;
+    if (last === undefined) return [...outcomes.values()];
+    from = last.device;
     await eachPolitely(rows, (row) => {
-      if (disposed.has(row.device)) return;
-      count++;
-      const titles = tellingOf(row);
-      const { hits, key: hitKey } = hitsOf(row.probes);
-      const key = `${titles.join()}|${hitKey}|${row.asserted ?? ""}`;
-      const known = cases.get(key);
-      if (known !== undefined) known.devices++;
-      else
-        cases.set(key, {
-          facts: { titles: Uint32Array.from(titles), hits, asserted: readAsserted(row.asserted) },
-          devices: 1,
-        });
+      if (!disposed.has(row.device)) outcomeOf(row).devices++;
     });
     await breathe();
   }
-}
-
-/** Hits by their bytes: most devices have none, and many the same. What was found decides nothing here, only which probes hold. */
-function rememberHits(): (bytes: Buffer) => { readonly hits: readonly ProbeHit[]; readonly key: string } {
-  const none = { hits: [], key: "" };
-  const seen = new Map<string, { readonly hits: readonly ProbeHit[]; readonly key: string }>();
-  return (bytes) => {
-    if (bytes.length === 0) return none;
-    const text = bytes.toString("latin1");
-    let known = seen.get(text);
-    if (known === undefined) {
-      const probes = [...new Set(unpackProbes(bytes).map((hit) => hit.probe))].sort();
-      known = { hits: probes.map((probe) => ({ probe, found: {} })), key: JSON.stringify(probes) };
-      if (seen.size >= 20_000) seen.clear();
-      seen.set(text, known);
-    }
-    return known;
-  };
 }

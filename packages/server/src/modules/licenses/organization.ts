@@ -4,22 +4,39 @@
  * Invariants: every change of rights keeps what was so before; the caller holds the ledger's lock and all counting.
  */
 import type { Database } from "../../db/database.ts";
-import { slicesOf } from "../../slices.ts";
+import { eachPolitely, slicesOf } from "../../slices.ts";
 import type { DepartmentFollower, OrgLicenses } from "../organization/index.ts";
 import { endAllocationsOf } from "./allocations/index.ts";
 import { entitlementsOfDepartments, handEntitlements } from "./entitlements/index.ts";
 import { orgLicenseStore as store } from "./organization-store.ts";
+import { eachCounts, type Positions } from "./positions/index.ts";
 import { handQuotas, setRightsRows } from "./rights/index.ts";
 import { touchPositions } from "./version.ts";
 
-export function createOrgLicenses(deps: { readonly db: Database }): OrgLicenses & DepartmentFollower {
-  const { db } = deps;
+export function createOrgLicenses(deps: {
+  readonly db: Database;
+  readonly positions: Pick<Positions, "cubeWithin">;
+}): OrgLicenses & DepartmentFollower {
+  const { db, positions } = deps;
   return {
     rights: (trx, departments) => store.rights(trx, db.dialect, departments),
     async setRights(trx, rows, at) {
       for await (const slice of slicesOf(rows, 1000)) await setRightsRows(db, trx, slice, at);
     },
     used: (trx, departments) => store.used(trx, db.dialect, departments),
+    async shown(trx, departments) {
+      const cube = await positions.cubeWithin(trx);
+      if (cube.covered === undefined) return store.used(trx, db.dialect, departments);
+      const rows: { department: number; license: number; used: number }[] = [];
+      await eachPolitely(cube.rows, ([department, counts]) =>
+        eachCounts(counts, (place, { used }) => {
+          const license = cube.licenses[place];
+          // What is not managed is no use.
+          if (used !== 0 && license?.base === null) rows.push({ department, license: license.ordinal, used });
+        }),
+      );
+      return rows;
+    },
     codes: async (trx) => new Map((await store.codes(trx)).map((row) => [row.ordinal, row.code])),
     managing: (trx, departments) => entitlementsOfDepartments(db, trx, departments),
     endAllocations: (trx, employees, at) => endAllocationsOf(db, trx, employees, at),

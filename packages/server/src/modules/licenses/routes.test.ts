@@ -108,36 +108,38 @@ describe("the ledger through the API (contract.md, Administration)", () => {
   });
 
   it("rights are set and shown in positions, all stamped with version and time", async () => {
-    expect((await call("PUT", "/api/v1/departments/D1/licenses/%40LIBO", { rights: 3, required: 4 })).body).toEqual({
-      department: "D1", license: "@LIBO", rights: 3, required: 4, requested: 0,
+    await call("PUT", "/api/v1/departments/R1", { name: "Rights" });
+    expect((await call("POST", "/api/v1/entitlements", { license: "@RIGHTS", quantity: 5 })).status).toBe(201);
+    expect((await call("PUT", "/api/v1/departments/R1/licenses/%40RIGHTS", { rights: 3, required: 4 })).body).toEqual({
+      department: "R1", license: "@RIGHTS", rights: 3, required: 4, requested: 0,
     }); // prettier-ignore
-    expect((await call("PUT", "/api/v1/departments/D1/licenses/%40LIBO", { rights: 2 })).body).toMatchObject({
+    expect((await call("PUT", "/api/v1/departments/R1/licenses/%40RIGHTS", { rights: 2 })).body).toMatchObject({
       rights: 2,
       required: 4,
     });
-    expect((await call("PUT", "/api/v1/departments/NO/licenses/%40LIBO", { rights: 2 })).status).toBe(404);
-    expect((await call("PUT", "/api/v1/departments/unassigned/licenses/%40LIBO", { rights: 2 })).status).toBe(400);
-    expect((await call("PUT", "/api/v1/departments/D1/licenses/%40LIBO", {})).status).toBe(400);
-    const company = (await call("GET", "/api/v1/positions")).body;
+    expect((await call("PUT", "/api/v1/departments/NO/licenses/%40RIGHTS", { rights: 2 })).status).toBe(404);
+    expect((await call("PUT", "/api/v1/departments/unassigned/licenses/%40RIGHTS", { rights: 2 })).status).toBe(400);
+    expect((await call("PUT", "/api/v1/departments/R1/licenses/%40RIGHTS", {})).status).toBe(400);
+    const company = (await call("GET", "/api/v1/positions?license=%40RIGHTS")).body;
     expect(company).toMatchObject({ version: expect.any(Number) as number, at: expect.any(String) as string });
     expect(company.items).toMatchObject([
       {
-        license: "@LIBO", name: "@LIBO", metric: "device", required: 4, held: 5, rights: 2, requested: 0, used: 0,
+        license: "@RIGHTS", name: "@RIGHTS", metric: "device", required: 4, held: 5, rights: 2, requested: 0, used: 0,
         overUnder: 5, idle: 5, unmanaged: { preinstalled: 0, individual: 0, other: 0 },
       },
     ]); // prettier-ignore
-    const one = (await call("GET", "/api/v1/departments/D1/positions?rollup=true")).body;
+    const one = (await call("GET", "/api/v1/departments/R1/positions?rollup=true")).body;
     expect(one).toMatchObject({
-      department: "D1",
-      items: [{ license: "@LIBO", rights: 2, corrected: 0, overUnder: 2 }],
+      department: "R1",
+      items: [{ license: "@RIGHTS", rights: 2, corrected: 0, overUnder: 2 }],
     });
-    const all = (await call("GET", "/api/v1/positions/departments")).body;
+    const all = (await call("GET", "/api/v1/positions/departments?department=R1")).body;
     expect(all).toMatchObject({
       version: company["version"],
-      items: [{ department: "D1", license: "@LIBO", rights: 2 }],
+      items: [{ department: "R1", license: "@RIGHTS", rights: 2 }],
     });
-    expect((await call("GET", "/api/v1/positions/departments?limit=1")).body.items).toHaveLength(1);
-    const csv = await call("GET", "/api/v1/positions/departments", undefined, { accept: "text/csv" });
+    expect((await call("GET", "/api/v1/positions/departments?department=R1&limit=1")).body.items).toHaveLength(1);
+    const csv = await call("GET", "/api/v1/positions/departments?department=R1", undefined, { accept: "text/csv" });
     expect(String(csv.body).split("\n")[0]).toContain("department,license,name,metric");
     expect((await call("GET", "/api/v1/reconcile")).body).toMatchObject({ devices: 0, differences: [] });
   });

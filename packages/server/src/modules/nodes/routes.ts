@@ -36,7 +36,7 @@ const NodeItem = Type.Object({
   name: Type.String(),
   company: Type.String(),
   parent: Text,
-  online: Type.Boolean({ description: "Connected to this server's channel right now" }),
+  online: Type.Boolean({ description: "Connected to the channel right now" }),
   enrolledAt: Text,
   lastSeenAt: Type.String(),
   program: Text,
@@ -120,6 +120,7 @@ export function nodeRoutes(
       });
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);
+      const connected = await nodes.reach.connected(shown.map((row) => row.id));
       const items = shown.map((row) => {
         const status = statusOf(row);
         return {
@@ -128,7 +129,7 @@ export function nodeRoutes(
           name: row.name,
           company: row.company,
           ...(row.parent !== null && { parent: row.parent }),
-          online: nodes.channel.isConnected(row.id),
+          online: connected.nodes.has(row.id),
           ...(row.enrolled_at !== null && { enrolledAt: new Date(row.enrolled_at).toISOString() }),
           lastSeenAt: new Date(row.last_seen_at).toISOString(),
           ...(status !== undefined && {
@@ -185,7 +186,9 @@ export function nodeRoutes(
     },
     async (request, reply) => {
       const devices = request.body?.devices;
-      const connections = nodes.channel.scanNow(devices === undefined ? undefined : await deps.identitiesOf(devices));
+      const connections = await nodes.reach.scanNow(
+        devices === undefined ? undefined : await deps.identitiesOf(devices),
+      );
       return reply.code(202).send({ connections });
     },
   );

@@ -6,6 +6,7 @@ import { protocolCompatible, protocolHeader, protocolVersion, type NodeStatus } 
 import type { Clock, Log } from "@daicho/kernel";
 import type { FastifyInstance } from "fastify";
 import type { Database } from "../../db/database.ts";
+import type { Servers } from "../../db/servers.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import type { Metrics } from "../../http/metrics.ts";
@@ -15,6 +16,7 @@ import { createBlobs, type Blobs } from "./blobs.ts";
 import { createChannelHub, type ChannelHub } from "./channel.ts";
 import { distribution, selfItem, statusOf, type DistributionInput, type DistributionItem } from "./distribution.ts";
 import { createEnrollment, type AgentEnrollment, type Enrollment } from "./enrollment.ts";
+import { createReach, type Reach } from "./reach.ts";
 import { createStatusIntake, type StatusIntake } from "./status.ts";
 import { nodeStore, type NodeRow } from "./store.ts";
 
@@ -24,7 +26,10 @@ export type AgentDictionaryCounts = () => Promise<{ readonly current: number; re
 export interface Nodes {
   /** This server's id: the fingerprint of its root key, which is also its identity towards the group. */
   readonly id: string;
+  /** What is connected to this server. */
   readonly channel: ChannelHub;
+  /** What is connected to any server of the database. */
+  readonly reach: Reach;
   readonly enrollment: Enrollment;
   readonly status: StatusIntake;
   readonly blobs: Blobs;
@@ -52,6 +57,7 @@ const maxReported = 10_000;
 
 export function createNodes(deps: {
   readonly db: Database;
+  readonly servers: Pick<Servers, "tell" | "hear" | "ask" | "answer">;
   readonly access: AccessService;
   readonly policies: Policies;
   readonly events: Events;
@@ -72,6 +78,8 @@ export function createNodes(deps: {
     log: deps.log,
     versions: () => ({ dictionary: policies.current().generation, enterprise: policies.state().enterprise }),
   });
+  const reach = createReach({ channel, servers: deps.servers });
+  // Every server tells the nodes that are connected to it.
   const offDictionary = events.on("dictionary-changed", () => channel.policyChanged(["agent", "relay"]));
   const offEnterprise = events.on("enterprise-changed", () => channel.policyChanged(["server"]));
   deps.metrics.gauge(
@@ -85,7 +93,7 @@ export function createNodes(deps: {
 
   async function context(): Promise<Omit<DistributionInput, "rows" | "servers">> {
     return {
-      self: { id, company, connected: channel.presence() },
+      self: { id, company, connected: (await reach.connected([])).agents },
       policy: policies.state(),
       generates: deps.role !== "group",
       enterpriseOf: (dictionary) => policies.enterpriseOf(dictionary),
@@ -97,6 +105,7 @@ export function createNodes(deps: {
   return {
     id,
     channel,
+    reach,
     enrollment: createEnrollment({ ...deps, db }),
     status: createStatusIntake({ ...deps, self: () => id }),
     blobs: createBlobs({ dir: join(deps.dataDir, "blobs") }),
@@ -149,6 +158,7 @@ export function createNodes(deps: {
     stop() {
       offDictionary();
       offEnterprise();
+      reach.stop();
       channel.close();
     },
   };

@@ -6,6 +6,7 @@ import { gzip } from "node:zlib";
 import { sha256Hex, type Dictionary, type LicensePolicy, type SignedDocument } from "@daicho/protocol";
 import type { Database } from "../../db/database.ts";
 import type { CurrentPolicy } from "../../ports.ts";
+import type { Fault } from "./faults.ts";
 import { policyStore, type DictionaryRow, type DocumentRow } from "./store.ts";
 
 export interface Held {
@@ -15,6 +16,8 @@ export interface Held {
   /** null = all licences. */
   readonly selected: readonly string[] | null;
   readonly dictionary: DictionaryRow | undefined;
+  /** Why what the group serves is not used. */
+  readonly refusal: Fault | undefined;
   /** Enterprise version behind each dictionary version. */
   readonly sources: ReadonlyMap<number, number>;
 }
@@ -29,6 +32,7 @@ export function readHeld(db: Database): Promise<Held> {
       local: await policyStore.newest(trx, "local"),
       selected: selection?.codes == null ? null : (JSON.parse(selection.codes) as string[]),
       dictionary: await policyStore.newestDictionary(trx),
+      refusal: await policyStore.refusal(trx),
       sources: new Map(sources.map((row) => [row.version, row.enterprise])),
     };
   });

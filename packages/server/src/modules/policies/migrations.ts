@@ -35,4 +35,17 @@ export const policyMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611230002-policies-refusal",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      await db.schema
+        .createTable("pol_refusal")
+        .addColumn("id", "integer", (c) => c.primaryKey())
+        .addColumn("code", "text", (c) => c.notNull())
+        .addColumn("message", "text", (c) => c.notNull())
+        .addColumn("at", time, (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

@@ -4,6 +4,7 @@ import { silentLog, systemClock } from "@daicho/kernel";
 import { createEvents } from "../../events.ts";
 import { enterprisePolicy, localPolicy } from "../../testing/policies.ts";
 import { startServer, until, type TestServer } from "../../testing/server.ts";
+import { onlyServer } from "../../testing/servers.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { createPolicies, type Policies } from "./index.ts";
 
@@ -205,6 +206,7 @@ forEachStore((store) => {
       const heard: string[] = [];
       events.on("dictionary-changed", ({ version }) => heard.push(`dictionary ${version}`));
       const made = await createPolicies({
+        servers: onlyServer,
         db,
         signer: () => own,
         events,

@@ -6,7 +6,8 @@
  * before it stays - a wrong number must not come from half a policy - and `state().fault` says why until either edition is corrected.
  * A result identical but for its time is no new generation.
  * Writing: read, compile in a thread aside, then write in one transaction - if nothing was written meanwhile, else from the
- * start. So neither the event loop nor the store waits for a compilation, on however many servers. Readers compare a stamp every second.
+ * start. So neither the event loop nor the store waits for a compilation, on however many servers. Servers tell each other;
+ * readers compare a stamp.
  */
 import type { SelectableLicense } from "@daicho/policy";
 import {
@@ -18,8 +19,9 @@ import {
   type SignedDocument,
   type Signer,
 } from "@daicho/protocol";
-import type { Clock, Log, Timer } from "@daicho/kernel";
+import type { Clock, Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
+import { tellWithin, type Servers } from "../../db/servers.ts";
 import type { Events } from "../../events.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import type { CurrentPolicy } from "../../ports.ts";
@@ -51,8 +53,10 @@ export interface Policies {
   tryOut(edition: EditionName, text: string): Promise<Candidate>;
   /** A document from the group above, its signature verified. */
   receive(policy: EnterprisePolicy, signed: SignedDocument): Promise<Received>;
+  /** Takes over what another server has written. */
+  refresh(): Promise<void>;
   /** Names what was served from above and must not be used; undefined = all is well again. */
-  noteRefusal(fault: Fault | undefined): void;
+  noteRefusal(fault: Fault | undefined): Promise<void>;
   document(edition: EditionName): Promise<DocumentRow | undefined>;
   selection(): Promise<{
     readonly licenses: readonly string[] | null;
@@ -80,6 +84,8 @@ interface Snapshot {
   readonly current: CurrentPolicy;
   readonly state: Omit<PolicyState, "fault">;
   readonly conflict: Fault | undefined;
+  /** What was served from above and must not be used. */
+  readonly refusal: Fault | undefined;
   readonly served: Served | undefined;
   readonly sources: ReadonlyMap<number, number>;
 }
@@ -92,11 +98,10 @@ interface Change<T> {
   readonly compiled?: Compiled;
 }
 
-const pollMs = 1000;
-
 export async function createPolicies(deps: {
   readonly db: Database;
   readonly signer: () => Signer;
+  readonly servers: Pick<Servers, "hear">;
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;
@@ -105,10 +110,7 @@ export async function createPolicies(deps: {
   readonly generates: boolean;
 }): Promise<Policies> {
   const { db, clock, log, events } = deps;
-  let refusal: Fault | undefined;
   let enterpriseServed: { readonly key: string; readonly served: Served } | undefined;
-  let timer: Timer | undefined;
-  let stopped = false;
 
   function compileWith(
     held: Held,
@@ -146,6 +148,7 @@ export async function createPolicies(deps: {
         await policyStore.lock(trx, db.dialect);
         if ((await policyStore.stamp(trx)) !== held.stamp) return false;
         await write(trx, held, planned);
+        await tellWithin(db, trx, "policies");
         return true;
       });
       if (!written) continue;
@@ -199,6 +202,7 @@ export async function createPolicies(deps: {
       conflict: behind
         ? { code: "policy-conflict", message: describeFaults((await compileWith(held)).faults) }
         : undefined,
+      refusal: held.refusal,
       served: dictionary && (await serve(dictionary.signed, dictionary.etag, dictionary.version)),
       sources: held.sources,
     };
@@ -225,23 +229,17 @@ export async function createPolicies(deps: {
   if (deps.generates && (snapshot.state.enterprise > 0 || snapshot.state.local > 0))
     await change(async (held) => ({ answer: undefined, compiled: await compileWith(held) }));
 
-  function poll(): void {
-    timer = clock.after(pollMs, () => {
-      refresh()
-        .catch((error: unknown) => {
-          log.warn("policies-unread", { reason: error instanceof Error ? error.message : "unknown" });
-        })
-        .finally(() => {
-          if (!stopped) poll();
-        });
+  const heard = (): void => {
+    refresh().catch((error: unknown) => {
+      log.warn("policies-unread", { reason: error instanceof Error ? error.message : "unknown" });
     });
-  }
-  // SQLite belongs to one process.
-  if (db.dialect === "postgres") poll();
+  };
+  const off = [deps.servers.hear("policies", heard), deps.servers.hear("missed", heard)];
 
   return {
     current: () => snapshot.current,
-    state: () => ({ ...snapshot.state, fault: refusal ?? snapshot.conflict }),
+    state: () => ({ ...snapshot.state, fault: snapshot.refusal ?? snapshot.conflict }),
+    refresh,
 
     async publish(edition, text) {
       const answer = await change<{ version: number; changed: boolean }>(async (held) => {
@@ -314,11 +312,16 @@ export async function createPolicies(deps: {
       return answer;
     },
 
-    noteRefusal(fault) {
+    async noteRefusal(fault) {
+      const { refusal } = snapshot;
       if (refusal?.code === fault?.code && refusal?.message === fault?.message) return;
-      refusal = fault;
       if (fault !== undefined) log.warn("policy-refused", { code: fault.code });
-      events.emit("status-changed", {});
+      await db.transaction(async (trx) => {
+        await policyStore.lock(trx, db.dialect);
+        await policyStore.saveRefusal(trx, fault, clock.now());
+        await tellWithin(db, trx, "policies");
+      });
+      await refresh();
     },
 
     document: (edition) => policyStore.newest(db.kysely, edition),
@@ -369,8 +372,7 @@ export async function createPolicies(deps: {
     enterpriseOf: (dictionary) => snapshot.sources.get(dictionary),
 
     stop() {
-      stopped = true;
-      timer?.cancel();
+      for (const end of off) end();
     },
   };
 }

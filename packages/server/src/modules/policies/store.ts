@@ -3,6 +3,7 @@ import { sql, type Kysely } from "kysely";
 import type { DialectName } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
 import type { Trx } from "../../db/database.ts";
+import type { Fault } from "./faults.ts";
 
 type Db = Kysely<Schema>;
 export type EditionName = "enterprise" | "local";
@@ -12,7 +13,7 @@ export type DictionaryRow = Schema["pol_dictionaries"];
 export const policyStore = {
   /** One writer of policies at a time, on whatever server. SQLite has one writer anyway. */
   async lock(trx: Trx, dialect: DialectName): Promise<void> {
-    if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+    if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 5)`.execute(trx);
   },
 
   newest: (db: Db, edition: EditionName) =>
@@ -53,6 +54,17 @@ export const policyStore = {
       .onConflict((c) => c.column("id").doUpdateSet({ codes, changed_at: at }))
       .execute(),
 
+  async refusal(db: Db): Promise<Fault | undefined> {
+    const row = await db.selectFrom("pol_refusal").select(["code", "message"]).where("id", "=", 1).executeTakeFirst();
+    return row;
+  },
+
+  async saveRefusal(db: Db, fault: Fault | undefined, at: number): Promise<void> {
+    await db.deleteFrom("pol_refusal").execute();
+    if (fault !== undefined)
+      await db.insertInto("pol_refusal").values({ id: 1, code: fault.code, message: fault.message, at }).execute();
+  },
+
   /** Differs whenever anything above differs: what a server compares to see whether another one has written. */
   async stamp(db: Db): Promise<string> {
     const { rows } = await sql<Record<string, number | null>>`select
@@ -61,7 +73,8 @@ export const policyStore = {
       (select max(version) from pol_dictionaries) as d,
       (select max(enterprise) from pol_dictionaries) as de,
       (select max(local) from pol_dictionaries) as dl,
-      (select changed_at from pol_selection where id = 1) as s`.execute(db);
+      (select changed_at from pol_selection where id = 1) as s,
+      (select at from pol_refusal where id = 1) as r`.execute(db);
     return JSON.stringify(rows[0]);
   },
 };

@@ -13,6 +13,8 @@ export interface PolicyTables {
   };
   /** One row (id 1): codes of the licences this company manages, JSON; null = all. */
   pol_selection: { id: number; codes: string | null; changed_at: number };
+  /** At most one row (id 1): why what the group serves is not used. */
+  pol_refusal: { id: number; code: string; message: string; at: number };
   /** Each dictionary generated, with the licence policy of the same moment. `version` is also the generation. */
   pol_dictionaries: {
     version: number;

@@ -1,5 +1,5 @@
 /**
- * Purpose: at a company: fetches from its group what was ordered for it, and books it.
+ * Purpose: at a company: fetches from its group what was ordered for it and what of it was reversed, and books it.
  * Invariants: only what the group signed, for this company, is booked; each question says what is booked already, which is how the group learns of it;
  * asked again after any interruption, nothing is lost or booked twice.
  */
@@ -17,13 +17,13 @@ export async function fetchOrders(options: {
   readonly uplink: Pick<Uplink, "request">;
   readonly root: TrustRoot;
   readonly company: string;
-  readonly books: Pick<Bookkeeping, "newest" | "book">;
+  readonly books: Pick<Bookkeeping, "held" | "book">;
   readonly signal: AbortSignal;
 }): Promise<UplinkResult<FetchedOrders>> {
   const { uplink, root, company, books, signal } = options;
   for (let count = 0; ;) {
-    const { after, version } = await books.newest();
-    const path = `/ingest/v1/company-orders?after=${after}&version=${version}`;
+    const { after, reversed, version } = await books.held();
+    const path = `/ingest/v1/company-orders?after=${after}&reversed=${reversed}&version=${version}`;
     const result = await uplink.request("GET", path, { signal });
     if (result.kind === "refused" && result.problem.status === 404) return { kind: "ok", value: { kind: "none" } };
     if (result.kind !== "ok") return result;
@@ -35,7 +35,8 @@ export async function fetchOrders(options: {
     if (!verified.ok) return untrusted(verified.refusal);
     const checked = validateCompanyOrders(verified.payload);
     if (!checked.ok || checked.value.company !== company) return untrusted("document-malformed");
-    const booked = await books.book(checked.value.orders);
+    const { orders, reversals = [] } = checked.value;
+    const booked = await books.book({ orders, reversals });
     count += booked;
     // Asked once more after booking: that question tells the group.
     if (booked === 0) return { kind: "ok", value: { kind: "booked", count } };

@@ -1,4 +1,6 @@
 export { createBookkeeping, type Bookkeeping } from "./bookkeeping.ts";
-export { createPooling, type KnownCompany, type Pooling } from "./service.ts";
+export type { KnownCompany } from "./demand.ts";
+export { createPooling, type Pooling } from "./service.ts";
 export { poolingRoutes } from "./routes.ts";
 export { fetchOrders } from "./fetch.ts";
+export { isPooled, pooledBy, type Pooled } from "./setting.ts";

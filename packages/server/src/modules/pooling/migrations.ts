@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
 
@@ -53,6 +54,33 @@ export const poolingMigrations: readonly Migration[] = [
         .createTable("pool_booked")
         .addColumn("id", "text", (c) => c.primaryKey())
         .addColumn("entitlement", "text", (c) => c.notNull())
+        .addColumn("version", int, (c) => c.notNull())
+        .addColumn("at", time, (c) => c.notNull())
+        .execute();
+    },
+  },
+  {
+    name: "202611230105-pooling-reversal",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      const int = ordinalType(dialect);
+      await db.schema
+        .alterTable("pool_orders")
+        .addColumn("state", "text", (c) => c.notNull().defaultTo("done"))
+        .execute();
+      for (const column of ["supplier_order", "idempotency"])
+        await db.schema.alterTable("pool_orders").addColumn(column, "text").execute();
+      await db.schema.dropIndex("pool_orders_period").execute();
+      // The last word on "one order per period and licence"; a reversed one leaves its period free.
+      await sql`create unique index pool_orders_period on pool_orders (period, license) where state <> 'reversed'`.execute(
+        db,
+      );
+      await db.schema.alterTable("pool_grants").addColumn("reversal_id", "text").execute();
+      await db.schema.alterTable("pool_grants").addColumn("reversal_version", int).execute();
+      await db.schema
+        .createTable("pool_reversed")
+        .addColumn("id", "text", (c) => c.primaryKey())
+        .addColumn("part", "text", (c) => c.notNull().unique())
         .addColumn("version", int, (c) => c.notNull())
         .addColumn("at", time, (c) => c.notNull())
         .execute();

@@ -5,8 +5,10 @@ import { startServer, until, type ApiAnswer, type TestServer } from "../../testi
 import { forEachStore } from "../../testing/stores.ts";
 import { touchPositions } from "../licenses/index.ts";
 import { fetchOrders } from "./fetch.ts";
-import type { GroupOrders } from "./service.ts";
+import type { GroupOrder } from "./answer.ts";
+import type { GroupOrders } from "./order.ts";
 
+const price = { unitPrice: 12, currency: "JPY" };
 const tiers = [
   { from: 1, unitPrice: 1000 },
   { from: 10, unitPrice: 900 },
@@ -28,12 +30,20 @@ forEachStore((store) => {
     expect([got.status, got.status < 300 ? "" : got.text]).toEqual([got.status, ""]);
     return got;
   };
-  const pooledBuying = { enabled: false, schedule: "0 6 1 * *", timezone: "UTC", pooled: true, pooledLicenses: [] };
+  const pooledBuying = {
+    ...{ enabled: false, schedule: "0 6 1 * *", timezone: "UTC", pooled: true },
+    pooledLicenses: [] as string[],
+  };
 
   /** A company under the group that uses so many of the licence in its one department, and holds none. */
-  async function company(group: TestServer, name: string, used: Readonly<Record<string, number>>): Promise<TestServer> {
+  async function company(
+    group: TestServer,
+    name: string,
+    used: Readonly<Record<string, number>>,
+    buying: Partial<typeof pooledBuying> = {},
+  ): Promise<TestServer> {
     const upstream = { url: group.url, enrollmentToken: await group.enrollmentToken(1) };
-    const made = await start({ role: "corporate", name, upstream, purchase: pooledBuying });
+    const made = await start({ role: "corporate", name, upstream, purchase: { ...pooledBuying, ...buying } });
     await ok(made.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
     for (const [license, count] of Object.entries(used)) {
       await ok(made.api("POST", "/api/v1/entitlements", { json: { license, quantity: 0 } }));
@@ -155,8 +165,111 @@ forEachStore((store) => {
       expect((await order(group, { period: "p4" })).orders).toEqual([]);
     });
 
+    it("buys for those who leave it to the group, and names who buys for itself and what has no price", async () => {
+      const group = await start({ role: "group", name: "group" });
+      await ok(setTiers(group));
+      await company(group, "acme", { "@A": 5, "@B": 2 });
+      await company(group, "beta", { "@A": 7, "@B": 1 }, { pooled: false, pooledLicenses: ["@B"] });
+      const gamma = await company(group, "gamma", { "@A": 4 }, { pooled: false });
+      for (const [name, used] of Object.entries({ acme: 5, beta: 7, gamma: 4 })) await known(group, name, "used", used);
+      const { items } = (await group.api("GET", "/api/v1/companies")).json<{ items: object[] }>();
+      expect(items).toMatchObject([{ pooled: true }, { pooled: ["@B"] }, { pooled: false }]);
+      const done = await order(group, { period: "p1" });
+      expect(done.orders).toMatchObject([{ license: "@A", quantity: 5, shares: [{ company: "acme", quantity: 5 }] }]);
+      expect(done.skipped).toEqual([
+        { license: "@B", quantity: 3, reason: "price-unknown" },
+        { license: "@A", quantity: 7, reason: "buys-itself", company: "beta" },
+        { license: "@A", quantity: 4, reason: "buys-itself", company: "gamma" },
+      ]);
+      await ok(gamma.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 0, ...price } }));
+      expect((await ok(gamma.api("POST", "/api/v1/purchase-runs"))).json()).toMatchObject({
+        orders: [{ license: "@A", quantity: 4, amount: 48 }],
+      });
+    });
+
+    it("is placed under the supplier's number and stays; until then it can be taken back, and its period used again", async () => {
+      const group = await start({ role: "group", name: "group" });
+      await ok(setTiers(group));
+      const acme = await company(group, "acme", { "@A": 5 });
+      const beta = await company(group, "beta", { "@A": 6 });
+      for (const [name, used] of Object.entries({ acme: 5, beta: 6 })) await known(group, name, "used", used);
+      // beta is away while the order is made and taken back; acme has booked it.
+      const { db } = group.server;
+      await beta.server.stop();
+      open.splice(open.indexOf(beta), 1);
+      const headers = { "idempotency-key": "once" };
+      const body = { json: { period: "p1" }, headers };
+      const first = (await ok(group.api("POST", "/api/v1/group-orders", body))).json<GroupOrders>().orders[0];
+      const named = `/api/v1/group-orders/${encodeURIComponent(first?.order ?? "")}`;
+      await until("acme's part", async () => (await position(acme))?.held === 5);
+      // A run of acme's hands out what came.
+      await ok(acme.api("POST", "/api/v1/purchase-runs", { json: { period: "r1" } }));
+      await known(group, "acme", "held", 5);
+      await until("acme to say so", async () => {
+        const { shares } = (await group.api("GET", named)).json<GroupOrder>();
+        return shares[0]?.booked === true && shares[1]?.booked === false;
+      });
+
+      const reversed = (await ok(group.api("POST", `${named}/reverse`))).json<GroupOrder>();
+      expect(reversed).toMatchObject({ id: first?.id, state: "reversed", quantity: 11 });
+      expect((await ok(group.api("POST", `/api/v1/group-orders/${first?.id}/reverse`))).json()).toMatchObject({
+        state: "reversed",
+      });
+      await until("acme without it", async () => (await position(acme))?.held === 0);
+      await known(group, "acme", "held", 0);
+      await until("the group to know", async () =>
+        (await db.kysely.selectFrom("pool_grants").select("reversal_version").execute()).some(
+          (part) => part.reversal_version !== null,
+        ),
+      );
+      expect((await ok(acme.api("POST", "/api/v1/purchase-runs", { json: { period: "r2" } }))).json()).toMatchObject({
+        orders: [],
+        rights: [{ before: 5, after: 0 }],
+      });
+      // The answer to that key is still the first order; without it the period is free.
+      expect((await ok(group.api("POST", "/api/v1/group-orders", body))).json()).toMatchObject({
+        orders: [{ order: "p1/@A", state: "reversed" }],
+      });
+      const again = (await order(group, { period: "p1" })).orders[0];
+      expect(again).toMatchObject({ order: "p1/2.@A", state: "done", quantity: 11 });
+      const second = `/api/v1/group-orders/${encodeURIComponent("p1/2.@A")}`;
+      const placed = (await ok(group.api("POST", `${second}/place`, { json: { order: "S-9" } }))).json();
+      expect(placed).toMatchObject({ state: "placed", supplierOrder: "S-9" });
+      expect((await ok(group.api("POST", `${second}/place`, { json: { order: "S-9" } }))).json()).toEqual(placed);
+      for (const [path, json] of [
+        [`${second}/reverse`, {}],
+        [`${second}/place`, { order: "S-10" }],
+        [`${named}/place`, {}],
+      ] as const)
+        expect((await group.api("POST", path, { json })).json()).toMatchObject({ code: "conflict" });
+      expect((await group.api("POST", "/api/v1/group-orders/none/reverse")).status).toBe(404);
+      const csv = (await group.api("GET", "/api/v1/group-orders?state=placed", { headers: { accept: "text/csv" } }))
+        .text;
+      expect(csv.split("\n").map((line) => line.split(",").slice(0, 9).join())).toEqual([
+        "order,period,license,state,company,quantity,unitPrice,amount,currency",
+        "p1/2.@A,p1,@A,placed,acme,5,900,4500,JPY",
+        "p1/2.@A,p1,@A,placed,beta,6,900,5400,JPY",
+        "",
+      ]);
+    });
+
+    it("a company that comes back gets what holds now exactly once, never what was taken back meanwhile", async () => {
+      const both = await start({ role: "both", name: "both", purchase: pooledBuying });
+      await ok(both.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
+      await ok(both.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 0 } }));
+      await ok(setTiers(both));
+      await use(both, "@A", 3);
+      const one = (await order(both, { period: "p1" })).orders[0];
+      expect(await position(both)).toMatchObject({ held: 3 });
+      await ok(both.api("POST", `/api/v1/group-orders/${one?.id}/reverse`));
+      expect(await position(both)).toMatchObject({ held: 0 });
+      expect((await order(both, { period: "p2" })).orders).toMatchObject([{ quantity: 3, shares: [{ booked: true }] }]);
+      expect(await position(both)).toMatchObject({ held: 3 });
+      expect((await order(both, { period: "p3" })).orders).toEqual([]);
+    });
+
     it("a server that is group and company books its own part in the same transaction", async () => {
-      const both = await start({ role: "both", name: "both" });
+      const both = await start({ role: "both", name: "both", purchase: pooledBuying });
       await ok(both.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
       await ok(both.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 1 } }));
       await ok(setTiers(both));
@@ -170,7 +283,7 @@ forEachStore((store) => {
     });
 
     it("two orders at once make one", async () => {
-      const both = await start({ role: "both", name: "both" });
+      const both = await start({ role: "both", name: "both", purchase: pooledBuying });
       await ok(both.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
       await ok(both.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 0 } }));
       await ok(setTiers(both));
@@ -213,7 +326,7 @@ forEachStore((store) => {
       expect(unknown.json()).toMatchObject({ code: "input-invalid" });
       expect(await order(group, { licenses: ["@B"] })).toMatchObject({
         orders: [],
-        skipped: [{ license: "@B", reason: "price-unknown" }],
+        skipped: [{ license: "@B", quantity: 0, reason: "price-unknown" }],
       });
       await ok(setTiers(group));
       expect((await group.api("GET", "/api/v1/price-tiers")).json()).toEqual({
@@ -253,8 +366,8 @@ describe("what a company books", () => {
         },
       },
       books: {
-        newest: () => Promise.resolve({ after: booked.at(-1)?.id ?? "", version: booked.length }),
-        book: (orders) => {
+        held: () => Promise.resolve({ after: booked.at(-1)?.id ?? "", reversed: "", version: booked.length }),
+        book: ({ orders }) => {
           const fresh = orders.filter((o) => !booked.some((b) => b.id === o.id));
           booked.push(...fresh);
           return Promise.resolve(fresh.length);
@@ -268,8 +381,8 @@ describe("what a company books", () => {
     const good = await fetched(document([one]));
     expect(good.value).toEqual({ kind: "booked", count: 1 });
     expect(good.asked).toEqual([
-      "/ingest/v1/company-orders?after=&version=0",
-      "/ingest/v1/company-orders?after=01aaaa&version=1",
+      "/ingest/v1/company-orders?after=&reversed=&version=0",
+      "/ingest/v1/company-orders?after=01aaaa&reversed=&version=1",
     ]);
     for (const [answer, refusal] of [
       [document([one], "acme", generateKeyPair()), "document-unknown-key"],

@@ -1,6 +1,8 @@
 export { costCentres } from "./cost-centres.ts";
-export type { PurchaseRun } from "./answer.ts";
+export { runStates, type PurchaseRun, type RunState } from "./answer.ts";
 export { periodOf, PeriodName } from "./period.ts";
 export { purchaseRoutes } from "./routes.ts";
-export { createPurchases, type GrantedApplications, type Purchases } from "./service.ts";
+export type { Granted, GrantedApplications } from "./applications.ts";
+export { createPurchaseFollower } from "./follow.ts";
+export { createPurchases, type Purchases } from "./service.ts";
 export { createPurchaseSchedule, scheduleFault } from "./schedule.ts";

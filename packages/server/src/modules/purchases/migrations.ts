@@ -76,4 +76,23 @@ export const purchaseMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611230105-purchases-follow",
+    async up(db) {
+      await db.schema.createIndex("pur_rights_department").on("pur_rights").column("department").execute();
+      // What was merged or dissolved before: whoever stands at the end of the line has its rights.
+      const { rows } = await sql<{ ordinal: number; merged_into: number }>`
+        select ordinal, merged_into from org_departments where dissolved_at is not null and merged_into is not null
+      `.execute(db);
+      const heirs = new Map(rows.map((row) => [Number(row.ordinal), Number(row.merged_into)]));
+      for (const former of heirs.keys()) {
+        let heir = former;
+        for (let steps = 0; steps <= heirs.size && heirs.has(heir); steps++) heir = heirs.get(heir) as number;
+        await sql`
+          update pur_rights set department = ${heir}
+          where department = ${former} and run in (select id from pur_runs where state = 'done')
+        `.execute(db);
+      }
+    },
+  },
 ];

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
+import { manualClock, type Clock } from "@daicho/kernel";
 import { startServer, type ApiAnswer, type TestServer } from "../../testing/server.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { touchPositions } from "../licenses/index.ts";
@@ -29,8 +30,8 @@ forEachStore((store) => {
   });
 
   /** A company that holds, uses and has granted this; `used` as the repository would count it. */
-  async function company(licenses: Readonly<Record<string, Given>>): Promise<TestServer> {
-    const made = (server = await startServer(store, { role: "corporate" }));
+  async function company(licenses: Readonly<Record<string, Given>>, clock?: Clock): Promise<TestServer> {
+    const made = (server = await startServer(store, { role: "corporate" }, clock));
     const codes = new Set(Object.values(licenses).flatMap((given) => Object.keys(given.departments)));
     codes.delete("unassigned");
     for (const code of [...codes].sort())
@@ -279,6 +280,57 @@ forEachStore((store) => {
       const edited = await made.api("POST", `/api/v1/purchase-runs/${id}/reverse`);
       expect([edited.status, edited.text.includes("order 2026-11/0001")]).toEqual([409, true]);
       expect((await ok(made.api("GET", path))).json()).toMatchObject({ quantity: 2 });
+    });
+
+    it("follows the rights it gave to who took over a department that was merged or dissolved since", async () => {
+      const made = await company({ "@A": exampleA, "@B": exampleB });
+      await ok(made.api("POST", "/api/v1/departments", { json: { code: "TOP", name: "Top" } }));
+      await ok(made.api("PATCH", "/api/v1/departments/D005", { json: { parent: "TOP" } }));
+      await apply(made, "D003", "@A", 4);
+      const { id } = await run(made, { period: "2026-11" });
+      const changes = [
+        { type: "merge", department: "D003", to: "D002" },
+        { type: "merge", department: "D002", to: "D001" },
+        { type: "dissolve", department: "D005" },
+      ];
+      await ok(made.api("POST", "/api/v1/org-changes", { json: { changes } }));
+      // The code again, and nothing of what went on to D001 and TOP.
+      for (const code of ["D003", "D005"])
+        await ok(made.api("POST", "/api/v1/departments", { json: { code, name: "anew" } }));
+      const merged = await state(made);
+      expect([merged["D001 @A"], merged["TOP @B"], merged["@A"]]).toEqual([[4, 2, 3], [1, 0, 0], 4]);
+      const reversed = await post(made, `/api/v1/purchase-runs/${id}/reverse`);
+      expect(reversed.rights.map((r) => r.department)).toContain("D003");
+      const after = await state(made);
+      // D001 1 + D002 2 + D003 0, and of B 0 + 1 + 2, as before the run.
+      expect(after).toMatchObject({ "D001 @A": [3, 2, 4], "@A": 2, "D001 @B": [3, 1, 0], "@B": 3 });
+      expect(after).not.toHaveProperty("TOP @B");
+      expect((await made.api("GET", "/api/v1/applications/verification")).json()).toMatchObject({ faults: [] });
+    });
+
+    it("what a dissolved department without an heir had given up stays with the company", async () => {
+      const made = await company({ "@A": { held: 3, price: 5, departments: { D1: [2, 0], D2: [0, 1] } } });
+      const { id } = await run(made, { period: "2026-11" });
+      await ok(
+        made.api("POST", "/api/v1/org-changes", { json: { changes: [{ type: "dissolve", department: "D1" }] } }),
+      );
+      expect((await post(made, `/api/v1/purchase-runs/${id}/reverse`)).state).toBe("reversed");
+      const after = await state(made);
+      expect(after).toMatchObject({ "D2 @A": [0, 1, 0], "@A": 3 });
+      expect(after).not.toHaveProperty("D1 @A");
+    });
+
+    it("an edit of its entitlement is seen also where the clock was set back", async () => {
+      const clock = manualClock(Date.parse("2026-11-02T00:00:00Z"));
+      const made = await company({ "@A": exampleA }, clock);
+      const { id } = await run(made, { period: "2026-11" });
+      clock.advance(-86_400_000);
+      const { items } = (await made.api("GET", "/api/v1/orders")).json<{ items: { entitlement: string }[] }>();
+      const path = `/api/v1/entitlements/${items[0]?.entitlement}`;
+      await ok(made.api("PATCH", path, { json: { contract: "C-1" } }));
+      const refused = await made.api("POST", `/api/v1/purchase-runs/${id}/reverse`);
+      expect([refused.status, refused.json()]).toMatchObject([409, { code: "conflict" }]);
+      expect((await ok(made.api("GET", path))).json()).toMatchObject({ quantity: 2, contract: "C-1" });
     });
 
     it("once its order is placed a run stays; the supplier's number is kept", async () => {

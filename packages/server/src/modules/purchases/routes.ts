@@ -9,8 +9,9 @@ import { ListQuery, listOf, sendList, sendPage } from "../../http/list.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import { runStates, type RunState } from "./answer.ts";
 import { PeriodName } from "./period.ts";
+import type { ChargebackFilter, ChargebackItem } from "./read.ts";
 import { sendRun } from "./send.ts";
-import type { ChargebackFilter, ChargebackItem, Purchases } from "./service.ts";
+import type { Purchases } from "./service.ts";
 
 const Money = Type.Integer({ description: "Minor units of `currency`" });
 const Currency = Type.String({ description: "ISO 4217" });

@@ -26,6 +26,7 @@ forEachStore((store) => {
       ...{ db, clock, events, positions: createPositions({ db, clock }) },
       entitlements: createEntitlements({ db, clock, events }),
       settings: { timezone: "Asia/Tokyo", pooled: () => false },
+      applications: { settle: () => Promise.resolve(), unsettle: () => Promise.resolve([]) },
     });
     const startOne = (using: Purchases = purchases): { stop(): Promise<void> } => {
       const made = createPurchaseSchedule({

@@ -1,8 +1,9 @@
 /** Purpose: purchase runs as rows; one query per method. */
 import { sql, type Kysely } from "kysely";
 import type { Database, Trx } from "../../db/database.ts";
-import { integer, text } from "../../db/dialect.ts";
+import { integer, text, type DialectName } from "../../db/dialect.ts";
 import type { Schema } from "../../db/schema.ts";
+import { inSet } from "../../db/sets.ts";
 import type { PurchaseTables } from "./tables.ts";
 
 type Db = Kysely<Schema> | Trx;
@@ -158,6 +159,9 @@ export const purchaseStore = {
         "o.supplier_order",
       ]),
 
+  ordersOfRun: (db: Db, run: string) =>
+    db.selectFrom("pur_orders").selectAll().where("run", "=", run).orderBy("order_no").execute(),
+
   chargebacks: (db: Db) =>
     db
       .selectFrom("pur_chargebacks as c")
@@ -189,6 +193,18 @@ export const purchaseStore = {
       .orderBy("p.place")
       .limit(limit)
       .execute(),
+
+  /** Of runs that may still be reversed. */
+  handRights: (trx: Trx, dialect: DialectName, former: readonly number[], heir: number) =>
+    trx
+      .updateTable("pur_rights")
+      .set({ department: heir })
+      .where(inSet(dialect, "pur_rights.department", former))
+      .where("run", "in", (eb) => eb.selectFrom("pur_runs").select("id").where("state", "=", "done"))
+      .execute(),
+
+  dissolved: (db: Db) =>
+    db.selectFrom("org_departments").select("ordinal").where("dissolved_at", "is not", null).execute(),
 
   departments: (db: Db) => db.selectFrom("org_departments").select(["ordinal", "parent", "cost_centre"]).execute(),
 

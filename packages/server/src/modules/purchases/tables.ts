@@ -49,6 +49,7 @@ export interface PurchaseTables {
     /** In the order of licence and department codes. */
     place: number;
     license: number;
+    /** Who took over, where it was merged or dissolved before the run was placed; the code stays that of the run. */
     department: number;
     department_code: string;
     rights_before: number;

@@ -19,20 +19,12 @@ import type { Filter } from "./protocol/filter.ts";
 import { isObject, matches } from "./protocol/match.ts";
 import { applyPatch, memberChanges, type MemberChange, type Operation } from "./protocol/patch.ts";
 import { groupType, urns, type Attribute, type Resource } from "./protocol/schema.ts";
-import {
-  scimStore as store,
-  type DepartmentRow,
-  type GroupRow,
-  type MemberRow,
-  type Reader,
-  type UserRow,
-} from "./store.ts";
-import { checkVersion, etag, metaOf, type Caller } from "./users.ts";
+import { scimStore as store, type DepartmentRow, type GroupRow, type Reader, type UserRow } from "./store.ts";
+import { createMembers, memberPage } from "./members.ts";
+import { checkVersion, etag, metaOf, type Caller } from "./versions.ts";
 
 /** Members one request may name. */
 export const maxMembers = 10_000;
-/** Members read at a time. */
-const memberPage = 1000;
 /** Operations of one request that choose members by more than an id: each looks at all of them. */
 const maxComparisons = 10;
 
@@ -68,6 +60,7 @@ export function createGroups(deps: {
 }): Groups {
   const { db, clock, organization, changes } = deps;
   const areDepartments = deps.groups === "departments";
+  const { membersOf, usersIn } = createMembers(areDepartments);
 
   const show: Groups["show"] = async (trx, row, directory, { base, members }) => {
     const department = row.department === null ? undefined : directory.departments.get(row.department);
@@ -82,49 +75,6 @@ export function createGroups(deps: {
     if (members) shown["members"] = await membersOf(trx, row, directory, base);
     return { ...shown, meta: metaOf("Group", `${base}/Groups/${row.id}`, row, version) };
   };
-
-  async function membersOf(trx: Reader, row: GroupRow, directory: Directory, base: string): Promise<Resource[]> {
-    const members: Resource[] = [];
-    for (const below of await groupsBelow(trx, row, directory))
-      members.push({
-        ...{ value: below.id, $ref: `${base}/Groups/${below.id}`, type: "Group" },
-        display: directory.departments.get(below.department ?? 0)?.name ?? below.name,
-      });
-    await eachPolitely(
-      await usersIn(trx, row),
-      ({ id, display }) => void members.push({ value: id, $ref: `${base}/Users/${id}`, type: "User", display }),
-    );
-    return members;
-  }
-
-  /** In the order they were made. */
-  async function usersIn(trx: Reader, { ordinal, department }: GroupRow): Promise<MemberRow[]> {
-    const found: MemberRow[] = [];
-    const collect = async (page: (after: number, limit: number) => Promise<readonly MemberRow[]>): Promise<void> => {
-      for (let after = 0, rows: readonly MemberRow[]; ; after = rows[rows.length - 1]?.place ?? after) {
-        rows = await page(after, memberPage);
-        for (const row of rows) found.push(row);
-        if (rows.length < memberPage) return;
-        await breathe();
-      }
-    };
-    if (!areDepartments) await collect((after, limit) => store.usersOfGroup(trx, ordinal, after, limit));
-    else if (department !== null) {
-      await collect((after, limit) => store.usersOfDepartment(trx, department, after, limit));
-      await collect((after, limit) => store.usersAway(trx, department, after, limit));
-    }
-    return found.sort((a, b) => a.ordinal - b.ordinal);
-  }
-
-  async function groupsBelow(trx: Reader, row: GroupRow, directory: Directory): Promise<GroupRow[]> {
-    if (areDepartments)
-      return directory.groups.filter((g) => {
-        const department = directory.departments.get(g.department ?? 0);
-        return row.department !== null && department?.parent === row.department && department.dissolved_at === null;
-      });
-    const ordinals = new Set((await store.groupsOfGroup(trx, row.ordinal)).map((m) => m.member_group));
-    return directory.groups.filter((g) => ordinals.has(g.ordinal));
-  }
 
   /** Adds up the changes of a request; whole lists of members are read only where they are needed. */
   async function deltaOf(trx: Trx, row: GroupRow, directory: Directory, list: readonly MemberChange[]): Promise<Delta> {

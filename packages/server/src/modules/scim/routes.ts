@@ -16,7 +16,8 @@ import { isObject } from "./protocol/match.ts";
 import { readOperations } from "./protocol/patch.ts";
 import { projection } from "./protocol/projection.ts";
 import { groupType, resourceTypes, userType, type Resource, type ResourceType } from "./protocol/schema.ts";
-import { sameVersion, type Caller, type Users } from "./users.ts";
+import type { Users } from "./users.ts";
+import { sameVersion, type Caller } from "./versions.ts";
 
 export const scimPrefix = "/scim/v2";
 const scimJson = "application/scim+json";

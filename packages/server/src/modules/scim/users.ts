@@ -4,7 +4,6 @@
  * Invariants: one transaction per request, under the ledger's lock, so two requests for one person come one after the other; what is in use on the
  * person's devices moves in it; an attribute the client never sent is left as the ledger has it; a User belongs to one employee and stays with it.
  */
-import { createHash } from "node:crypto";
 import { newId, type Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
@@ -19,14 +18,7 @@ import { isObject } from "./protocol/match.ts";
 import { applyPatch, readResource, type Operation } from "./protocol/patch.ts";
 import { urns, userType, type Resource } from "./protocol/schema.ts";
 import { scimStore as store, type Reader, type UserRow } from "./store.ts";
-
-export interface Caller {
-  /** Address of `/scim/v2`, for locations. */
-  readonly base: string;
-  /** For the record of changes. */
-  readonly by: string;
-  readonly ifMatch: string | undefined;
-}
+import { checkVersion, etag, metaOf, type Caller } from "./versions.ts";
 
 export interface Users {
   create(body: unknown, caller: Caller): Promise<Resource>;
@@ -399,33 +391,4 @@ function candidateIds(said: Said): string[] {
 
 function notFound(id: string) {
   return scimErrors.make("scim-not-found", { what: "User", id });
-}
-
-export function metaOf(
-  resourceType: string,
-  location: string,
-  row: { readonly created_at: number; readonly changed_at: number },
-  version: string,
-): Resource {
-  return {
-    ...{ resourceType, created: new Date(row.created_at).toISOString() },
-    ...{ lastModified: new Date(row.changed_at).toISOString(), location, version },
-  };
-}
-
-export function etag(content: unknown): string {
-  return `W/"${createHash("sha256").update(JSON.stringify(content)).digest("base64url").slice(0, 22)}"`;
-}
-
-/** @throws scim-version-changed */
-export function checkVersion(id: string, shown: Resource, ifMatch: string | undefined): void {
-  const version = (shown["meta"] as Resource)["version"] as string;
-  if (ifMatch !== undefined && !sameVersion(ifMatch, version))
-    throw scimErrors.make("scim-version-changed", { id, version: ifMatch });
-}
-
-/** Entity tags are compared weakly: one server's JSON is not another's. */
-export function sameVersion(header: string, version: string): boolean {
-  const bare = (tag: string): string => tag.trim().replace(/^W\//, "");
-  return header.split(",").some((tag) => tag.trim() === "*" || bare(tag) === bare(version));
 }

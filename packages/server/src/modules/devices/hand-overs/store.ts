@@ -43,13 +43,7 @@ export const handOverStore = {
     ),
 
   /** With the device's id. */
-  find: (trx: Trx, id: string) =>
-    trx
-      .selectFrom("dev_handovers as h")
-      .innerJoin("dev_devices as v", "v.ordinal", "h.device")
-      .select(["h.device", "h.done_at", "v.id"])
-      .where("h.id", "=", id)
-      .executeTakeFirst(),
+  find: (trx: Trx, id: string) => entries(trx).select(["h.device", "h.done_at", "v.id"]).where("h.id", "=", id).executeTakeFirst(), // prettier-ignore
 
   openOf: (db: Db, dialect: DialectName, handedOver: readonly number[]) =>
     db
@@ -68,9 +62,7 @@ export const handOverStore = {
     ),
 
   list: (db: Db) =>
-    db
-      .selectFrom("dev_handovers as h")
-      .innerJoin("dev_devices as v", "v.ordinal", "h.device")
+    entries(db)
       .innerJoin("org_employees as e", "e.ordinal", "h.employee")
       .leftJoin("org_departments as d", "d.ordinal", "v.department")
       .select([
@@ -85,6 +77,19 @@ export const handOverStore = {
         "h.done_to",
       ]),
 };
+
+/** Entries of devices that are there. An open one of a device that is disposed of or merged into another waits for its return. */
+function entries(db: Db) {
+  return db
+    .selectFrom("dev_handovers as h")
+    .innerJoin("dev_devices as v", "v.ordinal", "h.device")
+    .where((eb) =>
+      eb.or([
+        eb("h.done_at", "is not", null),
+        eb.and([eb("v.state", "<>", "disposed"), eb("v.merged_into", "is", null)]),
+      ]),
+    );
+}
 
 function devices(db: Db) {
   return db.selectFrom("dev_devices").select(["ordinal", "id", "employee", "department"]);

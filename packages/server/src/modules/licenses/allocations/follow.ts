@@ -12,18 +12,20 @@ import { recordingTime, touchPositions } from "../version.ts";
 import { allocationStore as store, type AllocationRow } from "./store.ts";
 import { keyOf, type Reconsider } from "./write.ts";
 
-/** The caller has the people's devices counted anew, which classifies them anew. */
+/** Answers what ended. The caller has the people's devices counted anew, which classifies them anew. */
 export async function endAllocationsOf(
   db: Database,
   trx: Trx,
   employees: readonly number[],
   asked: number,
-): Promise<void> {
+): Promise<readonly { readonly employee: number; readonly license: number; readonly quantity: number }[]> {
   const at = await recordingTime(trx, asked);
-  let ended = false;
+  const ended: { employee: number; license: number; quantity: number }[] = [];
   for await (const slice of slicesOf(employees, 1000))
-    ended = (await store.endOfEmployees(trx, db.dialect, slice, at)) || ended;
-  if (ended) await touchPositions(db, trx, at, { entitlements: true });
+    for (const { employee, license, quantity } of await store.endOfEmployees(trx, db.dialect, slice, at))
+      if (employee !== null) ended.push({ employee, license, quantity });
+  if (ended.length > 0) await touchPositions(db, trx, at, { entitlements: true });
+  return ended;
 }
 
 /** Implements what modules/devices asks of allocations when devices are merged. */

@@ -38,12 +38,23 @@ export const allocationStore = {
         "a.until",
       ]),
 
-  currentOfLicenses: (db: Db, dialect: DialectName, licenses: readonly number[]): Promise<AllocationRow[]> =>
+  /** Those of any of these devices, and those of any of these people that name no device. */
+  currentOf: (
+    db: Db,
+    dialect: DialectName,
+    devices: readonly number[],
+    employees: readonly number[],
+  ): Promise<AllocationRow[]> =>
     db
       .selectFrom("lic_allocations")
       .selectAll()
-      .where(inSet(dialect, "lic_allocations.license", licenses))
       .where("until", "is", null)
+      .where((eb) =>
+        eb.or([
+          inSet(dialect, "lic_allocations.device", devices),
+          eb.and([eb("device", "is", null), inSet(dialect, "lic_allocations.employee", employees)]),
+        ]),
+      )
       .execute(),
 
   byId: (db: Db, id: string): Promise<AllocationRow | undefined> =>
@@ -73,16 +84,16 @@ export const allocationStore = {
     return Number(result.numUpdatedRows) === 1;
   },
 
-  async endOfEmployees(db: Db, dialect: DialectName, employees: readonly number[], at: number): Promise<boolean> {
-    const result = await db
+  /** Answers those it ended. */
+  endOfEmployees: (db: Db, dialect: DialectName, employees: readonly number[], at: number) =>
+    db
       .updateTable("lic_allocations")
       .set({ until: at })
       .where(inSet(dialect, "lic_allocations.employee", employees))
       .where("device", "is", null)
       .where("until", "is", null)
-      .executeTakeFirst();
-    return Number(result.numUpdatedRows) > 0;
-  },
+      .returning(["employee", "license", "quantity"])
+      .execute(),
 
   currentOfDevice: (db: Db, device: number): Promise<AllocationRow[]> =>
     db

@@ -47,8 +47,11 @@ export async function writeAllocations(
   if (faults.length > 0) return { ...none, faults };
 
   const held = new Map<string, AllocationRow>();
-  for await (const slice of slicesOf([...new Set(wanted.map(({ license }) => license))], 50))
-    for (const row of await store.currentOfLicenses(trx, db.dialect, slice)) held.set(keyOf(row), row);
+  for await (const slice of slicesOf(wanted, 500)) {
+    const devices = new Set(slice.flatMap(({ device }) => device ?? []));
+    const employees = new Set(slice.flatMap(({ device, employee }) => (device === null ? (employee ?? []) : [])));
+    for (const row of await store.currentOf(trx, db.dialect, [...devices], [...employees])) held.set(keyOf(row), row);
+  }
   const created: AllocationRow[] = [];
   const former: AllocationRow[] = [];
   const changed: AllocationRow[] = [];

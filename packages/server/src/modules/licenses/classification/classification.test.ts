@@ -85,6 +85,23 @@ forEachStore((store) => {
     await clean();
     expect(await classOf("old", "@A")).toMatchObject({ class: "preinstalled", by: "rule", rule: 1, count: 1 });
     expect(await classOf("mixed", "@B")).toMatchObject({ class: "managed", by: "default" });
+    expect(await classOf("old", "@A")).toMatchObject({ because: "rule 2 holds: license @A, installedWithinDays 3" });
+    // "Why is this 2?" of what is not managed, too: the installations, and what decided about each.
+    const why = (await s.api("GET", "/api/v1/positions/@A/explain?limit=2")).json<{
+      totals: object;
+      items: object[];
+      nextCursor: string;
+    }>();
+    expect(why.totals).toMatchObject({ used: 1, unmanaged: { preinstalled: 2, individual: 0, other: 0 }, items: 3 });
+    const rest = await s.api("GET", `/api/v1/positions/@A/explain?limit=2&cursor=${why.nextCursor}`);
+    expect([...why.items, ...rest.json<{ items: object[] }>().items]).toMatchObject([
+      { device: "later", class: "managed", used: 1, unmanaged: 0, reason: "no-entitlement" },
+      { device: "store", license: "@A", class: "preinstalled", used: 0, unmanaged: 1, reason: "unmanaged" },
+      { device: "old", class: "preinstalled", unmanaged: 1 },
+    ]);
+    expect((await s.api("GET", "/api/v1/devices/old/licenses/@A/explain")).json()).toMatchObject({
+      classification: { class: "preinstalled", because: "rule 2 holds: license @A, installedWithinDays 3" },
+    });
     expect((await s.api("GET", "/api/v1/devices/store")).json()).toMatchObject({
       licenses: [{ license: "@A", class: "preinstalled" }],
     });

@@ -10,6 +10,7 @@ import {
   unassigned,
   type ClassificationRule,
   type FoundCopy,
+  type FoundTitle,
   type InstallationClass,
 } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
@@ -19,7 +20,8 @@ import { classificationStore as store } from "./store.ts";
 export interface Classifiable {
   readonly device: number;
   readonly licenses: readonly { readonly license: string; readonly count: number }[];
-  /** Copies that show that each licence is used; licences without a title are left out. */
+  /** Titles, and copies of them, that show that each licence is used; licences without a title are left out. */
+  readonly titles: () => Promise<ReadonlyMap<string, readonly FoundTitle[]>>;
   readonly copies: () => Promise<ReadonlyMap<string, readonly FoundCopy[]>>;
   /** When the operating system was installed or the device first reported. */
   readonly begun: () => Promise<number | undefined>;
@@ -55,8 +57,9 @@ export async function loadClassifier(db: Database, trx: Trx): Promise<Classifier
           corrected.set(keyOf(row.device, row.code), classOf(row.class));
       const around = decides ? await surroundings(db, inside, ids) : undefined;
       const out: Decision[][] = [];
-      for (const { device, licenses, copies, begun } of devices) {
-        const found = once(copies);
+      for (const { device, licenses, titles, copies, begun } of devices) {
+        const found = once(titles);
+        const copied = once(copies);
         const from = once(begun);
         const decisions: Decision[] = [];
         for (const { license } of licenses) {
@@ -68,7 +71,8 @@ export async function loadClassifier(db: Database, trx: Trx): Promise<Classifier
             const held = await byRule({
               license,
               department: around.departmentOf.get(device) ?? unassigned,
-              copies: async () => (await found()).get(license) ?? [],
+              titles: async () => (await found()).get(license) ?? [],
+              copies: async () => (await copied()).get(license) ?? [],
               begun: from,
             });
             const category = categories.get(license);

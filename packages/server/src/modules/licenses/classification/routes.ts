@@ -51,6 +51,7 @@ const Classified = Type.Object({
   class: Class,
   by: Type.String({ description: "What decided: correction, allocation, rule, category or default" }),
   rule: Type.Optional(Type.Integer({ description: "Place of the rule in the list, from 0" })),
+  because: Type.String(),
   reason: Type.Optional(Type.String()),
 });
 const CorrectionItem = Type.Object({

@@ -29,6 +29,8 @@ export interface Classification extends Decision {
   readonly device: string;
   readonly license: string;
   readonly count: number;
+  /** What decided, in a sentence. */
+  readonly because: string;
   /** The correction's. */
   readonly reason?: string;
 }
@@ -36,7 +38,7 @@ export interface Classification extends Decision {
 /** Implemented by modules/inventory. */
 export interface Rederivation {
   refresh(): Promise<void>;
-  readonly classifies: boolean;
+  classifies(trx: Trx): Promise<boolean>;
   deriveNow(
     trx: Trx,
     devices: readonly number[],
@@ -113,8 +115,10 @@ export function createClassifications(deps: {
       found.decision.by === "correction"
         ? (await store.correctionsOf(trx, db.dialect, [place.device])).filter((c) => c.code === license)
         : [];
+    const { decision, count } = found;
+    const rule = decision.rule === undefined ? undefined : (await store.rules(trx))[decision.rule]?.rule;
     return {
-      ...{ device, license, count: found.count, ...found.decision },
+      ...{ device, license, count, ...decision, because: words(decision, correction?.reason, rule) },
       ...(correction !== undefined && { reason: correction.reason }),
     };
   };
@@ -200,7 +204,7 @@ export function createClassifications(deps: {
       ),
 
     async reconsider(trx, owners) {
-      if (!derivation.classifies) return;
+      if (!(await derivation.classifies(trx))) return;
       const devices = new Set(owners.flatMap(({ device }) => device ?? []));
       const people = new Set(owners.flatMap(({ device, employee }) => (device === null ? (employee ?? []) : [])));
       for await (const slice of slicesOf([...people], 1000))
@@ -208,4 +212,14 @@ export function createClassifications(deps: {
       if (devices.size > 0) await deps.deriveAgain(trx, [...devices].sort((a, b) => a - b)); // prettier-ignore
     },
   };
+}
+
+function words(decision: Decision, reason: string | undefined, rule: string | undefined): string {
+  if (decision.by === "correction") return `corrected by hand: ${reason ?? ""}`;
+  if (decision.by === "allocation") return "allocated to the device or its user, so it is managed";
+  if (decision.by === "category") return `the licence's category is ${decision.class}`;
+  if (decision.by === "default" || rule === undefined) return "nothing says otherwise, so it is managed";
+  const { class: _, note, ...conditions } = JSON.parse(rule) as ClassificationRule;
+  const said = Object.entries(conditions).map(([name, value]) => `${name} ${[value].flat().join(" or ")}`);
+  return `rule ${(decision.rule ?? 0) + 1} holds${note === undefined ? "" : ` (${note})`}: ${said.join(", ")}`;
 }

@@ -134,7 +134,7 @@ export async function loadFacts(
 ): Promise<CoverageFacts | undefined> {
   const rules = await loadRules(db, trx, all, options);
   if (rules.groups.length === 0) return undefined;
-  const installations = await everywhere(trx, rules, options.at);
+  const installations = await everywhere(trx, rules.licenses, options.at);
   return { rules, installations, traits: await traitsOf(db, trx, rules, installations, new Map()) };
 }
 
@@ -150,13 +150,13 @@ export async function refreshFacts(
   const rules = changed.rules || held === undefined ? await loadRules(db, trx, all) : held.rules;
   if (rules.groups.length === 0) return undefined;
   if (held === undefined || changed.departments === undefined || !sameKeys(rules.licenses, held.rules.licenses)) {
-    const installations = await everywhere(trx, rules, undefined);
+    const installations = await everywhere(trx, rules.licenses, undefined);
     return { rules, installations, traits: await traitsOf(db, trx, rules, installations, new Map()) };
   }
   const installations = new Map(held.installations);
   const again = new Set<number>();
   for await (const slice of slicesOf(changed.departments, 16)) {
-    const found = watched(await store.ofDepartments(trx, db.dialect, slice), rules);
+    const found = watched(await store.ofDepartments(trx, db.dialect, slice), rules.licenses);
     for (const department of slice) {
       for (const { device } of held.installations.get(department) ?? []) again.add(device);
       const now = inOrder(found.get(department) ?? []);
@@ -175,14 +175,15 @@ export async function refreshFacts(
   return unchanged ? held : { rules, installations, traits };
 }
 
-async function everywhere(
+/** Installations of these licences by department, as they are or were recorded at a moment. */
+export async function everywhere(
   trx: Trx,
-  rules: CoverageRules,
+  licenses: { has(license: number): boolean },
   at: number | undefined,
 ): Promise<Map<number, readonly Installation[]>> {
   const all = new Map<number, Installation[]>();
   const keep = (rows: readonly IntervalRow[]): void => {
-    for (const [department, list] of watched(rows, rules)) {
+    for (const [department, list] of watched(rows, licenses)) {
       const there = all.get(department);
       if (there === undefined) all.set(department, list);
       else for (const one of list) there.push(one);
@@ -215,11 +216,11 @@ interface IntervalRow {
   readonly licenses: Uint8Array;
 }
 
-function watched(rows: readonly IntervalRow[], rules: CoverageRules): Map<number, Installation[]> {
+function watched(rows: readonly IntervalRow[], watch: { has(license: number): boolean }): Map<number, Installation[]> {
   const found = new Map<number, Installation[]>();
   for (const { device, employee, department, licenses } of rows)
     eachPacked(licenses, (license, units) => {
-      if (!rules.licenses.has(license)) return;
+      if (!watch.has(license)) return;
       const one = { device, employee, department, license, units };
       const list = found.get(department);
       if (list === undefined) found.set(department, [one]);

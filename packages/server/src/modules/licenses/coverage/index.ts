@@ -1,2 +1,10 @@
 export { effectAt, inputOf, politely, type CoverageEffect } from "./effect.ts";
-export { isReshaped, loadFacts, refreshFacts, traitsIn, type CoverageFacts, type FactLicense } from "./facts.ts";
+export {
+  everywhere,
+  isReshaped,
+  loadFacts,
+  refreshFacts,
+  traitsIn,
+  type CoverageFacts,
+  type FactLicense,
+} from "./facts.ts";

@@ -11,6 +11,7 @@ import { page, type Page } from "../../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store } from "./store.ts";
+import { withdrawAll, withdrawUnchanged } from "./withdraw.ts";
 import { writeEntitlements, type EntitlementInput } from "./write.ts";
 
 export interface Entitlement {
@@ -65,6 +66,13 @@ export interface Entitlements {
   remove(id: string): Promise<boolean>;
   /** For imports, inside their transaction. */
   write(trx: Trx, rows: readonly EntitlementInput[], options: { mode: WriteMode; at: number }): Promise<WriteResult>;
+  /**
+   * Takes back what a transaction wrote before, as long as nobody changed any of it since; answers the ids that were changed. The caller touches the
+   * positions.
+   */
+  withdrawUnchanged(trx: Trx, ids: readonly string[], at: number): Promise<readonly string[]>;
+  /** Takes back what is there of these, changed or not. The caller touches the positions. */
+  withdraw(trx: Trx, ids: readonly string[], at: number): Promise<void>;
 }
 
 export function createEntitlements(deps: {
@@ -171,6 +179,16 @@ export function createEntitlements(deps: {
     },
 
     write: async (trx, rows, options) => written(trx, await writeEntitlements(db, trx, rows, options)),
+
+    async withdrawUnchanged(trx, ids, at) {
+      const changed = await withdrawUnchanged(db, trx, ids, at);
+      if (changed.length === 0 && ids.length > 0) await deps.bought?.(trx);
+      return changed;
+    },
+
+    async withdraw(trx, ids, at) {
+      if (await withdrawAll(trx, ids, at)) await deps.bought?.(trx);
+    },
   };
 }
 

@@ -37,14 +37,16 @@ function settableValues(row: EntitlementRow): BulkValue[] {
 }
 
 export const entitlementStore = {
-  currentOfLicenses: (db: Db, dialect: DialectName, licenses: readonly number[]): Promise<EntitlementRow[]> =>
+  /** A page, by id. */
+  currentOfLicense: (db: Db, license: number, after: string, limit: number): Promise<EntitlementRow[]> =>
     db
       .selectFrom("lic_entitlements")
       .selectAll()
-      .where(inSet(dialect, "lic_entitlements.license", licenses))
+      .where("license", "=", license)
       .where("replaced_at", "is", null)
-      .orderBy("created_at")
+      .where("id", ">", after)
       .orderBy("id")
+      .limit(limit)
       .execute(),
 
   /** Those that these departments manage. */
@@ -61,6 +63,15 @@ export const entitlementStore = {
       .selectFrom("lic_entitlements")
       .selectAll()
       .where(inSet(dialect, "lic_entitlements.id", ids))
+      .execute(),
+
+  /** Withdrawn ones and former versions. */
+  replacedOfLicenses: (db: Db, dialect: DialectName, licenses: readonly number[]) =>
+    db
+      .selectFrom("lic_entitlements")
+      .select("id")
+      .where(inSet(dialect, "lic_entitlements.license", licenses))
+      .where("replaced_at", "is not", null)
       .execute(),
 
   list: (db: Db) =>

@@ -11,7 +11,7 @@ import { newId } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
-import { eachPolitely, slicesOf } from "../../../slices.ts";
+import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
 import { ensureLicenses } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store, type EntitlementRow } from "./store.ts";
@@ -90,7 +90,7 @@ export async function writeEntitlements(
   const none = { created: 0, updated: 0, unchanged: 0, warnings: [], ids: [] };
   if (faults.length > 0) return { ...none, faults };
 
-  const held = mode === "upsert" ? await ofLicenses(db, trx, [...new Set(licenses.values())]) : [];
+  const held = mode === "upsert" ? await ofLicenses(trx, [...new Set(licenses.values())]) : [];
   const matches = await match(rows, parsed, named.current, held);
   const created: EntitlementRow[] = [];
   const updated: EntitlementRow[] = [];
@@ -120,6 +120,7 @@ export async function writeEntitlements(
   };
 }
 
+const pageSize = 1000;
 const blank: Cells = {
   license: 0,
   metric: "device",
@@ -263,10 +264,14 @@ async function byId(db: Database, trx: Trx, rows: readonly EntitlementInput[]): 
   return { current, taken };
 }
 
-async function ofLicenses(db: Database, trx: Trx, licenses: readonly number[]): Promise<EntitlementRow[]> {
+async function ofLicenses(trx: Trx, licenses: readonly number[]): Promise<EntitlementRow[]> {
   const found: EntitlementRow[] = [];
-  for await (const slice of slicesOf(licenses, 50))
-    found.push(...(await store.currentOfLicenses(trx, db.dialect, slice)));
+  for (const license of licenses)
+    for (let after: string | undefined = ""; after !== undefined; await breathe()) {
+      const page: EntitlementRow[] = await store.currentOfLicense(trx, license, after, pageSize);
+      found.push(...page);
+      after = page.length < pageSize ? undefined : page[page.length - 1]?.id;
+    }
   return found;
 }
 

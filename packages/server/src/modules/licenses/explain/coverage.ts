@@ -3,13 +3,21 @@
  * Invariants: everything is read in one snapshot and worked out by the same rules as positions, so Σ of the items is the position's used and installed,
  * to the unit, and the same question of the same version gets the same answer. The last few answers are kept, so that turning pages costs little.
  */
-import { coverSteps, type Consumption, type Covered, type CoverResult, type UncoveredReason } from "@daicho/licensing";
-import type { Database } from "../../../db/database.ts";
+import {
+  coverSteps,
+  type Consumption,
+  type CoverResult,
+  type Installation,
+  type UnmanagedClass,
+  unmanagedClasses,
+} from "@daicho/licensing";
+import type { Database, Trx } from "../../../db/database.ts";
 import { breathe } from "../../../slices.ts";
-import { inputOf, loadFacts, politely, type FactLicense } from "../coverage/index.ts";
+import { everywhere, inputOf, loadFacts, politely } from "../coverage/index.ts";
 import type { CubeLicense } from "../positions/index.ts";
 
 export interface LicenseCoverage {
+  readonly license: number;
   readonly at: number;
   readonly result: CoverResult;
   /** Places of the installations that have the licence or count as used of it, ascending. */
@@ -19,8 +27,16 @@ export interface LicenseCoverage {
   readonly installed: ReadonlyMap<number, number>;
   /** By place: the first device of those that count together with it. */
   readonly with: ReadonlyMap<number, number>;
+  /** Installations that are not managed, by device. */
+  readonly beside: readonly Beside[];
   /** Entitlements of the licence, valid or not, and those of others that cover its installations. */
   readonly entitlements: readonly EntitlementUse[];
+}
+
+export interface Beside extends Installation {
+  readonly class: UnmanagedClass;
+  /** What it adds to the position's count of its class. */
+  readonly unmanaged: number;
 }
 
 export interface EntitlementUse {
@@ -33,6 +49,8 @@ export interface EntitlementUse {
   /** Installations it covers. */
   readonly covers: number;
 }
+
+export type CoverageOf = ReturnType<typeof createLicenseCoverage>;
 
 const keptAnswers = 4;
 /** Entitlements may start or expire while pages are turned. */
@@ -63,14 +81,17 @@ export function createLicenseCoverage(deps: { readonly db: Database }) {
 
 async function workOut(
   db: Database,
-  licenses: readonly FactLicense[],
+  licenses: readonly CubeLicense[],
   license: number,
   at: number,
   moment: number | undefined,
 ): Promise<LicenseCoverage> {
-  const facts = await db.snapshot((trx) => loadFacts(db, trx, licenses, { at: moment, also: [license] }));
+  const { facts, beside } = await db.snapshot(async (trx) => ({
+    facts: await loadFacts(db, trx, licenses, { at: moment, also: [license] }),
+    beside: await besideOf(trx, licenses, license, moment),
+  }));
   const group = facts?.rules.groups.find((members) => members.includes(license));
-  if (facts === undefined || group === undefined) return nothing(at);
+  if (facts === undefined || group === undefined) return { ...nothing(license, at), beside };
   const input = inputOf(facts, group, at);
   const result = await politely(coverSteps(input));
   const byUser = facts.rules.licenses.get(license)?.metric === "user";
@@ -84,9 +105,9 @@ async function workOut(
     tally(given, one);
     if (one.license !== license) continue;
     const [first, ...others] = one.installations as [number, ...number[]];
-    used.set(first, one.units);
+    used.set(first, (used.get(first) ?? 0) + one.units);
     for (const place of others) {
-      used.set(place, 0);
+      used.set(place, used.get(place) ?? 0);
       together.set(place, (result.installations[first] as { device: number }).device);
     }
   }
@@ -96,9 +117,7 @@ async function workOut(
     if (place % 4096 === 0) await breathe();
     const one = result.installations[place];
     if (one?.license !== license) continue;
-    const person = byUser && one.employee !== null ? `${one.employee}:${one.department}` : undefined;
-    installed.set(place, person === undefined ? one.units : one.employee === 0 || people.has(person) ? 0 : 1);
-    if (person !== undefined) people.add(person);
+    installed.set(place, counts(one, byUser, people));
   }
   const covering = new Set<string>();
   for (const place of installed.keys()) {
@@ -106,12 +125,14 @@ async function workOut(
     if (typeof by !== "string") for (const id of by.entitlements) covering.add(id);
   }
   return {
+    license,
     at,
     result,
     places: [...new Set([...used.keys(), ...installed.keys()])].sort((a, b) => a - b),
     used,
     installed,
     with: together,
+    beside,
     entitlements: input.entitlements
       .filter((e) => e.license === license || covering.has(e.id) || e.reach.licenses.has(license))
       .map(({ id, license: own, units, validity }) => ({
@@ -125,6 +146,40 @@ async function workOut(
   };
 }
 
+/** What an installation adds to a count: its units, or one for a person's first. */
+function counts(one: Installation, byUser: boolean, people: Set<string>): number {
+  if (!byUser || one.employee === null) return one.units;
+  const person = `${one.employee}:${one.department}`;
+  if (one.employee === 0 || people.has(person)) return 0;
+  people.add(person);
+  return 1;
+}
+
+async function besideOf(
+  trx: Trx,
+  licenses: readonly CubeLicense[],
+  license: number,
+  moment: number | undefined,
+): Promise<readonly Beside[]> {
+  const classes = new Map<number, UnmanagedClass>();
+  for (const { ordinal, base, class: name } of licenses) {
+    const of = unmanagedClasses.find((known) => known === name);
+    if (base === license && of !== undefined) classes.set(ordinal, of);
+  }
+  if (classes.size === 0) return [];
+  const byUser = licenses.find(({ ordinal }) => ordinal === license)?.metric === "user";
+  const people = new Map([...classes.keys()].map((ordinal) => [ordinal, new Set<string>()]));
+  return [...(await everywhere(trx, classes, moment)).values()]
+    .flat()
+    .sort((a, b) => a.device - b.device)
+    .map((one) => ({
+      ...one,
+      license,
+      class: classes.get(one.license) as UnmanagedClass,
+      unmanaged: counts(one, byUser, people.get(one.license) as Set<string>),
+    }));
+}
+
 function tally(given: Map<string, { used: number; covers: number }>, one: Consumption): void {
   one.entitlements.forEach(({ id, units }, i) => {
     const total = given.get(id) ?? { used: 0, covers: 0 };
@@ -135,26 +190,23 @@ function tally(given: Map<string, { used: number; covers: number }>, one: Consum
   });
 }
 
-function nothing(at: number): LicenseCoverage {
+function nothing(license: number, at: number): LicenseCoverage {
   const result: CoverResult = {
     installations: [],
     coverOf: () => "no-entitlement",
+    partsOf: () => [],
     consumptions: [],
     allocations: new Map(),
   };
-  return { at, result, places: [], used: new Map(), installed: new Map(), with: new Map(), entitlements: [] };
-}
-
-/** Why, in a sentence; `code` names licences. */
-export function because(by: Covered | UncoveredReason, code: (license: number) => string, own: string): string {
-  if (by === "not-counted") return "its user has left, so nothing is needed";
-  if (by === "no-entitlement") return `no entitlement is there that may be used for ${own}`;
-  if (by === "not-valid") return `every entitlement that may be used for ${own} is outside its dates`;
-  if (by === "used-up") return `every entitlement that may be used for ${own} is used up by others`;
-  const first = by.allocation === undefined ? "" : ", allocated to it";
-  if (by.secondTo !== undefined) return "free: the second device of its user, whose first is covered";
-  if (by.entitlements.length === 0) return `${own} has no limit`;
-  if (by.right === "direct") return `its own licence${first}`;
-  if (by.right === "suite") return `${code(by.license)} holds ${own}${first}`;
-  return `${by.right} right of ${code(by.license)}${first}`;
+  return {
+    license,
+    at,
+    result,
+    places: [],
+    used: new Map(),
+    installed: new Map(),
+    with: new Map(),
+    beside: [],
+    entitlements: [],
+  };
 }

@@ -15,7 +15,15 @@ forEachStore((store) => {
       const suite = await s.bought("@S", 1, "suite(@A @B)", { packSize: 1 });
       const old = await s.bought("@A", 9, "", { expiresAt: s.clock.now() - 1000 });
       const why = await s.explain.position("@A", {});
-      expect(why.totals).toEqual({ used: 2, installed: 3, held: 1, items: 3 });
+      expect(why.totals).toMatchObject({
+        used: 2,
+        installed: 3,
+        held: 1,
+        overUnder: -1,
+        idle: 0,
+        items: 3,
+        because: { overUnder: "held 1 − used 2" },
+      });
       expect(why.items).toMatchObject([
         { device: "PC1", employee: "E1", department: "D1", license: "@A", used: 0, installed: 1, countsAs: "@S", right: "suite", entitlements: [suite.id], because: "@S holds @A" },
         { device: "PC2", department: "D2", used: 1, installed: 1, covered: true, right: "direct", entitlements: [own.id] },
@@ -27,7 +35,15 @@ forEachStore((store) => {
         { id: suite.id, license: "@S", held: 0, used: 1, covers: 2, rights: "suite(@A @B)" },
       ]);
       const covering = await s.explain.position("@S", { department: "D1" });
-      expect(covering.totals).toEqual({ used: 1, installed: 0, held: 1, items: 2 });
+      expect(covering.totals).toMatchObject({
+        used: 1,
+        installed: 0,
+        held: 1,
+        rights: 0,
+        overUnder: -1,
+        items: 2,
+        because: { overUnder: "rights 0 − used 1" },
+      });
       expect(covering.items.map((i) => [i.device, i.license, i.used, i.countedWith])).toEqual([
         ["PC1", "@A", 1, undefined],
         ["PC1", "@B", 0, "PC1"],
@@ -55,6 +71,44 @@ forEachStore((store) => {
         totals: { used: 1, installed: 0, held: 1 },
         items: [{ device: "PC1", license: "@V16", right: "downgrade" }],
       });
+    });
+
+    it("a past entitlement is told as it was recorded then, not as it was edited since", async () => {
+      const s = await assembleLedger(await store.open());
+      await s.add("PC1");
+      await s.uses("PC1", ["@A"]);
+      const { id } = await s.bought("@A", 2, "downgrade", { contract: "C-1" });
+      const then = s.clock.now();
+      s.tick();
+      await s.entitlements.change(id, { license: "@A", quantity: 5, contract: "C-2" });
+      expect((await s.explain.position("@A", {})).entitlements).toMatchObject([{ id, quantity: 5, contract: "C-2" }]);
+      const past = await s.explain.position("@A", {}, then);
+      expect(past.entitlements).toMatchObject([
+        { id, quantity: 2, units: 2, held: 2, contract: "C-1", rights: "downgrade" },
+      ]);
+    });
+
+    it("rights are told by department, allocated in use by allocation", async () => {
+      const s = await assembleLedger(await store.open());
+      await s.add("PC1", { employee: "E1" });
+      await s.add("PC2", { employee: "E2" });
+      for (const id of ["PC1", "PC2"]) await s.uses(id, ["@A"]);
+      await s.bought("@A", 5);
+      await s.rights.set({ department: "D1", license: "@A", rights: 3 });
+      await s.rights.set({ department: "D2", license: "@A", rights: 1 });
+      await s.allocations.create({ license: "@A", employee: "E1", quantity: 3 });
+      const why = await s.explain.position("@A", {});
+      expect(why.totals).toMatchObject({
+        ...{ used: 2, held: 5, rights: 4, overUnder: 3, idle: 3 },
+        ...{ allocatedInUse: 1, allocatedNotInUse: 2, notAllocatedInUse: 1 },
+        because: { notAllocatedInUse: "used 2 − allocated in use 1" },
+      });
+      expect(why.departments).toMatchObject([
+        { department: "D1", rights: 3, used: 1 },
+        { department: "D2", rights: 1, used: 1 },
+      ]);
+      expect(why.allocations).toMatchObject([{ employee: "E1", quantity: 3, inUse: 1, notInUse: 2 }]);
+      expect(why.items.map((i) => i.allocatedInUse)).toEqual([1, 0]);
     });
 
     it("a device's licence: since when, for whom and why, and what covers it - or why it has none", async () => {

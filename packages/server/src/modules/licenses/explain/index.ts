@@ -1,2 +1,3 @@
+export { type ExplainedFacts } from "./device.ts";
 export { explainRoutes } from "./routes.ts";
-export { createExplain, type Explain, type ExplainedFacts } from "./service.ts";
+export { createExplain, type Explain } from "./service.ts";

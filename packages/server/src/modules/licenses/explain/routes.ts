@@ -12,14 +12,17 @@ const Open = Type.Object({}, { additionalProperties: true });
 const Count = Type.Integer();
 const Optional = Type.Optional(Type.String());
 const Told = {
-  covered: Type.Boolean(),
+  covered: Type.Boolean({ description: "Nothing is missing for it" }),
+  coveredUnits: Type.Integer({ description: "Of its units (cores, processors), those that entitlements cover" }),
   because: Type.String(),
   right: Type.Optional(Type.String({ description: "direct, suite, downgrade, upgrade, second-device" })),
   countsAs: Type.Optional(Type.String({ description: "The licence it counts as used of" })),
   entitlements: Type.Optional(Type.Array(Type.String())),
   allocation: Optional,
   secondTo: Type.Optional(Type.String({ description: "A free second device: the first one" })),
-  reason: Type.Optional(Type.String({ description: "no-entitlement, not-valid, used-up, not-counted" })),
+  reason: Type.Optional(
+    Type.String({ description: "no-entitlement, other-metric, not-valid, used-up, not-counted; unmanaged" }),
+  ),
 };
 const EntitlementItem = Type.Object({
   id: Type.String(),
@@ -56,11 +59,44 @@ const DeviceAnswer = Type.Object({
   entitlements: Type.Optional(Type.Array(EntitlementItem)),
   notMatched: Type.Array(Open),
 });
+const Sentence = Type.Optional(Type.String());
 const PositionAnswer = Type.Object({
   ...Stamp,
   department: Optional,
-  totals: Type.Object({ used: Count, installed: Count, held: Count, items: Count }),
+  totals: Type.Object({
+    used: Type.Integer({ description: "Σ used of the items" }),
+    installed: Type.Integer({ description: "Σ installed of the items" }),
+    unmanaged: Type.Object({ preinstalled: Count, individual: Count, other: Count }),
+    held: Type.Integer({
+      description: "Σ held of the entitlements; the company's also where a department is asked for",
+    }),
+    rights: Type.Integer({ description: "Σ rights of the departments" }),
+    required: Count,
+    requested: Count,
+    overUnder: Count,
+    idle: Type.Optional(Count),
+    allocatedInUse: Type.Optional(Type.Integer({ description: "Σ inUse of the allocations, and of the items" })),
+    allocatedNotInUse: Type.Optional(Type.Integer({ description: "Σ notInUse of the allocations" })),
+    notAllocatedInUse: Type.Optional(Count),
+    items: Count,
+    because: Type.Object({ overUnder: Sentence, idle: Sentence, notAllocatedInUse: Sentence }),
+  }),
   entitlements: Type.Array(EntitlementItem),
+  allocations: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      device: Optional,
+      employee: Optional,
+      entitlement: Optional,
+      quantity: Count,
+      inUse: Count,
+      notInUse: Count,
+      since: Type.String(),
+    }),
+  ),
+  departments: Type.Array(
+    Type.Object({ department: Type.String(), used: Count, rights: Count, required: Count, requested: Count }),
+  ),
   items: Type.Array(
     Type.Object({
       device: Type.String(),
@@ -71,6 +107,9 @@ const PositionAnswer = Type.Object({
       units: Count,
       used: Type.Integer({ description: "What it adds to the position's used" }),
       installed: Type.Integer({ description: "What it adds to the position's installed" }),
+      class: Type.String({ description: "managed, preinstalled, individual, other" }),
+      unmanaged: Type.Integer({ description: "What it adds to the position's count of its class" }),
+      allocatedInUse: Count,
       countedWith: Type.Optional(Type.String({ description: "Counts together with this device" })),
       ...Told,
     }),

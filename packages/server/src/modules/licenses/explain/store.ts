@@ -1,5 +1,5 @@
 /** Purpose: what an explanation names, as rows; one query per method. */
-import { sql, type Kysely } from "kysely";
+import type { Kysely } from "kysely";
 import type { Trx } from "../../../db/database.ts";
 import type { DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
@@ -58,22 +58,32 @@ export const explainStore = {
       .limit(limit)
       .execute(),
 
-  entitlements: (db: Db, dialect: DialectName, ids: readonly string[]) =>
+  /** Those of some licences, as they are or were recorded at a moment. */
+  entitlements: (db: Db, dialect: DialectName, licenses: readonly number[], at: number | undefined) =>
     db
-      .selectFrom("lic_entitlements as t")
-      .innerJoin("lic_licenses as l", "l.ordinal", "t.license")
-      .select([
-        sql<string>`t.id`.as("id"),
-        "l.code as license",
-        "t.metric",
-        "t.quantity",
-        "t.pack_size",
-        "t.rights",
-        "t.starts_at",
-        "t.expires_at",
-        "t.contract",
-        "t.order_no",
-      ])
-      .where(inSet(dialect, "t.id", ids))
+      .selectFrom("lic_entitlements")
+      .select(["id", "license", "quantity", "rights", "starts_at", "expires_at", "contract", "order_no"])
+      .where(inSet(dialect, "lic_entitlements.license", licenses))
+      .where((eb) =>
+        at === undefined
+          ? eb("replaced_at", "is", null)
+          : eb.and([eb("created_at", "<=", at), eb.or([eb("replaced_at", "is", null), eb("replaced_at", ">", at)])]),
+      )
+      .execute(),
+
+  /** Of a licence, as they are or were recorded at a moment. */
+  allocations: (db: Db, license: number, at: number | undefined) =>
+    db
+      .selectFrom("lic_allocations as a")
+      .leftJoin("dev_devices as d", "d.ordinal", "a.device")
+      .leftJoin("org_employees as e", "e.ordinal", "a.employee")
+      .select(["a.id", "a.entitlement", "d.id as device", "e.id as employee", "a.quantity", "a.since"])
+      .where("a.license", "=", license)
+      .where((eb) =>
+        at === undefined
+          ? eb("a.until", "is", null)
+          : eb.and([eb("a.since", "<=", at), eb.or([eb("a.until", "is", null), eb("a.until", ">", at)])]),
+      )
+      .orderBy("a.id")
       .execute(),
 };

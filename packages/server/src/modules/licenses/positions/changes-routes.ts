@@ -8,7 +8,8 @@ import { pageOfItems, sendItems } from "../../../http/items.ts";
 import { decodeCursor, encodeCursor, ListQuery, sendList } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { limits, Text } from "../../../http/text.ts";
-import type { ChangeQuery, Changes } from "./changes.ts";
+import { eachPolitely } from "../../../slices.ts";
+import type { ChangeItem, ChangeQuery, Changes } from "./changes.ts";
 import type { EventKey } from "./event-page.ts";
 import { momentOf } from "./moment.ts";
 
@@ -123,7 +124,9 @@ export function changeRoutes(
       const items = await changes.between(asked);
       if (query.limit === undefined && query.cursor === undefined && query.sort === undefined)
         return sendItems(request, reply, head, items);
-      const page = pageOfItems(items, query, {
+      const all: ChangeItem[] = [];
+      await eachPolitely(items, (item) => void all.push(item));
+      const page = pageOfItems(all, query, {
         fields: ["license", "name", "metric"],
         keyOf: (item) => `${item.department ?? ""}\u0000${item.license}`,
       });

@@ -91,14 +91,11 @@ export interface Cubes {
 export function createCube(deps: { readonly db: Database }): Cubes {
   const { db } = deps;
   let held: Cube | undefined;
-  // One statement is a moment of its own on PostgreSQL; on SQLite the writer's connection may be busy, a reader's is not.
-  const versionNow = async (): Promise<number> =>
-    (await (db.dialect === "postgres" ? store.version(db.kysely) : db.snapshot((trx) => store.version(trx)))).version;
   // Fetching goes one after the other: the first fetches, those that waited find it done.
   let turn: Promise<unknown> = Promise.resolve();
   return {
     async current() {
-      const version = await versionNow();
+      const { version } = await db.latest((from) => store.version(from));
       if (held?.version === version) return held;
       const next = turn.then(async () => (held = await db.snapshot((trx) => refresh(db, trx, held))));
       turn = next.catch(() => undefined);

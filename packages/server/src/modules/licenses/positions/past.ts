@@ -4,14 +4,22 @@
  * Invariants: what is recorded gets no time before what was recorded earlier (`recordingTime`), so the past does not change any more once the
  * transactions of its time have ended; at the moment of a change the change is done. Memory: one slice of devices and the counts.
  */
-import { createUsage, type Entitlement } from "@daicho/licensing";
+import { createUsage, type Entitlement, type UsedRow } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import { breathe, eachPolitely, readInRanges, slicesOf } from "../../../slices.ts";
 import { loadFacts } from "../coverage/index.ts";
 import { unpackLicenses } from "../repository/index.ts";
-import { cubeRows, orderByCode, putEntitlement, type Cube, type CubeDepartment, type CubeLicense } from "./cube.ts";
+import {
+  cubeRows,
+  orderByCode,
+  putEntitlement,
+  type Cube,
+  type CubeDepartment,
+  type CubeLicense,
+  type CubeRows,
+} from "./cube.ts";
 import { pastStore } from "./past-store.ts";
 import { positionStore } from "./store.ts";
 
@@ -25,7 +33,6 @@ export interface Past {
 /** After that long no transaction that began before is still under way. */
 const settled = 3_600_000;
 const kept = 8;
-export const sliceOfDevices = 1000;
 
 export function createPast(deps: {
   readonly db: Database;
@@ -82,16 +89,25 @@ async function cubeAt(db: Database, trx: Trx, moment: number): Promise<Cube> {
   const departments = await departmentsAt(trx, moment);
 
   const usage = createUsage((license) => licenses[places.get(license) ?? -1]?.metric === "user");
-  const last = await pastStore.lastDevice(trx);
-  for (let after = 0; after < last; after += sliceOfDevices) {
-    const upTo = after + sliceOfDevices;
-    const rows = await pastStore.open(trx, after, upTo, moment);
-    const closed = await pastStore.closed(trx, after, upTo, moment, moment);
-    await eachPolitely([...rows, ...closed], (row) => usage.add(row, unpackLicenses(row.licenses), 1));
-    await breathe();
+  const slices = readInRanges(await pastStore.lastDevice(trx), async (after, upTo) => [
+    ...(await pastStore.open(trx, after, upTo, moment)),
+    ...(await pastStore.closed(trx, after, upTo, moment, moment)),
+  ]);
+  for await (const rows of slices) await eachPolitely(rows, (row) => usage.add(row, unpackLicenses(row.licenses), 1));
+
+  const used = new Map<number, UsedRow<number>[]>();
+  await eachPolitely(usage.each(), (row) => {
+    const list = used.get(row.department);
+    if (list === undefined) used.set(row.department, [row]);
+    else list.push(row);
+  });
+  const rows = new Map<number, CubeRows>();
+  for await (const slice of slicesOf([...new Set([0, ...departments.keys(), ...used.keys()])], 16)) {
+    const theirs = slice.flatMap((department) => used.get(department) ?? []);
+    const found = cubeRows(theirs, await rightsAt(db, trx, slice, moment), places);
+    for (const [department, numbers] of found) rows.set(department, numbers);
   }
 
-  const rows = cubeRows(usage.used(), await rightsAt(db, trx, [0, ...departments.keys()], moment), places);
   const entitlements = new Map<number, Entitlement[]>();
   for (let after = ""; ; await breathe()) {
     const page = await pastStore.entitlementsAt(trx, moment, after, 2000);
@@ -143,14 +159,8 @@ async function departmentsAt(trx: Trx, moment: number): Promise<Map<number, Cube
 }
 
 async function rightsAt(db: Database, trx: Trx, departments: readonly number[], moment: number) {
-  const granted = [];
-  for await (const slice of slicesOf(departments, 16)) {
-    const former = await pastStore.rightsAt(trx, db.dialect, slice, moment);
-    const replaced = new Set(former.map((row) => `${row.department}:${row.license}`));
-    const still = (await positionStore.rights(trx, db.dialect, slice)).filter(
-      (row) => !replaced.has(`${row.department}:${row.license}`),
-    );
-    granted.push(...former, ...still);
-  }
-  return granted;
+  const former = await pastStore.rightsAt(trx, db.dialect, departments, moment);
+  const replaced = new Set(former.map((row) => `${row.department}:${row.license}`));
+  const now = await positionStore.rights(trx, db.dialect, departments);
+  return [...former, ...now.filter((row) => !replaced.has(`${row.department}:${row.license}`))];
 }

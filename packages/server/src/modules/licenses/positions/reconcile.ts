@@ -22,13 +22,8 @@ export interface Recount {
     readonly users?: Iterable<UserCount>;
     readonly devices: number;
   }>;
-  /** Licences derived anew from each device's facts, compared with its open interval; yields the devices that differ. */
-  rederive?(): AsyncIterable<{
-    readonly device: string;
-    readonly license: string;
-    readonly stored: number;
-    readonly recomputed: number;
-  }>;
+  /** What does not follow from the facts that devices reported. */
+  rederive?(): AsyncIterable<Omit<ReconcileDifference, "department" | "employee">>;
 }
 
 export interface UserCount {
@@ -46,12 +41,16 @@ export interface ReconcileDifference {
     | "departments-sum-to-company"
     | "user-counts-equal-recomputed"
     | "interval-counts-for-its-department"
+    | "titles-equal-their-hash"
+    | "facts-equal-their-digest"
     | "licenses-follow-from-facts";
   readonly department?: string;
   readonly license?: string;
   readonly device?: string;
   /** Ordinal. */
   readonly employee?: number;
+  /** Id. */
+  readonly title?: number;
   readonly stored: number | string;
   readonly recomputed: number | string;
 }
@@ -102,7 +101,7 @@ function keyOf(d: ReconcileDifference): unknown[] {
     typeof d.stored === "number" && typeof d.recomputed === "number"
       ? d.stored - d.recomputed
       : [d.stored, d.recomputed];
-  return [d.law, d.department, d.license, d.device, d.employee, size];
+  return [d.law, d.department, d.license, d.device, d.employee, d.title, size];
 }
 
 async function onePass(
@@ -164,7 +163,7 @@ async function onePass(
     await compareIntervals(trx, cube, differences);
     return { version, devices: counted.devices, same: cube.version === version };
   });
-  for await (const d of repository.rederive?.() ?? []) differences.push({ law: "licenses-follow-from-facts", ...d });
+  for await (const d of repository.rederive?.() ?? []) differences.push(d);
   const after = await db.snapshot((trx) => store.version(trx));
   return {
     version: seen.version,

@@ -202,6 +202,7 @@ export function positionRoutes(
                 license: Type.Optional(Type.String()),
                 device: Type.Optional(Type.String()),
                 employee: Type.Optional(Type.Integer()),
+                title: Type.Optional(Type.Integer()),
                 stored: Type.Union([Type.Integer(), Type.String()]),
                 recomputed: Type.Union([Type.Integer(), Type.String()]),
               }),

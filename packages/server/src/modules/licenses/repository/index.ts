@@ -1,2 +1,2 @@
 export { eachPacked, unpackLicenses } from "./pack.ts";
-export { createRepository, type Repository, type LicenseInfo } from "./repository.ts";
+export { createRepository, type LicenseInfo, type OpenLicenses, type Repository } from "./repository.ts";

@@ -66,11 +66,18 @@ export interface Repository extends UsageRepository {
   >;
   /** Devices above `after` that use the licence, ascending, at most `limit`. */
   devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
-  /** What each of the devices uses, for comparing with what its facts yield. */
-  openLicenses(
-    trx: Trx,
-    devices: readonly number[],
-  ): Promise<ReadonlyMap<number, readonly { license: string; class?: UnmanagedClass; count: number }[]>>;
+  /** Open intervals of the devices above `after`, up to and including `last`, for comparing with what their facts yield. */
+  openLicenses(trx: Trx, after: number, last: number): Promise<OpenLicenses>;
+}
+
+type ClassedLicense = Use & { readonly count: number };
+
+export interface OpenLicenses {
+  /** By device, as they are stored. */
+  readonly packed: ReadonlyMap<number, Buffer>;
+  /** As they would be stored; undefined where one of them never was. */
+  pack(licenses: readonly ClassedLicense[]): Buffer | undefined;
+  unpack(packed: Buffer): readonly ClassedLicense[];
 }
 
 interface Known {
@@ -107,7 +114,7 @@ export function createRepository(deps: {
   /** These devices' licences must be derived from their facts anew, once the transaction has committed. */
   readonly deriveAgain: (trx: Trx, devices: readonly number[]) => Promise<void>;
   /** Who has a device can decide about the class of what is on it. */
-  readonly classifies?: () => boolean;
+  readonly classifies?: (trx: Trx) => Promise<boolean>;
 }): Repository {
   const { db, devices } = deps;
 
@@ -164,6 +171,8 @@ export function createRepository(deps: {
     const gone: number[] = [];
     /** Counted for nobody until now, or use nothing: their facts must be asked. */
     const revived: number[] = [];
+    // As the transaction sees it: another server may have begun to classify a moment ago.
+    let classifies: boolean | undefined;
     for (const device of ids) {
       const held = open.get(device);
       const target = wanted.get(device);
@@ -180,7 +189,8 @@ export function createRepository(deps: {
         held.department === assignment.department &&
         held.employee === assignment.employee;
       const moves = held?.department !== assignment.department || held.employee !== assignment.employee;
-      const asks = held === undefined || (moves && deps.classifies?.() === true);
+      if (moves && held !== undefined) classifies ??= (await deps.classifies?.(trx)) === true;
+      const asks = held === undefined || (moves && classifies === true);
       if (asks && target === "same" && assignment.counts) revived.push(device);
       if (same || (held === undefined && licenses.length === 0)) continue;
       const why = causeCodes[cause === "reassigned" && !assignment.counts ? "disposed" : cause];
@@ -376,17 +386,22 @@ export function createRepository(deps: {
       return found.slice(0, limit);
     },
 
-    async openLicenses(trx, ids) {
-      const uses = usesByOrdinal(await repositoryStore.licenses(trx));
-      return new Map(
-        [...(await repositoryStore.open(trx, ids, undefined))].map(([device, row]) => [
-          device,
-          unpackLicenses(row.licenses).map(([license, count]) => ({
-            ...(uses.get(license) ?? { license: String(license) }),
+    async openLicenses(trx, after, last) {
+      const rows = await repositoryStore.licenses(trx);
+      const uses = usesByOrdinal(rows);
+      const ordinals = new Map(rows.map((row) => [row.code, row.ordinal]));
+      return {
+        packed: new Map((await repositoryStore.packedBetween(trx, after, last)).map((r) => [r.device, r.licenses])),
+        pack(licenses) {
+          const counts = licenses.map((l) => [ordinals.get(rowCode(l)) ?? 0, l.count] as const);
+          return counts.some(([ordinal]) => ordinal === 0) ? undefined : packLicenses(counts);
+        },
+        unpack: (packed) =>
+          unpackLicenses(packed).map(([license, count]) => ({
+            ...(uses.get(license) ?? { license: `#${license}` }),
             count,
           })),
-        ]),
-      );
+      };
     },
   };
 }

@@ -134,6 +134,14 @@ export const repositoryStore = {
   openAfter: (db: Db, device: number, limit: number) =>
     db.selectFrom("lic_repository").selectAll().where("device", ">", device).orderBy("device").limit(limit).execute(),
 
+  packedBetween: (db: Db, after: number, last: number) =>
+    db
+      .selectFrom("lic_repository")
+      .select(["device", "licenses"])
+      .where("device", ">", after)
+      .where("device", "<=", last)
+      .execute(),
+
   close: (db: Database, trx: Trx, rows: readonly ClosedInterval[]) =>
     db.bulk.insert(
       trx,

@@ -5,7 +5,7 @@
  * alone; rights, required and requested are neither made nor lost.
  */
 import type { DaichoError } from "@daicho/kernel";
-import type { Database, Trx } from "../../../db/database.ts";
+import type { Database } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { serverErrors } from "../../../errors.ts";
 import { breathe, eachPolitely } from "../../../slices.ts";
@@ -17,12 +17,14 @@ import { fault } from "./read.ts";
 import { changeStore as store } from "./store.ts";
 import type {
   DepartmentFollower,
+  OrgApplications,
   OrgChanges,
   OrgDevices,
   OrgFault,
   OrgLicenses,
   OrgOutcome,
   OrgRightsRow,
+  OrgUsedRow,
 } from "./types.ts";
 import { createDraftWriter } from "./write.ts";
 
@@ -33,19 +35,10 @@ export function createOrgChangesApply(deps: {
   readonly db: Database;
   readonly devices: OrgDevices;
   readonly licenses: OrgLicenses;
+  readonly applications: OrgApplications;
   readonly followers: readonly DepartmentFollower[];
 }): OrgChanges {
-  const { db, devices, licenses, followers } = deps;
-
-  const usedBy = async (trx: Trx, departments: Iterable<number>): Promise<Used> => {
-    const used: Used = new Map();
-    for (const row of await licenses.used(trx, [...departments])) {
-      const of = used.get(row.department);
-      if (of === undefined) used.set(row.department, new Map([[row.license, row.used]]));
-      else of.set(row.license, row.used);
-    }
-    return used;
-  };
+  const { db, devices, licenses, applications, followers } = deps;
 
   return {
     async apply(trx, changes, options) {
@@ -54,12 +47,13 @@ export function createOrgChangesApply(deps: {
       const at = await recordingTime(trx, options.at);
       const codes = await licenses.codes(trx);
       const before = {
-        used: await usedBy(trx, draft.involved),
+        used: usedBy(await licenses.shown(trx, [...draft.involved])),
         rights: new Map([...draft.involved].map((d) => [d, new Map(draft.rightsOf(d))])),
       };
       const write = createDraftWriter({ db, trx, draft, devices, at });
       const faults: OrgFault[] = [];
       const warnings: OrgFault[] = [];
+      const handed: OrgOutcome["applications"][number][] = [];
       const step = {
         ...{ draft, at, licenses: new Map([...codes].map(([ordinal, code]) => [code, ordinal])) },
         managing: new Set(await licenses.managing(trx, ended)),
@@ -83,7 +77,19 @@ export function createOrgChangesApply(deps: {
         async used(departments: readonly number[]): Promise<Used> {
           if (faults.length > 0) return new Map();
           await write();
-          return usedBy(trx, departments);
+          return usedBy(await licenses.used(trx, departments));
+        },
+        async headcount(department: number): Promise<number> {
+          if (faults.length > 0) return 0;
+          await write();
+          return store.headcount(trx, department);
+        },
+        openApplications: (departments: readonly number[]) =>
+          faults.length > 0 ? Promise.resolve([]) : applications.openOf(trx, departments),
+        async handApplications(ids: readonly string[], from: DraftDepartment, to: DraftDepartment): Promise<void> {
+          if (faults.length > 0) return;
+          await applications.hand(trx, ids, to.ordinal);
+          for (const application of ids) handed.push({ application, from: from.code, to: to.code });
         },
       };
       let until = performance.now() + 8;
@@ -98,14 +104,21 @@ export function createOrgChangesApply(deps: {
       await write();
       const rights = draft.changedRights();
       await licenses.setRights(trx, rights, at);
-      await licenses.endAllocations(trx, leavers(draft), at);
+      const left = leavers(draft);
+      const freed = await licenses.endAllocations(trx, [...left.keys()], at);
       const followed = whatFollows(draft, at);
       if (followed.codes.size + followed.merged.size > 0)
         for (const follower of followers) await follower.departmentsChanged(trx, followed);
-      const after = await usedBy(trx, draft.involved);
+      const after = usedBy(await licenses.shown(trx, [...draft.involved]));
       const outcome: OrgOutcome = {
         ...(await organisationOutcome(draft)),
         positions: positionsOutcome(draft, codes, before, { used: after }),
+        applications: handed,
+        allocations: freed.map(({ employee, license, quantity }) => ({
+          employee: left.get(employee) ?? "",
+          license: codes.get(license) ?? String(license),
+          quantity,
+        })),
         warnings,
       };
       if (outcome.departments.length + rights.length > 0)
@@ -127,11 +140,22 @@ export function orgChangeInvalid(faults: readonly OrgFault[]): DaichoError {
   );
 }
 
-function leavers(draft: Draft): number[] {
-  const left: number[] = [];
-  for (const { ordinal, was, left_at } of draft.people.values())
-    if (ordinal !== undefined && left_at !== null && was?.left_at === null) left.push(ordinal);
+/** Ordinal → id. */
+function leavers(draft: Draft): ReadonlyMap<number, string> {
+  const left = new Map<number, string>();
+  for (const { id, ordinal, was, left_at } of draft.people.values())
+    if (ordinal !== undefined && left_at !== null && was?.left_at === null) left.set(ordinal, id);
   return left;
+}
+
+function usedBy(rows: readonly OrgUsedRow[]): Used {
+  const used: Used = new Map();
+  for (const { department, license, used: count } of rows) {
+    const of = used.get(department);
+    if (of === undefined) used.set(department, new Map([[license, count]]));
+    else of.set(license, count);
+  }
+  return used;
 }
 
 function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["departmentsChanged"]>[1] {
@@ -139,8 +163,9 @@ function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["d
   const merged = new Map<number, number>();
   const made = new Set<number>();
   for (const department of draft.departments.values()) {
-    if (department.was === undefined || department.was.dissolved_at !== null) {
-      if (department.dissolved_at === null) made.add(department.ordinal);
+    const before = department.was?.dissolved_at === null ? department.was.code : undefined;
+    if (before === undefined && department.dissolved_at === null) {
+      made.add(department.ordinal);
       continue;
     }
     let heir: DraftDepartment | undefined = department;
@@ -148,7 +173,7 @@ function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["d
       heir = typeof heir.into === "number" ? draft.departments.get(heir.into) : undefined;
     if (heir === undefined) continue;
     if (heir !== department) merged.set(department.ordinal, heir.ordinal);
-    if (heir.code !== department.was.code) codes.set(department.was.code, heir.code);
+    if (before !== undefined && heir.code !== before) codes.set(before, heir.code);
   }
   return { at, codes, merged, made };
 }
@@ -219,7 +244,7 @@ function positionsOutcome(
   after: { readonly used: Used },
 ): OrgOutcome["positions"] {
   const positions: OrgOutcome["positions"][number][] = [];
-  for (const department of draft.involved) {
+  for (const department of new Set([...draft.involved, ...before.used.keys(), ...after.used.keys()])) {
     const [usedBefore, usedAfter] = [before.used.get(department), after.used.get(department)];
     const [rightsBefore, rightsAfter] = [before.rights.get(department), draft.rightsOf(department)];
     const touched = new Set([

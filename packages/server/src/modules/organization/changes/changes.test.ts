@@ -104,6 +104,8 @@ forEachStore((store) => {
           required: { before: required, after: required },
           requested: { before: 0, after: 0 },
         })),
+        applications: [],
+        allocations: [],
         handOvers: [],
         warnings: [],
       });
@@ -230,6 +232,8 @@ forEachStore((store) => {
         ...{ "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1, "B @USER": 1 },
       });
       expect(await s.rightsOf()).toEqual({ "A @DEV": 1, "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1 });
+      // Required is divided as its use was, 2 of 4; what does not divide stays.
+      expect(await s.rightsOf("required")).toEqual({ "A @DEV": 3, "A9 @DEV": 2, "B @DEV": 1 });
       expect(await s.organization.department("A9")).toMatchObject({ name: "Nine", parent: "R" });
       expect(await s.organization.department("A1")).toMatchObject({ parent: "A9" });
       await s.apply({
@@ -237,6 +241,17 @@ forEachStore((store) => {
         rights: [{ license: "@DEV", rights: 1 }],
       });
       expect(await s.rightsOf()).toEqual({ "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 2 });
+      expect(await s.rightsOf("required")).toEqual({ "A9 @DEV": 2, "B @DEV": 4 });
+      // As said; of what nobody uses yet, as the people.
+      await s.rights.set({ department: "B", license: "@PLAN", rights: 0, required: 7 });
+      await s.apply({
+        ...{ type: "split", department: "B", to: "A9", employees: ["E3"] },
+        rights: [{ license: "@DEV", rights: 0, required: 3 }],
+      });
+      expect(await s.rightsOf("required")).toEqual({
+        ...{ "A9 @DEV": 5, "A9 @PLAN": 3, "B @DEV": 1, "B @PLAN": 4 },
+      });
+      await s.apply({ type: "move", employee: "E3", to: "B" });
       expect(
         await faultsOf(
           s.apply({
@@ -244,7 +259,7 @@ forEachStore((store) => {
             ...{
               children: ["A2"],
               rights: [
-                { license: "@DEV", rights: 3 },
+                { license: "@DEV", rights: 3, required: 9 },
                 { license: "@NO", rights: 1 },
               ],
             },
@@ -255,6 +270,7 @@ forEachStore((store) => {
         "/changes/0/devices/0 value-invalid",
         "/changes/0/devices/1 not-found",
         "/changes/0/children/0 value-invalid",
+        "/changes/0/rights/0/required value-invalid",
         "/changes/0/rights/0/rights value-invalid",
         "/changes/0/rights/1/license reference-unknown",
       ]);

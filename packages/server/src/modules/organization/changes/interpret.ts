@@ -4,11 +4,11 @@
  * and leaves rights where they are, unless asked otherwise; a department that ends leaves nobody and nothing behind.
  * Failure: faults are reported with their place and the rest of the change is left out; the caller applies nothing.
  */
-import { unassigned } from "@daicho/licensing";
+import { shareOut, unassigned } from "@daicho/licensing";
 import { eachPolitely } from "../../../slices.ts";
 import type { Draft, DraftDepartment, DraftPerson } from "./draft.ts";
 import { checkForm, departmentsEnded, hiredPerson, listed, peopleNamed, type Named, type Report } from "./read.ts";
-import type { OrgChange, SplitChange } from "./types.ts";
+import type { OrgApplication, OrgChange, SplitChange } from "./types.ts";
 
 /** More would not fit the columns of the smaller store, and no company has so many. */
 export const maxNumber = 1_000_000_000;
@@ -24,6 +24,10 @@ export interface Interpreting {
   createDepartment(code: string, name: string, parent: number | null): Promise<DraftDepartment>;
   /** What each department uses, by licence, with everything so far taken into account. */
   used(departments: readonly number[]): Promise<ReadonlyMap<number, ReadonlyMap<number, number>>>;
+  /** How many people a department has, with everything so far taken into account. */
+  headcount(department: number): Promise<number>;
+  openApplications(departments: readonly number[]): Promise<readonly OrgApplication[]>;
+  handApplications(ids: readonly string[], from: DraftDepartment, to: DraftDepartment): Promise<void>;
 }
 
 export async function interpret(step: Interpreting, change: OrgChange, at: string): Promise<void> {
@@ -229,23 +233,105 @@ async function split(step: Interpreting, change: SplitChange, at: string): Promi
       report(named.path, "department-cycle", { cycle: [child.code, to.code, child.code].join(" → ") });
     return child;
   });
+  const moving = new Set(people.filter((person) => person?.department === from.ordinal)).size;
   const move = (): void => {
     for (const child of children) if (child !== undefined) child.parent = to.ordinal;
     for (const device of devices) if (device !== undefined) draft.manage(device, to.ordinal, "reorganized");
     for (const person of people) if (person !== undefined) draft.place(person, to.ordinal, "reorganized");
   };
-  if (change.rights === undefined) return withRights(step, [from.ordinal], to, `${at}/to`, move);
+  const before = { used: await step.used([from.ordinal]), people: await step.headcount(from.ordinal) };
   move();
-  for (const [index, { license, rights }] of change.rights.entries()) {
+  const stays = (await step.used([from.ordinal])).get(from.ordinal);
+  const along = goesAlong(before.used.get(from.ordinal), stays);
+  divideRequired(step, change, from, to, at, (license) => {
+    const inUse = before.used.get(from.ordinal)?.get(license) ?? 0;
+    const went = along.get(license) ?? 0;
+    return inUse > 0 ? [went, inUse - went] : [moving, before.people - moving];
+  });
+  if (change.rights === undefined) {
+    for (const [license, used] of along) shiftRights(step, from.ordinal, to, license, used, `${at}/to`);
+  } else
+    for (const [index, { license, rights }] of change.rights.entries()) {
+      const ordinal = step.licenses.get(license) ?? 0;
+      const has = draft.rightsOf(from.ordinal).get(ordinal)?.rights ?? 0;
+      if (ordinal === 0) report(`${at}/rights/${index}/license`, "reference-unknown", { what: "licence", id: license });
+      else if (rights > has)
+        report(`${at}/rights/${index}/rights`, "value-invalid", {
+          reason: `${from.code} has ${has} rights to ${license}, not ${rights}`,
+        });
+      else shift(step, from.ordinal, to, ordinal, { rights }, `${at}/to`);
+    }
+  await handApplications(step, change, from, to, at);
+}
+
+/** `required` goes along as said, else as its use - where nothing is in use, the people - went and stayed. */
+function divideRequired(
+  step: Interpreting,
+  change: SplitChange,
+  from: DraftDepartment,
+  to: DraftDepartment,
+  at: string,
+  weightsOf: (license: number) => readonly [went: number, stayed: number],
+): void {
+  const said = new Map<number, number>();
+  for (const [index, { license, required }] of (change.rights ?? []).entries()) {
+    if (required === undefined) continue;
     const ordinal = step.licenses.get(license) ?? 0;
-    const has = draft.rightsOf(from.ordinal).get(ordinal)?.rights ?? 0;
-    if (ordinal === 0) report(`${at}/rights/${index}/license`, "reference-unknown", { what: "licence", id: license });
-    else if (rights > has)
-      report(`${at}/rights/${index}/rights`, "value-invalid", {
-        reason: `${from.code} has ${has} rights to ${license}, not ${rights}`,
+    const has = step.draft.rightsOf(from.ordinal).get(ordinal)?.required ?? 0;
+    if (required <= has) said.set(ordinal, required);
+    else
+      step.report(`${at}/rights/${index}/required`, "value-invalid", {
+        reason: `${from.code} requires ${has} of ${license}, not ${required}`,
       });
-    else shift(step, from.ordinal, to, ordinal, { rights }, `${at}/to`);
   }
+  for (const { license, required: has } of [...step.draft.rightsOf(from.ordinal).values()]) {
+    const [went, stayed] = weightsOf(license);
+    const weights = [
+      { code: "stays", weight: Math.max(0, stayed) },
+      { code: "went", weight: went },
+    ];
+    const divided = has > 0 && went > 0 ? shareOut(has, weights)[1] : 0;
+    const required = said.get(license) ?? divided ?? 0;
+    if (required > 0) shift(step, from.ordinal, to, license, { rights: 0, required }, `${at}/to`);
+  }
+}
+
+/** Open applications go along whole, with what of them is requested: those named, else those of the people who go. */
+async function handApplications(
+  step: Interpreting,
+  change: SplitChange,
+  from: DraftDepartment,
+  to: DraftDepartment,
+  at: string,
+): Promise<void> {
+  // What an earlier change of this call merged into it is its own, too.
+  const its = [...step.draft.departments.values()].filter((d) => heirOf(step.draft, d) === from).map((d) => d.ordinal);
+  const open = new Map((await step.openApplications(its)).map((application) => [application.id, application]));
+  const named = listed(change.applications, `${at}/applications`);
+  for (const { id, path } of named)
+    if (!open.has(id)) step.report(path, "value-invalid", { reason: `${id} is no open application of ${from.code}` });
+  const people = new Set(change.employees ?? []);
+  const going = [...open.values()].filter(({ id, applicant }) =>
+    change.applications === undefined ? people.has(applicant ?? "") : change.applications.includes(id),
+  );
+  if (going.length === 0) return;
+  for (const { license, outstanding } of going) {
+    const has = step.draft.rightsOf(from.ordinal).get(license)?.requested ?? 0;
+    const requested = Math.min(outstanding, has);
+    if (requested > 0) shift(step, from.ordinal, to, license, { rights: 0, requested }, `${at}/to`);
+  }
+  await step.handApplications(
+    going.map(({ id }) => id),
+    from,
+    to,
+  );
+}
+
+function heirOf(draft: Draft, department: DraftDepartment): DraftDepartment | undefined {
+  let heir: DraftDepartment | undefined = department;
+  while (heir !== undefined && typeof heir.into === "number" && heir.dissolved_at !== null)
+    heir = draft.departments.get(heir.into);
+  return heir;
 }
 
 /** Does `move`, and moves for each licence as many rights as used went along, at most what the department had. */
@@ -254,17 +340,39 @@ async function withRights(
   sources: readonly number[],
   to: DraftDepartment,
   path: string,
-  move: () => void | Promise<void>,
+  move: () => Promise<void>,
 ): Promise<void> {
   const before = await step.used(sources);
   await move();
   const after = await step.used(sources);
   for (const source of sources)
-    for (const [license, used] of before.get(source) ?? []) {
-      const went = used - (after.get(source)?.get(license) ?? 0);
-      const rights = Math.min(went, step.draft.rightsOf(source).get(license)?.rights ?? 0);
-      if (rights > 0) shift(step, source, to, license, { rights }, path);
-    }
+    for (const [license, used] of goesAlong(before.get(source), after.get(source)))
+      shiftRights(step, source, to, license, used, path);
+}
+
+/** Licence → how many of what was used went along. */
+function goesAlong(
+  before: ReadonlyMap<number, number> | undefined,
+  after: ReadonlyMap<number, number> | undefined,
+): ReadonlyMap<number, number> {
+  const along = new Map<number, number>();
+  for (const [license, used] of before ?? []) {
+    const went = used - (after?.get(license) ?? 0);
+    if (went > 0) along.set(license, went);
+  }
+  return along;
+}
+
+function shiftRights(
+  step: Interpreting,
+  from: number,
+  to: DraftDepartment,
+  license: number,
+  used: number,
+  path: string,
+): void {
+  const rights = Math.min(used, step.draft.rightsOf(from).get(license)?.rights ?? 0);
+  if (rights > 0) shift(step, from, to, license, { rights }, path);
 }
 
 /** `to` takes over everything: people, devices, departments below, rights, entitlements. */

@@ -27,7 +27,7 @@ const known: Readonly<Record<OrgChangeType, readonly string[]>> = {
   leave: ["employee", "employees"],
   rename: ["department", "name", "code", "to"],
   merge: ["department", "departments", "to", "name"],
-  split: ["department", "to", "name", "employees", "devices", "children", "rights"],
+  split: ["department", "to", "name", "employees", "devices", "children", "rights", "applications"],
   dissolve: ["department", "to"],
 };
 

@@ -47,12 +47,26 @@ const Change = Type.Object(
     children: Ids(limits.code, "split: codes of departments directly below it that go along"),
     rights: optional(
       Type.Array(
-        Type.Object({ license: Key(limits.license), rights: Type.Integer({ minimum: 0, maximum: maxNumber }) }, strict),
+        Type.Object(
+          {
+            license: Key(limits.license),
+            rights: Type.Integer({ minimum: 0, maximum: maxNumber }),
+            required: optional(Type.Integer({ minimum: 0, maximum: maxNumber })),
+          },
+          strict,
+        ),
         {
           maxItems: 10_000,
-          description: "split: rights that go along; absent: per licence as many as go along of what is used",
+          description:
+            "split: rights that go along; absent: per licence as many as go along of what is used. required: absent: divided as its use is, or as the people are where nothing is in use",
         },
       ),
+    ),
+    applications: optional(
+      Type.Array(Key(64), {
+        maxItems: 10_000,
+        description: "split: ids of open applications that go along; absent: those of the employees who do",
+      }),
     ),
     withRights: optional(
       Type.Boolean({ description: "move: per licence as many rights go along as used, at most what there are" }),
@@ -95,8 +109,14 @@ const Outcome = Type.Object({
       required: BeforeAfter,
       requested: BeforeAfter,
     }),
-    { description: "Only what changes; used as measured, before attached rights" },
+    { description: "Only what changes; used as positions show it, after attached rights" },
   ),
+  applications: Type.Array(Type.Object({ application: Type.String(), from: Type.String(), to: Type.String() }), {
+    description: "Open applications that a split hands on",
+  }),
+  allocations: Type.Array(Type.Object({ employee: Type.String(), license: Type.String(), quantity: Type.Integer() }), {
+    description: "What was set aside for people who leave, and is free again",
+  }),
   handOvers: Type.Array(Type.Object({ device: Type.String(), employee: Type.String(), department: Type.String() }), {
     description: "Devices that come onto the hand-over list",
   }),

@@ -72,6 +72,18 @@ export const changeStore = {
       .where("left_at", "is", null)
       .execute(),
 
+  headcount: async (trx: Trx, department: number): Promise<number> =>
+    Number(
+      (
+        await trx
+          .selectFrom("org_employees")
+          .select(({ fn }) => fn.countAll<number>().as("count"))
+          .where("department", "=", department)
+          .where("left_at", "is", null)
+          .executeTakeFirstOrThrow()
+      ).count,
+    ),
+
   /** ordinal, name, mail, department, title, manager, left_at */
   updatePeople: (db: Database, trx: Trx, rows: Rows) =>
     db.bulk.update(

@@ -69,8 +69,13 @@ export interface SplitChange {
   readonly devices?: readonly string[];
   /** Codes of departments directly below it that go along. */
   readonly children?: readonly string[];
-  /** Rights that go along; absent = for each licence as many as go along of what is used, at most what it has. */
-  readonly rights?: readonly { readonly license: string; readonly rights: number }[];
+  /**
+   * Rights that go along; absent = for each licence as many as go along of what is used, at most what it has. `required` goes as said, else as its use
+   * is divided, or the people where nothing is in use yet.
+   */
+  readonly rights?: readonly { readonly license: string; readonly rights: number; readonly required?: number }[];
+  /** Open applications that go along, with what they still request; absent = those of the employees who go along. */
+  readonly applications?: readonly string[];
 }
 export interface DissolveChange {
   readonly type: "dissolve";
@@ -122,6 +127,14 @@ export interface OrgOutcome {
     readonly rights: BeforeAfter;
     readonly required: BeforeAfter;
     readonly requested: BeforeAfter;
+  }[];
+  /** Open applications that belong to another department now. */
+  readonly applications: readonly { readonly application: string; readonly from: string; readonly to: string }[];
+  /** What was set aside for people who leave, and is free again. */
+  readonly allocations: readonly {
+    readonly employee: string;
+    readonly license: string;
+    readonly quantity: number;
   }[];
   /** Entries of the hand-over list that came of it. */
   readonly handOvers: readonly { readonly device: string; readonly employee: string; readonly department: string }[];
@@ -183,20 +196,47 @@ export interface OrgRightsRow {
   readonly requested: number;
 }
 
+export interface OrgUsedRow {
+  readonly department: number;
+  readonly license: number;
+  readonly used: number;
+}
+
+export interface OrgApplication {
+  readonly id: string;
+  readonly department: number;
+  readonly license: number;
+  /** Employee id. */
+  readonly applicant: string | null;
+  /** Approved and not granted: this much of the department's requested is its. */
+  readonly outstanding: number;
+}
+
+/** Implemented by modules/applications. */
+export interface OrgApplications {
+  /** Pending ones, and approved ones that are not granted. */
+  openOf(trx: Trx, departments: readonly number[]): Promise<readonly OrgApplication[]>;
+  /** These belong to another department from now on; its requested is the caller's to move. */
+  hand(trx: Trx, applications: readonly string[], department: number): Promise<void>;
+}
+
 /** Implemented by modules/licenses. */
 export interface OrgLicenses {
   rights(trx: Trx, departments: readonly number[]): Promise<readonly OrgRightsRow[]>;
   /** What these rows say is so from now on; what was so before stays as history. */
   setRights(trx: Trx, rows: readonly OrgRightsRow[], at: number): Promise<void>;
-  used(
-    trx: Trx,
-    departments: readonly number[],
-  ): Promise<readonly { readonly department: number; readonly license: number; readonly used: number }[]>;
+  used(trx: Trx, departments: readonly number[]): Promise<readonly OrgUsedRow[]>;
+  /** The same as positions show it, after attached rights; where there are any, of all departments: what covers may lie anywhere. */
+  shown(trx: Trx, departments: readonly number[]): Promise<readonly OrgUsedRow[]>;
   codes(trx: Trx): Promise<ReadonlyMap<number, string>>;
   /** Departments that manage entitlements. */
   managing(trx: Trx, departments: readonly number[]): Promise<ReadonlySet<number>>;
-  /** What is set aside for people who leave is free again. */
-  endAllocations(trx: Trx, employees: readonly number[], at: number): Promise<void>;
+  /** What is set aside for people who leave is free again; answers what that was. Ordinals. */
+  endAllocations(
+    trx: Trx,
+    employees: readonly number[],
+    at: number,
+  ): Promise<readonly { readonly employee: number; readonly license: number; readonly quantity: number }[]>;
   /** The tree or a number of these departments changed. */
   touch(trx: Trx, departments: Iterable<number>, at: number): Promise<void>;
 }

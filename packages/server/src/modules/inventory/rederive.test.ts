@@ -1,0 +1,167 @@
+/** Reconcile against every kind of row it answers for: one that is wrong is found and named, whatever the running server has in memory. */
+import { sql } from "kysely";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { silentLog } from "@daicho/kernel";
+import { enrollProofText, packSection, type Title } from "@daicho/protocol";
+import { createTestDevice } from "@daicho/testkit";
+import { createServer, type Server } from "../../app.ts";
+import { loadServerConfig } from "../../config.ts";
+import { forEachStore } from "../../testing/stores.ts";
+import { packSorted } from "./pack.ts";
+
+const policy = `
+daicho: policy/v1
+id: test
+edition: enterprise
+version: 1
+software:
+  - code: "@EDITOR1"
+    name: Editor
+    detect: app(name = "Editor")
+  - code: "@CHAT1"
+    name: Chat
+    detect: app(name = "Chat")
+  - code: "@BASE"
+    name: Base
+    detect: package(name = "database")
+licenses:
+  - rule: "@EDITOR1 = @EDITOR"
+  - rule: "@CHAT1 = @CHAT"
+    metric: user
+  - rule: "@BASE = @DB"
+    metric: core
+`;
+
+const title = (name: string, source = "registry"): Title => ({ name, version: "1", source });
+const tables = ["lic_usage", "lic_user_usage", "lic_repository", "lic_licenses", "dev_devices", "inv_states", "inv_heads", "inv_bases", "inv_titles"] as const; // prettier-ignore
+/** So many that the devices share a base. */
+const common = Array.from({ length: 100 }, (_, i) => title(`Tool ${i}`));
+
+forEachStore((store) => {
+  let server: Server;
+  let devices: string[];
+  const laws = async (): Promise<{ law: string; about: string | number | undefined }[]> =>
+    (await server.reconcile()).differences.map((d) => ({ law: d.law, about: d.device ?? d.title ?? d.department }));
+  /** Puts every row back as it was before `work`. */
+  const undone = async (work: () => Promise<void>): Promise<void> => {
+    const { kysely } = server.db;
+    const before = new Map(await Promise.all(tables.map(async (t) => [t, await kysely.selectFrom(t).selectAll().execute()] as const))); // prettier-ignore
+    await work();
+    for (const [table, rows] of before) {
+      await kysely.deleteFrom(table).execute();
+      if (rows.length > 0) await kysely.insertInto(table).values(rows).execute(); // prettier-ignore
+    }
+    expect(await laws()).toEqual([]);
+  };
+  const run = (text: string, ...values: readonly unknown[]): Promise<unknown> => {
+    const parts = text.split("?");
+    return sql
+      .join(
+        parts.flatMap((part, i) => (i === 0 ? [sql.raw(part)] : [sql`${values[i - 1]}`, sql.raw(part)])),
+        sql.raw(""),
+      )
+      .execute(server.db.kysely);
+  };
+
+  beforeAll(async () => {
+    const database = await store.url();
+    const flags = { role: "both", name: "acme", listen: "127.0.0.1:0", database, data: "./data" };
+    server = await createServer({ config: loadServerConfig({ env: {}, flags }), log: silentLog });
+    await server.app.ready();
+    await server.policies.publish("enterprise", policy);
+    await server.derivation.refresh();
+    const admin = (await server.access.createApiToken({ name: "t", role: "admin" })).token;
+    const api = async (method: "POST" | "PATCH", url: string, payload: object): Promise<void> => {
+      const answer = await server.app.inject({ method, url, headers: { authorization: `Bearer ${admin}` }, payload });
+      expect({ url, code: answer.statusCode, body: answer.statusCode < 300 ? "" : answer.body }).toMatchObject({ body: "" }); // prettier-ignore
+    };
+    for (const code of ["A", "B"]) await api("POST", "/api/v1/departments", { code, name: code });
+    for (const id of ["E1", "E2"]) await api("POST", "/api/v1/employees", { id, name: id, department: "A" });
+    devices = [];
+    for (const n of [1, 2, 3]) {
+      const device = createTestDevice(`pc${n}`);
+      const enrollment = { token: (await server.access.createEnrollmentToken({})).token, kind: "agent", name: `pc${n}` } as const; // prettier-ignore
+      const proof = device.signer.sign(enrollProofText(enrollment)).toString("base64url");
+      await server.app.inject({
+        method: "POST",
+        url: "/ingest/v1/enroll",
+        payload: { ...enrollment, publicKey: device.signer.publicKey, evidence: { hostname: `pc${n}` }, proof },
+      });
+      device.install([...common, title("Editor"), title("Chat"), title("database", "dpkg"), title(`Own ${n}`)]);
+      expect(await server.intake.submit([device.report("full")])).toEqual([{ status: "stored" }]);
+      devices.push(device.id);
+    }
+    await api("PATCH", `/api/v1/devices/${devices[1]}`, { employee: "E1" });
+    await api("PATCH", `/api/v1/devices/${devices[2]}`, { employee: "E1" });
+    expect(await laws()).toEqual([]);
+    const { base } = await server.db.kysely.selectFrom("inv_states").select("base").where("device", "=", 3).executeTakeFirstOrThrow(); // prettier-ignore
+    expect(base).not.toBeNull();
+  });
+  afterAll(() => server.stop());
+
+  const licenses = "licenses-follow-from-facts";
+  const digest = "facts-equal-their-digest";
+  const interval = "interval-counts-for-its-department";
+  describe("reconcile finds", () => {
+    const one: readonly [what: string, law: string, about: () => unknown, change: () => Promise<unknown>][] = [
+      ["a total that is too high", "stored-equals-recomputed", () => "A", () => run("update lic_usage set used = used + 1 where department = 1")],
+      ["a total that is gone", "stored-equals-recomputed", () => "A", () => run("delete from lic_usage where department = 1")],
+      ["a count of a person's devices", "user-counts-equal-recomputed", () => "A", () => run("update lic_user_usage set devices = devices + 1")],
+      ["licences that an interval has too few of", licenses, () => devices[2], () => run("update lic_repository set licenses = ? where device = 3", Buffer.alloc(0))],
+      ["a licence's number of units", licenses, () => devices[2], async () => {
+        const { licenses: bytes } = await server.db.kysely.selectFrom("lic_repository").select("licenses").where("device", "=", 3).executeTakeFirstOrThrow();
+        bytes[bytes.length - 1] = (bytes[bytes.length - 1] as number) + 1;
+        await run("update lic_repository set licenses = ? where device = 3", bytes);
+      }],
+      ["an interval that is gone", licenses, () => devices[2], () => run("delete from lic_repository where device = 3")],
+      ["an interval of a device that never reported", licenses, () => "#77", () => run("insert into lic_repository (device, since, employee, department, licenses, cause) select 77, since, null, 0, licenses, cause from lic_repository where device = 1")],
+      ["an interval for another department", interval, () => devices[2], () => run("update lic_repository set department = 2 where device = 3")],
+      ["an interval for another person", interval, () => devices[2], () => run("update lic_repository set employee = 2 where device = 3")],
+      ["titles that were not reported", digest, () => devices[2], () => run("update inv_states set base = null, titles = ? where device = 3", packSorted([1, 2, 3]))],
+      ["titles that end early", digest, () => devices[2], () => run("update inv_states set base = null, titles = ? where device = 3", Buffer.of(1, 0x80))],
+      ["titles against a base that is not there", digest, () => devices[2], () => run("update inv_states set base = 5 where device = 3")],
+      ["a machine that was not reported", digest, () => devices[2], () => run("update inv_states set machine = ? where device = 3", packSection({ hostname: "x", probesVersion: 0 }))],
+      ["hits that cannot be read", digest, () => devices[2], () => run("update inv_states set probes = ? where device = 3", Buffer.of(1, 2, 3))],
+      ["a code that no import asserted", licenses, () => devices[1], () => run("update inv_states set asserted = ? where device in (1, 2)", JSON.stringify([{ code: "@X", definition: null }, { code: "@EDITOR1", definition: null }])).then(() => run("update lic_repository set licenses = ? where device = 2", Buffer.alloc(0)))],
+      ["asserted codes that cannot be read", digest, () => devices[2], () => run("update inv_states set asserted = '[{' where device = 3")],
+      ["a state that is gone", licenses, () => devices[2], () => run("delete from inv_states where device = 3")],
+      ["a digest that is not the state's", digest, () => devices[2], () => run("update inv_heads set digest = ? where device = 3", Buffer.alloc(32, 7))],
+      ["a head that is gone", digest, () => devices[2], () => run("delete from inv_heads where device = 3")],
+      ["a base that is not what it was", digest, () => devices[2], () => run("update inv_bases set titles = ?", packSorted([1, 2, 3]))],
+      ["a title with another name", "titles-equal-their-hash", () => 5, () => run("update inv_titles set name = 'Other' where id = 5")],
+      ["a title with another hash", "titles-equal-their-hash", () => 5, () => run("update inv_titles set hash = ? where id = 5", Buffer.alloc(8, 9))],
+      ["a title that recognition needs", licenses, () => devices[0], () => run("update inv_titles set name = 'Other' where name = 'Editor'")],
+      ["a licence's metric", "stored-equals-recomputed", () => "A", () => run("update lic_licenses set metric = 'user' where code = '@EDITOR'")],
+    ]; // prettier-ignore
+    for (const [what, law, about, change] of one)
+      it(what, () =>
+        undone(async () => {
+          await change();
+          expect(await laws()).toContainEqual({ law, about: about() });
+        }),
+      );
+  });
+
+  it("a device that is disposed of holds nothing, and one that holds something is found", () =>
+    undone(async () => {
+      await run("update dev_devices set state = 'disposed' where ordinal = 3");
+      expect(await laws()).toContainEqual({ law: licenses, about: devices[2] });
+      await run("delete from lic_repository where device = 3");
+      expect((await laws()).filter(({ law }) => law === licenses)).toEqual([]);
+    }));
+
+  it("where something decides about installations, every device is asked by itself, with the same answer", async () => {
+    const answer = await server.app.inject({
+      method: "PUT",
+      url: "/api/v1/classification-rules",
+      headers: { authorization: `Bearer ${(await server.access.createApiToken({ name: "u", role: "admin" })).token}` },
+      payload: { items: [{ class: "individual", license: "@EDITOR" }] },
+    });
+    expect(answer.statusCode, answer.body).toBeLessThan(300);
+    await server.derivation.refresh();
+    expect(await server.db.transaction((trx) => server.derivation.classifies(trx))).toBe(true);
+    expect(await laws()).toEqual([]);
+    await run("update lic_repository set licenses = ? where device = 3", Buffer.alloc(0));
+    expect(await laws()).toContainEqual({ law: licenses, about: devices[2] });
+  });
+});
