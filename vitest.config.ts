@@ -15,7 +15,7 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
-    globalSetup: "packages/server/src/testing/postgres.ts",
+    globalSetup: "packages/server/src/testing/setup.ts",
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: "forks",

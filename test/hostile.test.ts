@@ -3,8 +3,11 @@
  * repeats or serves anew from yesterday, and what an agent with a valid enrolment can send. After each, every device is at the server as it is, and
  * `report reconcile` finds no difference. Altered reports and dictionaries: chain.test.ts.
  */
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { request, type IncomingMessage } from "node:http";
 import { join as joinPath } from "node:path";
+import { json as readJson } from "node:stream/consumers";
 import { gzipSync } from "node:zlib";
 import {
   maxBatchBytes,
@@ -263,6 +266,26 @@ describe("an agent that means harm", { sequential: true, timeout: 400_000 }, () 
       const replayed = (await (await post(relay, evil, heard[0] ?? Buffer.alloc(0))).json()) as object;
       expect(replayed).toMatchObject({ results: [{ status: "rejected", code: "device-not-sender" }] });
       await expectHealed();
+    }));
+
+  it("is still sending what is too large when it is told so, and hears it", () =>
+    withLogs(async () => {
+      const evil = await join("evil-3");
+      const bytes = maxBatchBytes + 4 * 1024 * 1024;
+      const own = { authorization: evil.uplink.authorization(), "content-type": reportsContentType };
+      for (const node of [relay, acme]) {
+        const sending = request(`${node.url}/ingest/v1/reports`, {
+          method: "POST",
+          headers: { ...own, "content-length": bytes },
+        });
+        sending.flushHeaders();
+        const [answer] = (await once(sending, "response")) as [IncomingMessage];
+        expect([node.process.name, answer.statusCode]).toEqual([node.process.name, 413]);
+        expect((await readJson(answer)) as object).toMatchObject({ code: "too-large" });
+        // The rest of it meets no broken line.
+        sending.end(Buffer.alloc(bytes));
+        await once(sending, "finish");
+      }
     }));
 
   it("sends what is huge, deep, torn or not what it claims to be: each is refused with a code, at relay and server, and both go on", () =>

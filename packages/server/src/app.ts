@@ -15,6 +15,7 @@ import { openServers, whileOnDuty } from "./db/servers.ts";
 import { createEvents, shareEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
+import { compiledOnFirstUse } from "./http/schemas.ts";
 import { installProblems } from "./http/problem.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
 import {
@@ -418,10 +419,13 @@ export async function createServer(options: {
     bodyLimit: maxBatchBytes,
     // Idle agents keep their sockets: Node's 5 s default would close them between two reports.
     keepAliveTimeout: 72_000,
+    // Nobody holds a connection by sending a body for ever.
+    requestTimeout: 300_000,
     forceCloseConnections: true,
     ...(tls !== undefined && {
       https: { cert: tls.cert ?? "", key: tls.key ?? "", ...(tls.ca !== undefined && { ca: tls.ca }) },
     }),
+    schemaController: compiledOnFirstUse,
     // The schemas are ours and typed: holding each against the meta-schema costs a good part of every start.
     ajv: {
       customOptions: {

@@ -91,6 +91,8 @@ export function createHttp(deps: {
   function sendProblem(reply: FastifyReply, error: DaichoError): FastifyReply {
     deps.refused.add(1, error.code);
     for (const [name, value] of Object.entries(problemHeaders(error))) void reply.header(name, value);
+    // Closed at once, a sender still busy with a body that is too large would see a broken line instead of this answer.
+    if (error.status === 413) void reply.removeHeader("connection");
     return reply.code(error.status).send(JSON.stringify(problemOf(error, deps.now())));
   }
 

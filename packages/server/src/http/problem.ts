@@ -33,6 +33,8 @@ export function inputInvalid(faults: readonly { readonly path: string; readonly 
 export function installProblems(app: FastifyInstance, deps: { readonly clock: Clock; readonly log: Log }): void {
   const send = (reply: FastifyReply, error: DaichoError): void => {
     if (error.retryAfter !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfter)));
+    // Closed at once, a sender still busy with a body that is too large would see a broken line instead of this answer.
+    if (error.status === 413) void reply.removeHeader("connection");
     void reply
       .code(error.status)
       .type(problemContentType)

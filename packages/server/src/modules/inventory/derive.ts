@@ -72,13 +72,16 @@ export async function decideAll(
       ? []
       : await classifier.decide(
           trx,
-          derived.map(({ device, state, ids, licenses }) => ({
-            device,
-            licenses,
-            titles: () => titlesBehind(trx, deriver, state, ids),
-            copies: () => copiesBehind(trx, deriver, state, ids),
-            begun: () => begunAt(trx, state),
-          })),
+          derived.map(({ device, state, ids, licenses }) => {
+            const titles = once(() => titlesBehind(trx, deriver, state, ids));
+            return {
+              device,
+              licenses,
+              titles,
+              copies: once(async () => copiesOf(await titles(), deriver, state, ids)),
+              begun: once(() => begunAt(trx, state)),
+            };
+          }),
         );
   return derived.map(({ device, licenses }, i) => ({
     device,
@@ -124,16 +127,16 @@ async function textsOf(trx: Trx, table: TitleTable, ids: readonly number[]): Pro
   return texts;
 }
 
-/** The copies of these titles. */
-async function copiesBehind(
-  trx: Trx,
+/** The copies of the titles behind each licence. */
+function copiesOf(
+  behind: ReadonlyMap<string, readonly TitleBehind[]>,
   deriver: Deriver,
   state: StateRow,
   ids: Uint32Array,
-): Promise<ReadonlyMap<string, readonly FoundCopy[]>> {
+): ReadonlyMap<string, readonly FoundCopy[]> {
   const details = detailsById(state, ids, deriver.titleTable);
   return new Map(
-    [...(await titlesBehind(trx, deriver, state, ids))].map(([license, titles]) => [
+    [...behind].map(([license, titles]) => [
       license,
       titles.flatMap(({ id, ...title }) =>
         (details.get(id) ?? [{}]).map(({ installedAt }): FoundCopy => ({
@@ -160,4 +163,9 @@ async function begunAt(trx: Trx, state: StateRow): Promise<number | undefined> {
   const os = unpackMachine(state.machine).hardware?.os as { readonly installedAt?: unknown } | undefined;
   const installed = typeof os?.installedAt === "string" ? Date.parse(os.installedAt) : Number.NaN;
   return Number.isNaN(installed) ? indexStore.firstChange(trx, state.device) : installed;
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => (answer ??= work());
 }

@@ -75,6 +75,16 @@ export interface DerivedUnits {
 
 const maxSeen = 20_000;
 
+/** The rest is worked out when it is first asked for. */
+interface Seen {
+  readonly codes: readonly string[];
+  licenses?: readonly string[];
+  probesBehind?: ProbesBehind;
+}
+
+/** Each licence with the probes that show that it is used. */
+type ProbesBehind = readonly (readonly [license: string, probes: ReadonlySet<number>])[];
+
 export function createDeriver(policy: {
   readonly generation: number;
   readonly dictionary: Dictionary | undefined;
@@ -106,7 +116,7 @@ export function createDeriver(policy: {
   /** 1 where a title has an entry: a device asks for hundreds of titles and finds twenty. */
   let marked = new Uint8Array(1 << 16);
   /** What a set of probes amounts to: devices are many, sets are few. */
-  const seen = new Map<string, { readonly codes: readonly string[]; licenses?: readonly string[] }>();
+  const seen = new Map<string, Seen>();
 
   const recognize = (facts: Pick<DeviceFactsInput, "titles" | "hits">) => {
     const holding: number[] = [];
@@ -143,6 +153,14 @@ export function createDeriver(policy: {
     return (known.licenses ??= matcher.match(known.codes).licenses.map((hit) => hit.license));
   };
 
+  const probesBehind = (codes: readonly string[]): ProbesBehind =>
+    matcher
+      .match(codes)
+      .licenses.map(({ license, derivedFrom }) => [
+        license,
+        new Set(derivedFrom.flatMap((code) => [...recognizer.titleProbesOf(code)])),
+      ]);
+
   const unitsOf: Deriver["unitsOf"] = (license, machine) => {
     const metric = metrics.get(license) ?? "device";
     const rule = metric === "core" || metric === "processor" ? countedBy.get(license) : undefined;
@@ -175,12 +193,15 @@ export function createDeriver(policy: {
     titleTable: policy.titleTable,
     codes,
     titlesBehind(facts) {
-      const telling = Array.from(facts.titles).filter((id) => probesOf.has(id));
+      const known = recognize(facts);
+      const behind =
+        facts.asserted.length > 0 ? probesBehind(codes(facts)) : (known.probesBehind ??= probesBehind(known.codes));
+      const telling = Array.from(facts.titles.filter((id) => marked[id] === 1));
       return new Map(
-        matcher.match(codes(facts)).licenses.map(({ license, derivedFrom }) => {
-          const probes = new Set(derivedFrom.flatMap((code) => [...recognizer.titleProbesOf(code)]));
-          return [license, telling.filter((id) => probesOf.get(id)?.some((probe) => probes.has(probe)))];
-        }),
+        behind.map(([license, probes]) => [
+          license,
+          telling.filter((id) => probesOf.get(id)?.some((probe) => probes.has(probe))),
+        ]),
       );
     },
     licensesOf(facts) {

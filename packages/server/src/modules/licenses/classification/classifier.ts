@@ -20,7 +20,7 @@ import { classificationStore as store } from "./store.ts";
 export interface Classifiable {
   readonly device: number;
   readonly licenses: readonly { readonly license: string; readonly count: number }[];
-  /** Titles, and copies of them, that show that each licence is used; licences without a title are left out. */
+  /** Titles, and copies of them, that show that each licence is used; licences without a title are left out. Asked for every licence: remembered. */
   readonly titles: () => Promise<ReadonlyMap<string, readonly FoundTitle[]>>;
   readonly copies: () => Promise<ReadonlyMap<string, readonly FoundCopy[]>>;
   /** When the operating system was installed or the device first reported. */
@@ -58,9 +58,6 @@ export async function loadClassifier(db: Database, trx: Trx): Promise<Classifier
       const around = decides ? await surroundings(db, inside, ids) : undefined;
       const out: Decision[][] = [];
       for (const { device, licenses, titles, copies, begun } of devices) {
-        const found = once(titles);
-        const copied = once(copies);
-        const from = once(begun);
         const decisions: Decision[] = [];
         for (const { license } of licenses) {
           const correction = corrected.get(keyOf(device, license));
@@ -71,9 +68,9 @@ export async function loadClassifier(db: Database, trx: Trx): Promise<Classifier
             const held = await byRule({
               license,
               department: around.departmentOf.get(device) ?? unassigned,
-              titles: async () => (await found()).get(license) ?? [],
-              copies: async () => (await copied()).get(license) ?? [],
-              begun: from,
+              titles: async () => (await titles()).get(license) ?? [],
+              copies: async () => (await copies()).get(license) ?? [],
+              begun,
             });
             const category = categories.get(license);
             if (held !== undefined) decisions.push({ class: held.class, by: "rule", rule: held.rule });
@@ -118,9 +115,4 @@ export function classOf(text: string): InstallationClass {
 
 function keyOf(device: number, license: string): string {
   return `${device}:${license}`;
-}
-
-function once<T>(work: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined;
-  return () => (answer ??= work());
 }

@@ -1,0 +1,37 @@
+/**
+ * Purpose: the schemas of routes, compiled when a request first needs them. A server has some two hundred of them; compiled all at once they were most of
+ * the time a server took to start, and most are not asked for on most days.
+ * Invariants: the compilers are fastify's own; only when they run differs.
+ */
+import ajvCompiler, { type BuildCompilerFromPool } from "@fastify/ajv-compiler";
+import serializerCompiler, { type SerializerFactory } from "@fastify/fast-json-stringify-compiler";
+import type { FastifyServerOptions } from "fastify";
+
+type Validate = ReturnType<ReturnType<BuildCompilerFromPool>>;
+type Serialize = ReturnType<ReturnType<SerializerFactory>>;
+
+const buildValidator: BuildCompilerFromPool = (...shared) => {
+  const compile = ajvCompiler()(...shared);
+  return (...route) => {
+    let compiled: Validate | undefined;
+    const validate = (data: unknown): boolean | Promise<unknown> => {
+      compiled ??= compile(...route);
+      const answer = compiled(data);
+      (validate as Validate).errors = compiled.errors ?? null;
+      return answer;
+    };
+    return validate as Validate;
+  };
+};
+
+const buildSerializer: SerializerFactory = (...shared) => {
+  const compile = serializerCompiler()(...shared);
+  return (route) => {
+    let compiled: Serialize | undefined;
+    return (data) => (compiled ??= compile(route))(data);
+  };
+};
+
+export const compiledOnFirstUse: FastifyServerOptions["schemaController"] = {
+  compilersFactory: { buildValidator, buildSerializer },
+};
