@@ -21,6 +21,11 @@ function compiler(): Ajv {
   return ajv;
 }
 
+/** Servers load it before they listen: the first report would wait for it. */
+export function loadValidation(): void {
+  compiler();
+}
+
 export interface Fault {
   /** JSON pointer of the place, `""` for the document itself. */
   readonly path: string;

@@ -8,7 +8,7 @@ import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import websocket from "@fastify/websocket";
 import { readTls, systemClock, type Clock, type Log } from "@daicho/kernel";
-import { maxBatchBytes } from "@daicho/protocol";
+import { loadValidation, maxBatchBytes } from "@daicho/protocol";
 import type { ServerConfig } from "./config.ts";
 import { openDatabase, type Database, type Trx } from "./db/database.ts";
 import { openServers, whileOnDuty } from "./db/servers.ts";
@@ -545,6 +545,7 @@ export async function createServer(options: {
     async start() {
       const { host, port } = parseListen(config.listen);
       void derivation.refresh();
+      loadValidation();
       await app.listen({ host, port });
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;

@@ -54,25 +54,49 @@ export async function eachInTurn<T>(
   }
 }
 
+/** How many to take in one go: as many as took about `milliseconds`, as far as the last ones tell. */
+export interface Pace {
+  readonly size: number;
+  /** What the last ones took. */
+  took(milliseconds: number): void;
+}
+
+export function createPace(options: {
+  readonly first: number;
+  readonly least: number;
+  readonly most: number;
+  readonly milliseconds?: number;
+}): Pace {
+  const { least, most, milliseconds = 8 } = options;
+  let size = options.first;
+  return {
+    get size() {
+      return size;
+    },
+    took(last) {
+      const fitting = (size * milliseconds) / Math.max(last, 0.001);
+      size = Math.round(Math.min(most, size * 2, Math.max(least, size / 4, fitting)));
+    },
+  };
+}
+
 /**
  * What `read` finds for the numbers 1 to `last`, range by range, with a breath after each. How much lies behind a number is not known before: a range is
- * as long as was read in about `milliseconds`, so that the store - SQLite answers in one go - holds up nobody for longer.
+ * as long as was read in about 8 ms, so that the store - SQLite answers in one go - holds up nobody for longer.
  */
 export async function* readInRanges<T>(
   last: number,
   read: (after: number, upTo: number) => Promise<T>,
-  milliseconds = 8,
 ): AsyncGenerator<T> {
-  let size = 32;
+  const pace = createPace({ first: 32, least: 8, most: 1000 });
   for (let after = 0; after < last;) {
-    const upTo = Math.min(last, after + size);
+    const upTo = Math.min(last, after + pace.size);
     const began = performance.now();
     const found = await read(after, upTo);
-    const took = performance.now() - began;
+    pace.took(performance.now() - began);
     yield found;
     await breathe();
     after = upTo;
-    size = Math.round(Math.min(1000, size * 2, Math.max(8, size / 4, (size * milliseconds) / took)));
   }
 }
 

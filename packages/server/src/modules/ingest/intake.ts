@@ -19,6 +19,7 @@ import type { Clock, Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
+import { createTurns } from "../../slices.ts";
 import { writeDeviceChanges, type StateChange } from "../inventory/commit.ts";
 import { isReshaped } from "../licenses/coverage/index.ts";
 import type { Deriver } from "../inventory/deriver.ts";
@@ -133,7 +134,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     const results: ReportResult[] = [];
     const first = new Map<string, string>();
     const changed = new Map<number, { head: HeadRow; states: StateChange[] }>();
-    let worked = 0;
+    const turn = createTurns();
 
     for (const report of reports) {
       const { header, sender } = report;
@@ -165,7 +166,7 @@ export function createIntake(deps: IntakeDeps): Intake {
         }
         change = applied.change;
         // Long groups give way now and then, so that no one waits for the loop.
-        if (++worked % 16 === 0) await new Promise((resolve) => setImmediate(resolve));
+        await turn();
       }
       const evidence = header.evidence ?? null;
       if (identity.first_evidence === null && evidence !== null) {

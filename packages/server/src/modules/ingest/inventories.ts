@@ -16,7 +16,7 @@ import {
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
-import { eachPolitely } from "../../slices.ts";
+import { createTurns, eachPolitely } from "../../slices.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
 import { isReshaped } from "../licenses/coverage/index.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
@@ -71,6 +71,7 @@ export function createInventoryImport(deps: {
         const deriver = deps.deriver();
         const results: (Omit<ImportResult, "device"> & { ordinal?: number })[] = [];
         const changes = new Map<number, DeviceChange>();
+        const turn = createTurns();
         for (const [i, one] of packed.entries()) {
           const validity = checked[i];
           if (one === undefined || bad[i] === true) {
@@ -79,6 +80,7 @@ export function createInventoryImport(deps: {
             results.push({ status: "rejected", faults });
             continue;
           }
+          await turn();
           const { inventory, state, hits } = one;
           const serial = usableSerial(inventory.device.serial ?? inventory.hardware?.serial);
           const device = await deps.devices.adopt(trx, {

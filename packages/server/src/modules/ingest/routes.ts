@@ -10,6 +10,8 @@ import { maxBatchBytes, reportsContentType, ReportsResponse, unpackBatch, maxTit
 import type { Clock } from "@daicho/kernel";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
+import { jsonItems } from "../../http/json-items.ts";
+import { eachPolitely, slicesOf } from "../../slices.ts";
 import type { Titles } from "../inventory/titles.ts";
 import type { InventoryImport } from "./inventories.ts";
 import type { Intake } from "./intake.ts";
@@ -37,11 +39,6 @@ export function ingestRoutes(
     app.addContentTypeParser(type, { parseAs: "buffer", bodyLimit: maxBatchBytes }, (_request, body, done) =>
       done(null, body),
     );
-  app.addContentTypeParser(
-    "application/x-ndjson",
-    { parseAs: "string", bodyLimit: 64 * 1024 * 1024 },
-    (_request, body, done) => done(null, body),
-  );
 
   app.post<{ Body: Buffer }>(
     "/ingest/v1/reports",
@@ -81,7 +78,23 @@ export function ingestRoutes(
     },
   );
 
-  app.post<{ Body: unknown }>(
+  app.register((scope, _options, done) => {
+    inventoryRoutes(scope, deps);
+    done();
+  });
+}
+
+function inventoryRoutes(
+  app: FastifyInstance,
+  { inventories, authorize }: { readonly inventories: InventoryImport; readonly authorize: Authorize },
+): void {
+  // Tens of megabytes: they stay bytes until they are parsed one by one.
+  app.addContentTypeParser(
+    ["application/json", "application/x-ndjson"],
+    { parseAs: "buffer", bodyLimit: 64 * 1024 * 1024 },
+    (_request, body, done) => done(null, body),
+  );
+  app.post<{ Body: Buffer }>(
     "/api/v1/imports/inventories",
     {
       bodyLimit: 64 * 1024 * 1024,
@@ -103,28 +116,14 @@ export function ingestRoutes(
       },
     },
     async (request) => {
-      const list = inventoriesOf(request.body);
+      const list: unknown[] = [];
+      await eachPolitely(jsonItems(request.body), (value) => void list.push(value));
       const items = [];
       // Slices, so that a long file neither blocks the loop nor holds the store.
-      for (let at = 0; at < list.length; at += 50) {
-        items.push(...(await deps.inventories.store(list.slice(at, at + 50))));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+      for await (const slice of slicesOf(list, 50)) items.push(...(await inventories.store(slice)));
       return { items };
     },
   );
-}
-
-function inventoriesOf(body: unknown): readonly unknown[] {
-  if (typeof body !== "string") return Array.isArray(body) ? body : [body];
-  return body.split("\n").flatMap((line, i): unknown[] => {
-    if (line.trim() === "") return [];
-    try {
-      return [JSON.parse(line)];
-    } catch {
-      throw serverErrors.make("input-invalid", { faults: `line ${i + 1} is not JSON` });
-    }
-  });
 }
 
 async function decode(body: Buffer, encoding: string | undefined): Promise<Buffer> {

@@ -5,6 +5,7 @@
 import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
+import { createTurns } from "../../slices.ts";
 import { deriveAll } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
@@ -47,6 +48,7 @@ export async function writeDeviceChanges(
   cause: Cause = "report",
 ): Promise<Committed> {
   const { db, deriver } = deps;
+  const turn = createTurns();
   const log: { device: number; at: number; change: Buffer }[] = [];
   const last: StateChange[] = [];
   const names: { device: number; hostname: string; serial?: string }[] = [];
@@ -65,12 +67,14 @@ export async function writeDeviceChanges(
     trx,
     last.map((change) => change.state),
   );
+  await turn();
   await headStore.insertChanges(db, trx, log);
   await headStore.insertHeads(
     db,
     trx,
     changes.map((change) => change.head),
   );
+  await turn();
   if (names.length > 0) await deps.devices.renameHosts(trx, names);
   const { changed } =
     last.length === 0

@@ -14,7 +14,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
 import type { Events } from "../../events.ts";
 import type { CurrentPolicy, DeviceDirectory } from "../../ports.ts";
-import { breathe, inSteps } from "../../slices.ts";
+import { breathe, createPace, inSteps } from "../../slices.ts";
 import { loadClassifier, type Decision } from "../licenses/classification/index.ts";
 import type { Repository } from "../licenses/repository/index.ts";
 import { createDeriver, type DerivedLicense, type Deriver } from "./deriver.ts";
@@ -46,7 +46,6 @@ export interface Derivation {
   stop(): Promise<void>;
 }
 
-const sliceDevices = 250;
 const lookedThrough = 20_000;
 /** What a server that was killed left to be derived is found within this. */
 const lookMs = 600_000;
@@ -140,15 +139,18 @@ export async function createDerivation(deps: {
     const deriver = current;
     let count = 0;
     const last = await headStore.lastDevice(db.kysely);
+    // On SQLite a slice holds the loop; on PostgreSQL it waits for the database most of the time, and larger ones wait less often.
+    const pace = createPace({ first: 50, least: 20, most: 250, milliseconds: db.dialect === "sqlite" ? 20 : 100 });
     for (let after = 0; after < last && !stopped && deriver === current;) {
       // Most often nothing is stale: what is looked through in one go is bounded, too.
       const upTo = after + lookedThrough;
-      const rows = await headStore.stale(db.kysely, deriver.generation, { after, upTo, limit: sliceDevices });
+      const rows = await headStore.stale(db.kysely, deriver.generation, { after, upTo, limit: pace.size });
       if (rows.length === 0) {
         after = upTo;
         await breathe();
         continue;
       }
+      const began = performance.now();
       const stale = rows.map((row) => row.device);
       const revived = new Set(rows.flatMap((row) => (row.generation === revivedGeneration ? [row.device] : [])));
       const { changed } = await db.transaction(async (trx) => {
@@ -166,6 +168,7 @@ export async function createDerivation(deps: {
         return { changed };
       });
       if (changed) events.emit("positions-changed", {});
+      pace.took(performance.now() - began);
       count += stale.length;
       after = stale[stale.length - 1] ?? after;
       await breathe();

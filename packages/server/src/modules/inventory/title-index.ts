@@ -11,7 +11,7 @@
 import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
-import { breathe } from "../../slices.ts";
+import { breathe, createPace } from "../../slices.ts";
 import { changeContainer, chunkSize, createBitmapUnion, sizeWith } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
@@ -43,7 +43,6 @@ const mergeMark = "postings-merge";
  */
 const tailLimit = 16_000_000;
 const sliceTitles = 100;
-const logPage = 1000;
 /** The log is read on at most so often while nobody asks. */
 const followMs = 1000;
 const settleMs = 50;
@@ -87,8 +86,12 @@ export async function createTitleIndex(deps: {
     entries += added.length + removed.length;
   };
 
+  // A device's first report brings hundreds of titles, a later one a few.
+  const pace = createPace({ first: 50, least: 10, most: 1000 });
   const read = async (): Promise<void> => {
     for (;;) {
+      const began = performance.now();
+      const logPage = pace.size;
       const page = await db.latest((from) => indexStore.log(from, mark, newest, [...gaps], logPage));
       // Another server has merged, or made everything anew: what it has merged need not be kept here.
       if (page.mark !== floor) {
@@ -116,6 +119,7 @@ export async function createTitleIndex(deps: {
         for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
       }
       if (page.rows.length < logPage) break;
+      pace.took(performance.now() - began);
       await breathe();
     }
     if (entries >= tailLimit && servers.onDuty) void merge();

@@ -20,6 +20,7 @@ import {
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
+import { breathe, slicesOf } from "../../../slices.ts";
 import { holdCounting, recordingTime, touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses } from "./pack.ts";
 import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
@@ -79,6 +80,9 @@ export interface OpenLicenses {
   pack(licenses: readonly ClassedLicense[]): Buffer | undefined;
   unpack(packed: Buffer): readonly ClassedLicense[];
 }
+
+/** Counters written in one go: a few milliseconds. */
+const countersAtOnce = 2000;
 
 interface Known {
   readonly ordinal: number;
@@ -232,15 +236,16 @@ export function createRepository(deps: {
     const users = usage.users().flatMap(({ devices: change, ...row }) => (change === 0 ? [] : [{ ...row, change }]));
     // Two first devices of one user, counted at once by two transactions, would both see none before them.
     if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
-    const usersBefore = await repositoryStore.userUsage(trx, db.dialect, users);
     const byDepartment = directChange(usage);
-    for (const row of users) {
-      const before = usersBefore.get(userKey(row.employee, row.department, row.license)) ?? 0;
-      const after = before + row.change;
-      const step = Number(after > 0) - Number(before > 0);
-      if (step !== 0) bump(byDepartment, `${row.department}:${row.license}`, step);
+    for await (const slice of slicesOf(users, countersAtOnce)) {
+      const before = await repositoryStore.userUsage(trx, db.dialect, slice);
+      for (const row of slice) {
+        const devices = before.get(userKey(row.employee, row.department, row.license)) ?? 0;
+        const step = Number(devices + row.change > 0) - Number(devices > 0);
+        if (step !== 0) bump(byDepartment, `${row.department}:${row.license}`, step);
+      }
+      await repositoryStore.addUserUsage(db, trx, slice);
     }
-    await repositoryStore.addUserUsage(db, trx, users);
     const rows = [...byDepartment]
       .filter(([, change]) => change !== 0)
       .map(([key, change]) => {
@@ -248,7 +253,7 @@ export function createRepository(deps: {
         return { department, license, change };
       })
       .sort((a, b) => a.department - b.department || a.license - b.license);
-    await repositoryStore.addUsage(db, trx, rows);
+    for await (const slice of slicesOf(rows, countersAtOnce)) await repositoryStore.addUsage(db, trx, slice);
   };
 
   const metrics = async (from: Trx | Database["kysely"]): Promise<Map<number, string>> =>
@@ -257,11 +262,11 @@ export function createRepository(deps: {
   const rebuild = async (trx: Trx): Promise<void> => {
     const usage = usageBy(await metrics(trx));
     for (let after = 0; ;) {
-      const rows = await repositoryStore.openAfter(trx, after, 5000);
+      const rows = await repositoryStore.openAfter(trx, after, 1000);
       if (rows.length === 0) break;
       for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
       after = rows[rows.length - 1]?.device ?? after;
-      await new Promise((resolve) => setImmediate(resolve));
+      await breathe();
     }
     await repositoryStore.clearUsage(trx);
     await writeUsage(trx, usage);
@@ -345,12 +350,12 @@ export function createRepository(deps: {
       const usage = usageBy(await metrics(from));
       let count = 0;
       for (let after = 0; ;) {
-        const rows = await repositoryStore.openAfter(from, after, 2000);
+        const rows = await repositoryStore.openAfter(from, after, 1000);
         if (rows.length === 0) break;
         for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
         count += rows.length;
         after = rows[rows.length - 1]?.device ?? after;
-        await new Promise((resolve) => setImmediate(resolve));
+        await breathe();
       }
       return {
         usage: usage.used(),
@@ -377,11 +382,11 @@ export function createRepository(deps: {
       const wanted = new Set([...uses].flatMap(([ordinal, use]) => (use.license === license ? [ordinal] : [])));
       const found: number[] = [];
       for (let from = after; wanted.size > 0 && found.length < limit;) {
-        const rows = await repositoryStore.openAfter(db.kysely, from, 2000);
+        const rows = await repositoryStore.openAfter(db.kysely, from, 1000);
         if (rows.length === 0) break;
         for (const row of rows) if (unpackLicenses(row.licenses).some(([l]) => wanted.has(l))) found.push(row.device);
         from = rows[rows.length - 1]?.device ?? from;
-        await new Promise((resolve) => setImmediate(resolve));
+        await breathe();
       }
       return found.slice(0, limit);
     },
