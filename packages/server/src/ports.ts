@@ -2,7 +2,7 @@
  * Purpose: what one context asks of another. A context implements its own port in its folder; app.ts hands the ports out.
  * Everything that happens inside a transaction gets the transaction passed in.
  */
-import type { Cause, UnmanagedClass } from "@daicho/licensing";
+import type { Cause, DeviceTraits, UnmanagedClass } from "@daicho/licensing";
 import type { Dictionary, LicensePolicy, SignedDocument } from "@daicho/protocol";
 import type { Trx } from "./db/database.ts";
 
@@ -70,8 +70,12 @@ export interface UsageRepository {
   ): Promise<{ readonly changed: boolean }>;
   /** The devices' user, department or state changed: moves their open intervals and `used` with them. `cause`: `reassigned` unless said otherwise. */
   reassign(trx: Trx, devices: readonly number[], at: number, cause?: Cause): Promise<{ readonly changed: boolean }>;
-  /** The devices' chassis changed, or whether they are virtual: what they use stays, what covers it may not. */
-  reshaped(trx: Trx, devices: readonly number[], at: number): Promise<void>;
+  /** The devices' chassis changed, or whether they are virtual: what they use stays, what covers it may not. `traits` are those before. */
+  reshaped(
+    trx: Trx,
+    devices: readonly { readonly device: number; readonly traits: DeviceTraits }[],
+    at: number,
+  ): Promise<void>;
 }
 
 /** Implemented by modules/policies. */

@@ -20,6 +20,7 @@ import {
   createVersionPaths,
 } from "../modules/licenses/index.ts";
 import { createRepository } from "../modules/licenses/repository/index.ts";
+import { reshapedFrom } from "../modules/licenses/coverage/index.ts";
 
 export const ledgerCodes = ["@A", "@B", "@S", "@V16", "@V19", "@U"];
 
@@ -89,7 +90,12 @@ export async function assembleLedger(db: Database) {
   const chassis = async (id: string, word: string, virtual = false): Promise<void> => {
     const machine = packSection({ hostname: id, hardware: { chassis: word, virtual }, probesVersion: 0 });
     const row = { device: ordinals.get(id) as number, titles: Buffer.alloc(0), details: Buffer.alloc(0), probes: Buffer.alloc(0), machine: Buffer.from(machine), scan: null, asserted: null }; // prettier-ignore
-    await db.kysely.insertInto("inv_states").values(row).onConflict((c) => c.column("device").doUpdateSet(row)).execute(); // prettier-ignore
+    await db.transaction(async (trx) => {
+      const held = await trx.selectFrom("inv_states").select("machine").where("device", "=", row.device).executeTakeFirst(); // prettier-ignore
+      await trx.insertInto("inv_states").values(row).onConflict((c) => c.column("device").doUpdateSet(row)).execute(); // prettier-ignore
+      const traits = held === undefined ? undefined : reshapedFrom(held.machine, row.machine);
+      if (traits !== undefined) await repository.reshaped(trx, [{ device: row.device, traits }], clock.now());
+    });
   };
   const bought = (license: string, quantity: number, attached = "", over = {}) => {
     tick();

@@ -21,7 +21,7 @@ import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { createTurns } from "../../slices.ts";
 import { writeDeviceChanges, type StateChange } from "../inventory/commit.ts";
-import { isReshaped } from "../licenses/coverage/index.ts";
+import { reshapedFrom } from "../licenses/coverage/index.ts";
 import type { Deriver } from "../inventory/deriver.ts";
 import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inventory/head-store.ts";
 import { applyDifference, difference } from "../inventory/pack.ts";
@@ -326,7 +326,7 @@ function applyReport(report: ReceivedReport, before: StateRow | undefined, title
     change: {
       ...change,
       first: before === undefined,
-      reshaped: before !== undefined && named !== undefined && isReshaped(before.machine, machine),
+      reshapedFrom: before !== undefined && named !== undefined ? reshapedFrom(before.machine, machine) : undefined,
       ...(named !== undefined && { named: { hostname: named.hostname, ...(serial !== undefined && { serial }) } }),
       state: {
         device: report.sender.device,

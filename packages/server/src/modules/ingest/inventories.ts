@@ -18,7 +18,7 @@ import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { createTurns, eachPolitely } from "../../slices.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
-import { isReshaped } from "../licenses/coverage/index.ts";
+import { reshapedFrom } from "../licenses/coverage/index.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
 import { headStore, lockHeads } from "../inventory/head-store.ts";
 import { difference } from "../inventory/pack.ts";
@@ -124,7 +124,7 @@ export function createInventoryImport(deps: {
               {
                 ...difference(before === undefined ? new Uint32Array(0) : before.titles, ids),
                 first: before === undefined,
-                reshaped: before !== undefined && isReshaped(before.machine, state.machine),
+                reshapedFrom: before === undefined ? undefined : reshapedFrom(before.machine, state.machine),
                 named: {
                   hostname: inventory.device.hostname,
                   ...(hardwareSerial !== undefined && { serial: hardwareSerial }),

@@ -2,7 +2,7 @@
  * Purpose: writes what became of devices - reports or imported inventories - in the caller's transaction: heads, states, change log, names,
  * licence repository and counters together, so that none is ever true without the others (design.md "Delivery").
  */
-import type { Cause } from "@daicho/licensing";
+import type { Cause, DeviceTraits } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
 import { createTurns } from "../../slices.ts";
@@ -17,8 +17,8 @@ export interface StateChange {
   readonly removed: ArrayLike<number>;
   /** The device had no state before. */
   readonly first: boolean;
-  /** Its chassis changed, or whether it is virtual. */
-  readonly reshaped?: boolean;
+  /** Its chassis changed, or whether it is virtual: from this. */
+  readonly reshapedFrom?: DeviceTraits | undefined;
   /** Host name and serial, where the machine section changed. */
   readonly named?: { readonly hostname: string; readonly serial?: string };
 }
@@ -80,9 +80,10 @@ export async function writeDeviceChanges(
     last.length === 0
       ? { changed: false }
       : await deps.repository.record(trx, await deriveAll(trx, deriver, last), now, cause);
-  const reshaped = changes
-    .filter(({ states }) => states.some((s) => s.reshaped === true))
-    .map(({ head }) => head.device);
+  const reshaped = changes.flatMap(({ head, states }) => {
+    const traits = states.find((s) => s.reshapedFrom !== undefined)?.reshapedFrom;
+    return traits === undefined ? [] : [{ device: head.device, traits }];
+  });
   if (reshaped.length > 0) await deps.repository.reshaped(trx, reshaped, now);
   return { countsChanged: changed || reshaped.length > 0, titlesChanged: log.length > 0 };
 }

@@ -7,6 +7,7 @@
 import { unpackMachine } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
+import { reshapedFrom } from "../licenses/coverage/index.ts";
 import { deriveAll } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type StateRow } from "./head-store.ts";
@@ -85,7 +86,14 @@ export function createReportExchange(deps: {
         at,
         "merged",
       );
-      await deps.repository.reshaped(trx, [a, b], at);
+      await deps.repository.reshaped(
+        trx,
+        [...states.values()].flatMap(({ device, machine }) => {
+          const traits = reshapedFrom(machine, states.get(other.get(device) as number)?.machine);
+          return traits === undefined ? [] : [{ device, traits }];
+        }),
+        at,
+      );
       return () => {
         for (const { id } of identities) deps.forget(id);
         deps.index.grown();

@@ -2,8 +2,7 @@
  * Purpose: what attached rights and allocations are worked out from, at one version: the rules - entitlements of licences that rights link, allocations,
  * version paths - and the installations of these licences by department, with the chassis of people's devices where a second device is free.
  * Invariants: facts are never changed once made; where nothing that matters changed, the very same facts come back, so what was worked out from them
- * stays good. A company without attached rights and allocations has none, and pays nothing. For a past moment everything is as it was recorded then,
- * except chassis, which keep no history: they are as they are.
+ * stays good. A company without attached rights and allocations has none, and pays nothing. For a past moment everything is as it was recorded then.
  */
 import {
   isPortable,
@@ -135,7 +134,7 @@ export async function loadFacts(
   const rules = await loadRules(db, trx, all, options);
   if (rules.groups.length === 0) return undefined;
   const installations = await everywhere(trx, rules.licenses, options.at);
-  return { rules, installations, traits: await traitsOf(db, trx, rules, installations, new Map()) };
+  return { rules, installations, traits: await traitsOf(db, trx, rules, installations, { at: options.at }) };
 }
 
 /** What changed since `held`: `departments` undefined = everywhere; `rules`: entitlements, allocations, paths or licences changed. */
@@ -151,7 +150,7 @@ export async function refreshFacts(
   if (rules.groups.length === 0) return undefined;
   if (held === undefined || changed.departments === undefined || !sameKeys(rules.licenses, held.rules.licenses)) {
     const installations = await everywhere(trx, rules.licenses, undefined);
-    return { rules, installations, traits: await traitsOf(db, trx, rules, installations, new Map()) };
+    return { rules, installations, traits: await traitsOf(db, trx, rules, installations, {}) };
   }
   const installations = new Map(held.installations);
   const again = new Set<number>();
@@ -166,7 +165,7 @@ export async function refreshFacts(
     }
   }
   const kept = new Map([...held.traits].filter(([device]) => !again.has(device)));
-  const traits = await traitsOf(db, trx, rules, installations, kept);
+  const traits = await traitsOf(db, trx, rules, installations, { known: kept });
   const unchanged =
     rules === held.rules &&
     sameKeys(installations, held.installations) &&
@@ -245,13 +244,13 @@ function same(before: readonly Installation[] | undefined, now: readonly Install
   return isSame ? before : now;
 }
 
-/** Chassis of the devices of people who have several; those in `known` are not read again. */
+/** Chassis of the devices of people who have several, as they are or were at a moment; those in `known` are not read again. */
 async function traitsOf(
   db: Database,
   trx: Trx,
   rules: CoverageRules,
   installations: ReadonlyMap<number, readonly Installation[]>,
-  known: ReadonlyMap<number, DeviceTraits>,
+  { known, at }: { readonly known?: ReadonlyMap<number, DeviceTraits>; readonly at?: number | undefined },
 ): Promise<ReadonlyMap<number, DeviceTraits>> {
   if (rules.second.size === 0) return new Map();
   const firstOf = new Map<number, number>();
@@ -268,13 +267,16 @@ async function traitsOf(
   const traits = new Map<number, DeviceTraits>();
   const unread: number[] = [];
   for (const device of several) {
-    const there = known.get(device);
+    const there = known?.get(device);
     if (there === undefined) unread.push(device);
     else traits.set(device, there);
   }
-  for await (const slice of slicesOf(unread, 200))
+  for await (const slice of slicesOf(unread, 200)) {
+    const then = at === undefined ? undefined : await store.traitsAt(trx, db.dialect, slice, at);
     for (const { device, machine } of await store.machines(trx, db.dialect, slice))
       traits.set(device, traitsIn(machine));
+    for (const [device, were] of then ?? []) traits.set(device, were);
+  }
   return traits;
 }
 
@@ -289,11 +291,16 @@ export function traitsIn(machine: Uint8Array): DeviceTraits {
   }
 }
 
-export function isReshaped(before: Buffer, now: Uint8Array): boolean {
-  if (before.equals(now)) return false;
+/** The traits before, where they are others now, or none. */
+export function reshapedFrom(before: Buffer, now: Uint8Array | undefined): DeviceTraits | undefined {
+  if (now === undefined) return traitsIn(before);
+  if (before.equals(now)) return undefined;
   const [a, b] = [traitsIn(before), traitsIn(now)];
-  return a.portable !== b.portable || a.virtual !== b.virtual;
+  return a.portable !== b.portable || a.virtual !== b.virtual ? a : undefined;
 }
+
+/** What devices' traits were until now, for positions of the past. */
+export const keepTraits = store.keepTraits;
 
 function sameKeys(a: ReadonlyMap<number, unknown>, b: ReadonlyMap<number, unknown>): boolean {
   return a.size === b.size && [...a.keys()].every((key) => b.has(key));

@@ -1,9 +1,10 @@
 export { effectAt, inputOf, politely, type CoverageEffect } from "./effect.ts";
 export {
   everywhere,
-  isReshaped,
+  keepTraits,
   loadFacts,
   refreshFacts,
+  reshapedFrom,
   traitsIn,
   type CoverageFacts,
   type FactLicense,

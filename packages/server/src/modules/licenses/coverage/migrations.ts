@@ -51,4 +51,24 @@ export const coverageMigrations: readonly Migration[] = [
       await db.schema.createIndex("lic_repository_department").on("lic_repository").column("department").execute();
     },
   },
+  {
+    name: "202611240900-licenses-traits",
+    async up(db, dialect) {
+      const { time, ordinal } = columnTypes(dialect);
+      const int = ordinalType(dialect);
+      await db.schema
+        .createTable("lic_traits_history")
+        .addColumn("id", int, ordinal)
+        .addColumn("device", int, (c) => c.notNull())
+        .addColumn("until", time, (c) => c.notNull())
+        .addColumn("portable", "integer", (c) => c.notNull())
+        .addColumn("virtual", "integer", (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createIndex("lic_traits_history_device")
+        .on("lic_traits_history")
+        .columns(["device", "until"])
+        .execute();
+    },
+  },
 ];

@@ -1,7 +1,8 @@
 /** Purpose: what coverage is worked out from, as rows; one query per method, each as it is now or as it was recorded at a moment. */
+import type { DeviceTraits } from "@daicho/licensing";
 import type { ExpressionBuilder, Kysely } from "kysely";
-import type { Trx } from "../../../db/database.ts";
-import type { DialectName } from "../../../db/dialect.ts";
+import type { Database, Trx } from "../../../db/database.ts";
+import { integer, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 import { inSet } from "../../../db/sets.ts";
 
@@ -91,6 +92,40 @@ export const coverageStore = {
         .select(({ fn }) => fn.max("ordinal").as("last"))
         .executeTakeFirst()
     )?.last ?? 0,
+
+  keepTraits: (
+    db: Database,
+    trx: Trx,
+    rows: readonly { readonly device: number; readonly traits: DeviceTraits }[],
+    until: number,
+  ) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "lic_traits_history",
+        columns: [integer("device"), integer("until"), integer("portable"), integer("virtual")],
+      },
+      rows.map(({ device, traits }) => [device, until, Number(traits.portable), Number(traits.virtual)]),
+    ),
+
+  /** As they were at a moment, of devices whose traits have changed since. */
+  async traitsAt(
+    db: Db,
+    dialect: DialectName,
+    devices: readonly number[],
+    at: number,
+  ): Promise<ReadonlyMap<number, DeviceTraits>> {
+    const rows = await db
+      .selectFrom("lic_traits_history")
+      .select(["device", "portable", "virtual"])
+      .where(inSet(dialect, "lic_traits_history.device", devices))
+      .where("until", ">", at)
+      .orderBy("until", "desc")
+      .orderBy("id", "desc")
+      .execute();
+    // The earliest comes last, and stays.
+    return new Map(rows.map((row) => [row.device, { portable: row.portable === 1, virtual: row.virtual === 1 }]));
+  },
 
   machines: (db: Db, dialect: DialectName, devices: readonly number[]) =>
     db

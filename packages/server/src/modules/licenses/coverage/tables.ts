@@ -1,6 +1,6 @@
 import type { Generated } from "kysely";
 
-/** What decides which entitlement covers which installation, beside entitlements and the repository. Both keep their history in their rows. */
+/** What decides which entitlement covers which installation, beside entitlements and the repository. Allocations and paths keep their history in their rows. */
 export interface CoverageTables {
   /** A licence set aside for a device or a person. */
   lic_allocations: {
@@ -23,5 +23,13 @@ export interface CoverageTables {
     licenses: string;
     created_at: number;
     replaced_at: number | null;
+  };
+  /** What a device's chassis was until then; rare, because machines seldom change theirs. */
+  lic_traits_history: {
+    id: Generated<number>;
+    device: number;
+    until: number;
+    portable: number;
+    virtual: number;
   };
 }

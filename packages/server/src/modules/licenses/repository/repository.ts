@@ -21,6 +21,7 @@ import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
 import { breathe, slicesOf } from "../../../slices.ts";
+import { keepTraits } from "../coverage/index.ts";
 import { holdCounting, recordingTime, touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses } from "./pack.ts";
 import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
@@ -290,10 +291,13 @@ export function createRepository(deps: {
       return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at, cause);
     },
 
-    async reshaped(trx, ids, asked) {
+    async reshaped(trx, reshaped, asked) {
+      const at = await recordingTime(trx, asked);
+      await keepTraits(db, trx, reshaped, at);
+      const ids = reshaped.map(({ device }) => device);
       const open = await repositoryStore.open(trx, ids, undefined);
       const departments = new Set([...open.values()].map(({ department }) => department));
-      if (departments.size > 0) await touchPositions(db, trx, await recordingTime(trx, asked), { departments });
+      if (departments.size > 0) await touchPositions(db, trx, at, { departments });
     },
 
     async syncLicenses(trx, infos, deselected) {
