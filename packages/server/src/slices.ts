@@ -82,13 +82,14 @@ export function createPace(options: {
 
 /**
  * What `read` finds for the numbers 1 to `last`, range by range, with a breath after each. How much lies behind a number is not known before: a range is
- * as long as was read in about 8 ms, so that the store - SQLite answers in one go - holds up nobody for longer.
+ * as long as was read in about `milliseconds`, so that the store - SQLite answers in one go - holds up nobody for longer.
  */
 export async function* readInRanges<T>(
   last: number,
   read: (after: number, upTo: number) => Promise<T>,
+  milliseconds = 8,
 ): AsyncGenerator<T> {
-  const pace = createPace({ first: 32, least: 8, most: 1000 });
+  const pace = createPace({ first: 32, least: 8, most: 1000, milliseconds });
   for (let after = 0; after < last;) {
     const upTo = Math.min(last, after + pace.size);
     const began = performance.now();
