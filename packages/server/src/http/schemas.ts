@@ -10,8 +10,12 @@ import type { FastifyServerOptions } from "fastify";
 type Validate = ReturnType<ReturnType<BuildCompilerFromPool>>;
 type Serialize = ReturnType<ReturnType<SerializerFactory>>;
 
+// One compiler for all servers of a process: it knows again the schemas that it has compiled.
+const validators = ajvCompiler();
+const serializers = serializerCompiler();
+
 const buildValidator: BuildCompilerFromPool = (...shared) => {
-  const compile = ajvCompiler()(...shared);
+  const compile = validators(...shared);
   return (...route) => {
     let compiled: Validate | undefined;
     const validate = (data: unknown): boolean | Promise<unknown> => {
@@ -25,7 +29,7 @@ const buildValidator: BuildCompilerFromPool = (...shared) => {
 };
 
 const buildSerializer: SerializerFactory = (...shared) => {
-  const compile = serializerCompiler()(...shared);
+  const compile = serializers(...shared);
   return (route) => {
     let compiled: Serialize | undefined;
     return (data) => (compiled ??= compile(route))(data);
