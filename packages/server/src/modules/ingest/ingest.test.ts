@@ -451,6 +451,6 @@ forEachStore((store) => {
     await open(url);
     expect(await used()).toEqual({ "@SUITE": 1 });
     expect((await send(device.report("heartbeat")))[0]?.status).toBe("stored");
-    expect((await server.software.devicesWith({ name: "Word" }, { after: 0, limit: 10 })).devices).toEqual([1]);
+    expect(await server.software.devicesWith({ name: "Word" }, { after: 0, limit: 10 })).toEqual([1]);
   });
 });

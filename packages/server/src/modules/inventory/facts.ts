@@ -32,7 +32,7 @@ export function createDeviceFacts(deps: {
   return {
     licensesOf: (device) => repository.licensesOf(device),
     withLicense: (license, after, limit) => repository.devicesWith(license, after, limit),
-    withTitle: async (name, after, limit) => (await software.devicesWith({ name }, { after, limit })).devices,
+    withTitle: async (name, after, limit) => software.devicesWith({ name }, { after, limit }),
     lastSeenOf: (devices) => headStore.lastSeen(db.kysely, devices),
     async factsOf(device) {
       const head = (await headStore.heads(db.kysely, [device], false)).get(device);

@@ -8,10 +8,13 @@ import { among } from "../../db/sets.ts";
 type Db = Kysely<Schema> | Trx;
 
 export const indexStore = {
-  async containers(db: Db, titles: readonly number[]): Promise<Map<number, Map<number, Buffer>>> {
+  /** Of one chunk alone, where it is named. */
+  async containers(db: Db, titles: readonly number[], chunk?: number): Promise<Map<number, Map<number, Buffer>>> {
     const out = new Map<number, Map<number, Buffer>>();
     if (titles.length === 0) return out;
-    const rows = await db.selectFrom("inv_postings").selectAll().where("title", "in", titles).execute();
+    let query = db.selectFrom("inv_postings").selectAll().where("title", "in", titles);
+    if (chunk !== undefined) query = query.where("chunk", "=", chunk);
+    const rows = await query.execute();
     for (const row of rows) {
       let chunks = out.get(row.title);
       if (chunks === undefined) out.set(row.title, (chunks = new Map()));

@@ -9,6 +9,7 @@
 import { readVarint, writeVarint } from "../../db/varint.ts";
 
 export const chunkSize = 65_536;
+export const chunkOf = (device: number): number => Math.floor(device / chunkSize);
 const bitmapBytes = chunkSize / 8;
 
 /** The members of a container (numbers below 65,536), ascending. */
@@ -78,7 +79,7 @@ export function sizeWith(
   }
   const union = createBitmapUnion();
   union.add(containers, changes);
-  return union.page(0, 0).count;
+  return union.size();
 }
 
 /** A set this small is merged as numbers: most titles are rare, and a bitmap is 8 KB to fill and to read. */
@@ -108,8 +109,13 @@ export function changeContainer(
   return steps === undefined || steps.length > bitmapBytes + 1 ? Buffer.concat([Buffer.of(1), bits]) : steps;
 }
 
-/** Devices of several titles together: bits of each are laid over each other, so a product on a million machines costs its bitmaps, not its devices. */
-export function createBitmapUnion() {
+export type BitmapUnion = ReturnType<typeof createBitmapUnion>;
+
+/**
+ * Devices of several titles together: bits of each are laid over each other, so a product on a million machines costs its bitmaps, not its devices. Where
+ * a chunk is named, others are passed over.
+ */
+export function createBitmapUnion(only?: number) {
   const chunks = new Map<number, Uint8Array>();
   const over = (chunk: number): Uint8Array => {
     let bits = chunks.get(chunk);
@@ -123,7 +129,8 @@ export function createBitmapUnion() {
       for (const list of changes)
         for (const entry of list) {
           const device = entry < 0 ? ~entry : entry;
-          const chunk = Math.floor(device / chunkSize);
+          const chunk = chunkOf(device);
+          if (only !== undefined && chunk !== only) continue;
           let bits = changed.get(chunk);
           if (bits === undefined) changed.set(chunk, (bits = bitmapOf(containers?.get(chunk))));
           const member = device % chunkSize;
@@ -131,25 +138,20 @@ export function createBitmapUnion() {
           bits[member >> 3] = entry < 0 ? byte & ~(1 << (member & 7)) : byte | (1 << (member & 7));
         }
       for (const [chunk, container] of containers ?? []) {
-        if (changed.has(chunk)) continue;
+        if (changed.has(chunk) || (only !== undefined && chunk !== only)) continue;
         layContainer(over(chunk), container);
       }
       for (const [chunk, bits] of changed) layOver(over(chunk), bits);
     },
-    page(after: number, limit: number): { count: number; devices: number[] } {
+    size(): number {
       let count = 0;
-      const devices: number[] = [];
-      for (const [chunk, bits] of [...chunks].sort(([a], [b]) => a - b)) {
-        count += popcount(bits);
-        if (devices.length >= limit || (chunk + 1) * chunkSize <= after) continue;
-        for (const member of bitsIn(bits)) {
-          const device = chunk * chunkSize + member;
-          if (device <= after) continue;
-          if (devices.length >= limit) break;
-          devices.push(device);
-        }
-      }
-      return { count, devices };
+      for (const bits of chunks.values()) count += popcount(bits);
+      return count;
+    },
+    /** Those in one chunk, ascending. */
+    *devices(chunk: number): Generator<number> {
+      const bits = chunks.get(chunk);
+      if (bits !== undefined) for (const member of bitsIn(bits)) yield chunk * chunkSize + member;
     },
   };
 }

@@ -42,7 +42,7 @@ export interface SoftwareView {
   devicesWith(
     query: { readonly name: string; readonly version?: string },
     page: { readonly after: number; readonly limit: number },
-  ): Promise<{ count: number; devices: readonly number[] }>;
+  ): Promise<readonly number[]>;
   /** Ranked by devices; made anew at most once a minute. */
   unrecognized(): Promise<readonly UnrecognizedItem[]>;
 }
@@ -81,7 +81,7 @@ export function createSoftwareView(deps: {
     const items: UnrecognizedItem[] = [];
     for (const { title, ids, versions, sum } of top) {
       // A device with two versions of it counts once.
-      const devices = ids.length === 1 ? sum : (await index.devices(ids, { limit: 0 })).count;
+      const devices = ids.length === 1 ? sum : await index.count(ids);
       items.push({
         name: title.name,
         ...(title.publisher !== undefined && { publisher: title.publisher }),
@@ -120,7 +120,7 @@ export function createSoftwareView(deps: {
     },
     async devicesWith({ name, version }, page) {
       const ids = await titleStore.idsByName(db.kysely, name, version);
-      return ids.length === 0 ? { count: 0, devices: [] } : index.devices(ids, page);
+      return ids.length === 0 ? [] : index.devices(ids, page);
     },
     async unrecognized() {
       const generation = deps.deriver().generation;

@@ -165,6 +165,14 @@ export const stateStore = {
         .execute(),
     ),
 
+  async lastDevice(db: Db): Promise<number> {
+    const row = await db
+      .selectFrom("inv_states")
+      .select((eb) => eb.fn.max("device").as("device"))
+      .executeTakeFirst();
+    return row?.device ?? 0;
+  },
+
   async titlesOf(db: Db, devices: readonly number[]): Promise<Map<number, Uint32Array>> {
     if (devices.length === 0) return new Map();
     const rows = await db

@@ -12,7 +12,7 @@ import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
 import { breathe, createPace } from "../../slices.ts";
-import { changeContainer, chunkSize, createBitmapUnion, sizeWith } from "./ordinals.ts";
+import { changeContainer, chunkOf, chunkSize, createBitmapUnion, sizeWith, type BitmapUnion } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
@@ -20,11 +20,13 @@ import { stateStore } from "./state-store.ts";
 export interface TitleIndex {
   /** The log has grown. */
   grown(): void;
-  /** Devices that have any of the titles, ascending, from `after` on, at most `limit`; and how many there are in all. */
+  /** Devices that have any of the titles, ascending, from `after` on, at most `limit`. */
   devices(
     titles: readonly number[],
     options?: { readonly after?: number; readonly limit?: number },
-  ): Promise<{ count: number; devices: number[] }>;
+  ): Promise<readonly number[]>;
+  /** How many devices have any of them. */
+  count(titles: readonly number[]): Promise<number>;
   /** How many devices have each of the titles. */
   counts(titles: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Merges the whole tail now. */
@@ -89,7 +91,7 @@ export async function createTitleIndex(deps: {
   // A device's first report brings hundreds of titles, a later one a few.
   const pace = createPace({ first: 50, least: 10, most: 1000 });
   const read = async (): Promise<void> => {
-    for (;;) {
+    while (!stopped) {
       const began = performance.now();
       const logPage = pace.size;
       const page = await db.latest((from) => indexStore.log(from, mark, newest, [...gaps], logPage));
@@ -198,17 +200,15 @@ export async function createTitleIndex(deps: {
     }
   };
 
-  /** Containers, with a tail that has everything since they were written. */
+  /** Containers (of one chunk, where it is named), with a tail that has everything since they were written. */
   const withTail = async <T>(
     titles: readonly number[],
-    answer: (
-      containers: Awaited<ReturnType<typeof indexStore.containers>>,
-      changes: (title: number) => Int32Array[],
-    ) => T,
+    answer: (containers: Containers, changes: (title: number) => Int32Array[]) => T,
+    chunk?: number,
   ): Promise<T> => {
     for (;;) {
       const before = floor;
-      const held = await db.latest((from) => indexStore.containers(from, titles));
+      const held = await db.latest((from) => indexStore.containers(from, titles, chunk));
       await follow();
       if (floor === before)
         return answer(held, (title) => [merging?.tail, tail].map((part) => entriesOf(part?.get(title))));
@@ -224,12 +224,25 @@ export async function createTitleIndex(deps: {
           servers.tell("titles", {});
         });
     },
-    devices: (titles, { after = 0, limit = 100 } = {}) =>
-      withTail(titles, (containers, changes) => {
-        const union = createBitmapUnion();
-        for (const title of titles) union.add(containers.get(title), changes(title));
-        return union.page(after, limit);
-      }),
+    async devices(titles, { after = 0, limit = 100 } = {}) {
+      const found: number[] = [];
+      const last = chunkOf(await stateStore.lastDevice(db.kysely));
+      // Container by container: a page needs the first few of all that a million devices fill.
+      for (let chunk = chunkOf(after + 1); chunk <= last && found.length < limit; chunk++) {
+        const there = await withTail(
+          titles,
+          (containers, changes) => unionOf(titles, containers, changes, chunk),
+          chunk,
+        );
+        for (const device of there.devices(chunk)) {
+          if (device <= after) continue;
+          found.push(device);
+          if (found.length === limit) break;
+        }
+      }
+      return found;
+    },
+    count: (titles) => withTail(titles, (containers, changes) => unionOf(titles, containers, changes).size()),
     async counts(titles) {
       const out = new Map<number, number>();
       for (let at = 0; at < titles.length; at += sliceTitles) {
@@ -281,7 +294,8 @@ export async function createTitleIndex(deps: {
     quiet = clock.after(deps.idleMs ?? 60_000, () => void merge());
   };
   beginAt(await indexStore.mark(db.kysely, mark));
-  await follow();
+  // Much may have come since the last merge, and reports need not wait for it: only who asks does.
+  void follow().catch(failed("titles-unread"));
   const off = [servers.hear("titles", look), servers.hear("missed", look)];
   servers.duty(look);
   return index;
@@ -294,6 +308,20 @@ type Tail = Map<number, TailList>;
 interface TailList {
   entries: Int32Array;
   length: number;
+}
+
+type Containers = Awaited<ReturnType<typeof indexStore.containers>>;
+
+/** Of one chunk alone, where it is named. */
+function unionOf(
+  titles: readonly number[],
+  containers: Containers,
+  changes: (title: number) => Int32Array[],
+  chunk?: number,
+): BitmapUnion {
+  const union = createBitmapUnion(chunk);
+  for (const title of titles) union.add(containers.get(title), changes(title));
+  return union;
 }
 
 function append(tail: Tail, title: number, entry: number): void {
@@ -317,7 +345,7 @@ function byChunk(list: Int32Array): Map<number, Map<number, boolean>> {
   const chunks = new Map<number, Map<number, boolean>>();
   for (const entry of list) {
     const device = entry < 0 ? ~entry : entry;
-    const chunk = Math.floor(device / chunkSize);
+    const chunk = chunkOf(device);
     let offsets = chunks.get(chunk);
     if (offsets === undefined) chunks.set(chunk, (offsets = new Map()));
     offsets.set(device % chunkSize, entry >= 0);
