@@ -27,7 +27,7 @@ export interface Usage {
   add(use: Use, licenses: Iterable<LicenseCount>, sign: 1 | -1): void;
   /** Without what is counted by user. */
   direct(): UsedRow<number>[];
-  users(): UserRow[];
+  users(): Generator<UserRow>;
   devicesOf(employee: number, department: number, license: number): number;
   /** Everything: used per department and licence, where it is not 0. */
   each(): Generator<UsedRow<number>>;
@@ -64,12 +64,11 @@ export function createUsage(byUser: (license: number) => boolean): Usage {
       [...direct].flatMap(([department, row]) =>
         [...row].map(([license, used]): UsedRow<number> => ({ department, license, used })),
       ),
-    users: () =>
-      [...users].flatMap(([license, departments]) =>
-        [...departments].flatMap(([department, row]) =>
-          [...row].map(([employee, devices]): UserRow => ({ employee, department, license, devices })),
-        ),
-      ),
+    *users() {
+      for (const [license, departments] of users)
+        for (const [department, row] of departments)
+          for (const [employee, devices] of row) yield { employee, department, license, devices };
+    },
     devicesOf: (employee, department, license) => users.get(license)?.get(department)?.get(employee) ?? 0,
     *each() {
       for (const [department, row] of direct)

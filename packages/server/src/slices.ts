@@ -9,11 +9,18 @@ export function breathe(): Promise<void> {
 }
 
 /** The items in slices of `size`, with a breath after each. */
-export async function* slicesOf<T>(items: readonly T[], size: number): AsyncGenerator<readonly T[]> {
-  for (let at = 0; at < items.length; at += size) {
-    yield items.slice(at, at + size);
+export async function* slicesOf<T>(items: Iterable<T>, size: number): AsyncGenerator<readonly T[]> {
+  let slice: T[] = [];
+  for (const item of items) {
+    slice.push(item);
+    if (slice.length < size) continue;
+    yield slice;
+    slice = [];
     await breathe();
   }
+  if (slice.length === 0) return;
+  yield slice;
+  await breathe();
 }
 
 /** Calls `work` for each item and breathes whenever `milliseconds` have gone by. */

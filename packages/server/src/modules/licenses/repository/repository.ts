@@ -85,11 +85,6 @@ export interface OpenLicenses {
 /** Counters written in one go: a few milliseconds. */
 const countersAtOnce = 2000;
 
-interface Known {
-  readonly ordinal: number;
-  readonly metric: string;
-}
-
 interface Use {
   readonly license: string;
   readonly class?: UnmanagedClass;
@@ -123,46 +118,51 @@ export function createRepository(deps: {
 }): Repository {
   const { db, devices } = deps;
 
-  /** Licence rows by `rowCode`; new codes and variants get a row. */
-  const known = async (trx: Trx, uses: readonly Use[]): Promise<Map<string, Known>> => {
-    const map = new Map<string, Known>();
-    const look = async (): Promise<void> => {
-      for (const row of await repositoryStore.licenses(trx))
-        map.set(row.code, { ordinal: row.ordinal, metric: row.metric });
+  /** Ordinals of licence rows by `rowCode`; new codes and variants get a row. */
+  const ordinalsOf = async (trx: Trx, uses: readonly Use[]): Promise<ReadonlyMap<string, number>> => {
+    const wanted = [...new Set(uses.flatMap((use) => [use.license, rowCode(use)]))];
+    const known = new Map<string, number>();
+    const look = async (codes: readonly string[]): Promise<void> => {
+      for (const row of await repositoryStore.ordinals(trx, db.dialect, codes)) known.set(row.code, row.ordinal);
     };
-    await look();
-    const missing = new Set(uses.flatMap(({ license }) => (map.has(license) ? [] : [license])));
-    if (missing.size > 0) {
+    const missing = (): string[] => wanted.filter((code) => !known.has(code));
+    await look(wanted);
+    if (missing().length === 0) return known;
+    const licenses = new Set(uses.flatMap(({ license }) => (known.has(license) ? [] : [license])));
+    if (licenses.size > 0) {
       await repositoryStore.addLicenses(
         db,
         trx,
-        [...missing].map((code) => ({ code, name: code, metric: "device" })),
+        [...licenses].map((code) => ({ code, name: code, metric: "device" })),
       );
-      await look();
+      await look(missing());
     }
     const variants = new Map(
       uses.flatMap((use) =>
-        use.class === undefined || map.has(rowCode(use)) ? [] : [[rowCode(use), { ...use, class: use.class }] as const],
+        use.class === undefined || known.has(rowCode(use))
+          ? []
+          : [[rowCode(use), { ...use, class: use.class }] as const],
       ),
     );
     if (variants.size > 0) {
+      const bases = [...variants.values()].map(({ license }) => known.get(license) as number);
+      const metrics = await repositoryStore.metrics(trx, db.dialect, bases);
       await repositoryStore.addVariants(
         db,
         trx,
         [...variants].map(([code, { license, class: of }]) => {
-          const { ordinal, metric } = map.get(license) as Known;
-          return { code, name: license, metric, base: ordinal, class: of };
+          const base = known.get(license) as number;
+          return { code, name: license, metric: metrics.get(base) ?? "device", base, class: of };
         }),
       );
-      await look();
+      await look(missing());
     }
-    return map;
+    return known;
   };
 
   const apply = async (
     trx: Trx,
     wanted: ReadonlyMap<number, readonly LicenseCount[] | "same">,
-    metricOf: ReadonlyMap<number, string>,
     asked: number,
     cause: Cause,
   ): Promise<{ changed: boolean }> => {
@@ -170,7 +170,8 @@ export function createRepository(deps: {
     const open = await repositoryStore.open(trx, ids, db.dialect);
     const assignments = await devices.assignments(trx, ids);
     const at = await recordingTime(trx, asked);
-    const usage = usageBy(metricOf);
+    const counted: { readonly use: OpenInterval; readonly licenses: readonly LicenseCount[]; readonly sign: 1 | -1 }[] =
+      [];
     const closed: ClosedInterval[] = [];
     const opened: OpenInterval[] = [];
     const gone: number[] = [];
@@ -200,7 +201,7 @@ export function createRepository(deps: {
       if (same || (held === undefined && licenses.length === 0)) continue;
       const why = causeCodes[cause === "reassigned" && !assignment.counts ? "disposed" : cause];
       if (held !== undefined) {
-        usage.add(held, unpackLicenses(held.licenses), -1);
+        counted.push({ use: held, licenses: unpackLicenses(held.licenses), sign: -1 });
         // An interval that would have no length never was.
         if (held.since < at) closed.push({ ...held, until: at, closed: why });
       }
@@ -214,7 +215,7 @@ export function createRepository(deps: {
           licenses,
           cause: why,
         };
-        usage.add(next, unpackLicenses(licenses), 1);
+        counted.push({ use: next, licenses: unpackLicenses(licenses), sign: 1 });
         opened.push(next);
       }
     }
@@ -224,6 +225,9 @@ export function createRepository(deps: {
     await repositoryStore.close(db, trx, closed);
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
+    const ordinals = new Set(counted.flatMap(({ licenses }) => licenses.map(([ordinal]) => ordinal)));
+    const usage = usageBy(await repositoryStore.metrics(trx, db.dialect, [...ordinals]));
+    for (const { use, licenses, sign } of counted) usage.add(use, licenses, sign);
     await writeUsage(trx, usage);
     // Also where the counts stayed: who uses what decides what covers it.
     const departments = new Set(
@@ -234,11 +238,12 @@ export function createRepository(deps: {
   };
 
   const writeUsage = async (trx: Trx, usage: Usage): Promise<void> => {
-    const users = usage.users().flatMap(({ devices: change, ...row }) => (change === 0 ? [] : [{ ...row, change }]));
-    // Two first devices of one user, counted at once by two transactions, would both see none before them.
-    if (users.length > 0 && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
     const byDepartment = directChange(usage);
-    for await (const slice of slicesOf(users, countersAtOnce)) {
+    let first = true;
+    for await (const slice of slicesOf(userChanges(usage), countersAtOnce)) {
+      // Two first devices of one user, counted at once by two transactions, would both see none before them.
+      if (first && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+      first = false;
       const before = await repositoryStore.userUsage(trx, db.dialect, slice);
       for (const row of slice) {
         const devices = before.get(userKey(row.employee, row.department, row.license)) ?? 0;
@@ -276,20 +281,18 @@ export function createRepository(deps: {
 
   return {
     async record(trx, changes, at, cause = "report") {
-      const licenses = await known(trx, changes.flatMap((c) => c.licenses)); // prettier-ignore
-      const metricOf = new Map([...licenses.values()].map((l) => [l.ordinal, l.metric]));
+      const ordinals = await ordinalsOf(trx, changes.flatMap((c) => c.licenses)); // prettier-ignore
       const wanted = new Map(
         changes.map((c) => [
           c.device,
-          c.licenses.map((l): LicenseCount => [(licenses.get(rowCode(l)) as Known).ordinal, l.count]),
+          c.licenses.map((l): LicenseCount => [ordinals.get(rowCode(l)) as number, l.count]),
         ]),
       );
-      return apply(trx, wanted, metricOf, at, cause);
+      return apply(trx, wanted, at, cause);
     },
 
-    async reassign(trx, ids, at, cause = "reassigned") {
-      return apply(trx, new Map(ids.map((device) => [device, "same" as const])), await metrics(trx), at, cause);
-    },
+    reassign: (trx, ids, at, cause = "reassigned") =>
+      apply(trx, new Map(ids.map((device) => [device, "same" as const])), at, cause),
 
     async reshaped(trx, reshaped, asked) {
       const at = await recordingTime(trx, asked);
@@ -363,7 +366,7 @@ export function createRepository(deps: {
       }
       return {
         usage: usage.used(),
-        users: usage.users(),
+        users: [...usage.users()],
         devices: count,
       };
     },
@@ -421,6 +424,10 @@ const usageBy = (metricOf: ReadonlyMap<number, string>): Usage =>
 /** `department:license` → change of used, without what is counted by user. */
 function directChange(usage: Usage): Map<string, number> {
   return new Map(usage.direct().map((row) => [`${row.department}:${row.license}`, row.used]));
+}
+
+function* userChanges(usage: Usage) {
+  for (const { devices: change, ...row } of usage.users()) if (change !== 0) yield { ...row, change };
 }
 
 function userKey(employee: number, department: number, license: number): string {

@@ -3,7 +3,7 @@ import { metricBought } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
-import { among } from "../../../db/sets.ts";
+import { among, inSet } from "../../../db/sets.ts";
 import { blob, integer, text, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 
@@ -36,6 +36,22 @@ const cells = (row: OpenInterval) =>
 export const repositoryStore = {
   licenses: (db: Db) =>
     db.selectFrom("lic_licenses").select(["ordinal", "code", "name", "metric", "managed", "base", "class"]).execute(),
+
+  ordinals: (db: Db, dialect: DialectName, codes: readonly string[]) =>
+    db
+      .selectFrom("lic_licenses")
+      .select(["ordinal", "code"])
+      .where(inSet(dialect, "lic_licenses.code", codes))
+      .execute(),
+
+  async metrics(db: Db, dialect: DialectName, ordinals: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    const rows = await db
+      .selectFrom("lic_licenses")
+      .select(["ordinal", "metric"])
+      .where(inSet(dialect, "lic_licenses.ordinal", ordinals))
+      .execute();
+    return new Map(rows.map((row) => [row.ordinal, row.metric]));
+  },
 
   addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
     db.bulk.insert(
