@@ -110,7 +110,9 @@ export async function createDerivation(deps: {
     if (generation === current.generation) return;
     const recognizer = await inSteps(dictionarySteps(policy.dictionary?.software ?? []));
     const nextOf = { ...policy, generation, at, classifier, titleTable: titles.table, recognizer };
+    await breathe();
     next = createDeriver(nextOf);
+    await breathe();
     for await (const slice of titles.each(500)) {
       next.learn(slice);
       await breathe();

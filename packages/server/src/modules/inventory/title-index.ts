@@ -89,7 +89,7 @@ export async function createTitleIndex(deps: {
   };
 
   // A device's first report brings hundreds of titles, a later one a few.
-  const pace = createPace({ first: 50, least: 10, most: 1000 });
+  const pace = createPace({ first: 10, least: 4, most: 1000 });
   const read = async (): Promise<void> => {
     while (!stopped) {
       const began = performance.now();

@@ -83,7 +83,7 @@ export interface OpenLicenses {
 }
 
 /** Counters written in one go: a few milliseconds. */
-const countersAtOnce = 2000;
+const countersAtOnce = 1000;
 
 interface Use {
   readonly license: string;
@@ -305,7 +305,9 @@ export function createRepository(deps: {
 
     async syncLicenses(trx, infos, deselected) {
       const before = new Map((await repositoryStore.licenses(trx)).map((row) => [row.code, row]));
+      await breathe();
       const bought = await repositoryStore.bought(trx);
+      await breathe();
       const metrics = new Map<string, Metric>();
       for (const { code, metric } of infos) {
         const row = before.get(code);
@@ -334,6 +336,7 @@ export function createRepository(deps: {
       ];
       await repositoryStore.keepLicenses(db, trx, former, at);
       await repositoryStore.upsertLicenses(db, trx, changed);
+      await breathe();
       await repositoryStore.setMetrics(
         db,
         trx,
