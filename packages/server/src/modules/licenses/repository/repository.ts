@@ -123,7 +123,7 @@ export function createRepository(deps: {
     const wanted = [...new Set(uses.flatMap((use) => [use.license, rowCode(use)]))];
     const known = new Map<string, number>();
     const look = async (codes: readonly string[]): Promise<void> => {
-      for (const row of await repositoryStore.ordinals(trx, db.dialect, codes)) known.set(row.code, row.ordinal);
+      for (const row of await repositoryStore.ordinals(trx, codes)) known.set(row.code, row.ordinal);
     };
     const missing = (): string[] => wanted.filter((code) => !known.has(code));
     await look(wanted);
@@ -146,7 +146,7 @@ export function createRepository(deps: {
     );
     if (variants.size > 0) {
       const bases = [...variants.values()].map(({ license }) => known.get(license) as number);
-      const metrics = await repositoryStore.metrics(trx, db.dialect, bases);
+      const metrics = await repositoryStore.metrics(trx, bases);
       await repositoryStore.addVariants(
         db,
         trx,
@@ -226,7 +226,7 @@ export function createRepository(deps: {
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
     const ordinals = new Set(counted.flatMap(({ licenses }) => licenses.map(([ordinal]) => ordinal)));
-    const usage = usageBy(await repositoryStore.metrics(trx, db.dialect, [...ordinals]));
+    const usage = usageBy(await repositoryStore.metrics(trx, [...ordinals]));
     for (const { use, licenses, sign } of counted) usage.add(use, licenses, sign);
     await writeUsage(trx, usage);
     // Also where the counts stayed: who uses what decides what covers it.
@@ -262,11 +262,8 @@ export function createRepository(deps: {
     for await (const slice of slicesOf(rows, countersAtOnce)) await repositoryStore.addUsage(db, trx, slice);
   };
 
-  const metrics = async (from: Trx | Database["kysely"]): Promise<Map<number, string>> =>
-    new Map((await repositoryStore.licenses(from)).map((row) => [row.ordinal, row.metric]));
-
   const rebuild = async (trx: Trx): Promise<void> => {
-    const usage = usageBy(await metrics(trx));
+    const usage = usageBy(await repositoryStore.metrics(trx));
     for (let after = 0; ;) {
       const rows = await repositoryStore.openAfter(trx, after, 1000);
       if (rows.length === 0) break;
@@ -357,7 +354,7 @@ export function createRepository(deps: {
 
     async recount(trx) {
       const from = trx ?? db.kysely;
-      const usage = usageBy(await metrics(from));
+      const usage = usageBy(await repositoryStore.metrics(from));
       let count = 0;
       for (let after = 0; ;) {
         const rows = await repositoryStore.openAfter(from, after, 1000);

@@ -3,7 +3,7 @@ import { metricBought } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
-import { among, inSet } from "../../../db/sets.ts";
+import { among } from "../../../db/sets.ts";
 import { blob, integer, text, type DialectName } from "../../../db/dialect.ts";
 import type { Schema } from "../../../db/schema.ts";
 
@@ -37,20 +37,18 @@ export const repositoryStore = {
   licenses: (db: Db) =>
     db.selectFrom("lic_licenses").select(["ordinal", "code", "name", "metric", "managed", "base", "class"]).execute(),
 
-  ordinals: (db: Db, dialect: DialectName, codes: readonly string[]) =>
+  ordinals: (db: Db, codes: readonly string[]) =>
     db
       .selectFrom("lic_licenses")
       .select(["ordinal", "code"])
-      .where(inSet(dialect, "lic_licenses.code", codes))
+      .where(among(db, "code", codes))
       .execute(),
 
-  async metrics(db: Db, dialect: DialectName, ordinals: readonly number[]): Promise<ReadonlyMap<number, string>> {
-    const rows = await db
-      .selectFrom("lic_licenses")
-      .select(["ordinal", "metric"])
-      .where(inSet(dialect, "lic_licenses.ordinal", ordinals))
-      .execute();
-    return new Map(rows.map((row) => [row.ordinal, row.metric]));
+  /** Of these licences, or of all. */
+  async metrics(db: Db, ordinals?: readonly number[]): Promise<ReadonlyMap<number, string>> {
+    let query = db.selectFrom("lic_licenses").select(["ordinal", "metric"]);
+    if (ordinals !== undefined) query = query.where(among(db, "ordinal", ordinals));
+    return new Map((await query.execute()).map((row) => [row.ordinal, row.metric]));
   },
 
   addLicenses: (db: Database, trx: Trx, rows: readonly { code: string; name: string; metric: string }[]) =>
