@@ -45,9 +45,11 @@ describe("files below an offline root", () => {
     expect(() => files.list("/parent")).toThrow();
   });
 
-  it("end links that run in a circle with a fault", () => {
+  it("end links that run in a circle with a fault, and do not call them absent", () => {
     const files = rootedFiles(makeRoot({ a: { link: "b" }, b: { link: "/a" } }), false);
     expect(() => files.read("/a", 100)).toThrow("too many symbolic links");
+    expect(files.exists("/a/x")).toBe(true);
+    expect(files.exists("/nothing/x")).toBe(false);
   });
 
   it("are read up to their bound, also where they grow or say no size", () => {

@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import type { Dirent, Stats } from "node:fs";
 import { join, sep } from "node:path";
-import { Fault } from "./findings.ts";
+import { Fault, isAbsent } from "./findings.ts";
 
 export interface RootedFiles {
   /** The root is the live machine's own `/`: paths inside are host paths. */
@@ -30,6 +30,7 @@ export interface RootedFiles {
   realPath(path: string): string;
   /** Like fs.stat. */
   stat(path: string): Stats;
+  /** False only where nothing is: a place that cannot be looked at counts as there, so that reading it becomes an error and not silence. */
   exists(path: string): boolean;
   /** Entries of a directory in name order. At most `maxEntries` (100,000). */
   list(path: string, maxEntries?: number): Dirent[];
@@ -74,8 +75,8 @@ export function rootedFiles(root: string, live: boolean): RootedFiles {
       try {
         files.stat(path);
         return true;
-      } catch {
-        return false;
+      } catch (error) {
+        return !isAbsent(error);
       }
     },
 
@@ -100,10 +101,12 @@ export function rootedFiles(root: string, live: boolean): RootedFiles {
 
   function withFile<T>(path: string, use: (fd: number, stats: Stats) => T): T {
     const host = files.hostPath(path);
+    // Looked at first: opening a device can already do something (a watchdog starts to count).
+    assertRegular(direct ? statSync(host) : lstatSync(host));
     const fd = openSync(host, constants.O_RDONLY | nonblock | (direct ? 0 : nofollow));
     try {
       const stats = fstatSync(fd);
-      if (!stats.isFile()) throw new Fault("unreadable", "is not a regular file");
+      assertRegular(stats);
       if (!direct) assertInside(base(), fd);
       return use(fd, stats);
     } finally {
@@ -111,6 +114,10 @@ export function rootedFiles(root: string, live: boolean): RootedFiles {
     }
   }
   return files;
+}
+
+function assertRegular(stats: Stats): void {
+  if (!stats.isFile()) throw new Fault("unreadable", "is not a regular file");
 }
 
 /** Files of /proc and /sys say size 0 and have content all the same, so the end is where reading ends. */

@@ -149,6 +149,18 @@ describe("a scan", () => {
     expect(validateInventory(inventory).ok).toBe(true);
   });
 
+  it("names a place that several readers could not read once", async () => {
+    const unreadable = (path: string): Collector => ({
+      name: "given",
+      collect: () => ({ titles: [], errors: [{ path, code: "unreadable", message: "cannot be read (EACCES)" }] }),
+    });
+    const { inventory } = await scanWith(
+      parts({ collectors: [unreadable("/a"), unreadable("/b"), unreadable("/a")] }),
+      {},
+    );
+    expect(inventory.scan?.errors.map((e) => e.path)).toEqual(["/a", "/b"]);
+  });
+
   it("sorts titles and lists the same record once, but two copies of a title twice", async () => {
     const { inventory } = await scanWith(
       parts({

@@ -124,7 +124,7 @@ export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<
     scan: {
       startedAt: new Date(startedAt).toISOString(),
       durationMs: Math.max(0, parts.clock.now() - startedAt),
-      errors: errors.slice(0, maxScanErrors),
+      errors: withoutRepeats(errors).slice(0, maxScanErrors),
       dictionaryVersion: options.dictionary?.version ?? 0,
     },
   };
@@ -218,6 +218,15 @@ function walkQuery({ root, live }: CollectContext, walk: WalkOptions, probes: re
 
 function failure(what: string, error: unknown): ScanError {
   return scanError("/", "failed", `${what} could not be read: ${describeFault(error).message}`);
+}
+
+/** Several readers may come to one place that cannot be read; it is one place all the same. */
+function withoutRepeats(errors: readonly ScanError[]): ScanError[] {
+  const seen = new Set<string>();
+  return errors.filter(({ path, code, message }) => {
+    const place = JSON.stringify([path, message]);
+    return code !== "unreadable" || (!seen.has(place) && seen.add(place));
+  });
 }
 
 /** What to call a machine that does not say its name: after the file or folder somebody named for it. */

@@ -9,7 +9,7 @@
  * is a ScanError too, and `complete` is false.
  */
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Dirent } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readSync, type Dirent } from "node:fs";
 import { join, sep } from "node:path";
 import { compileGlob, foldPath, matchGlob, type Probe } from "@daicho/policy";
 import type { ProbeHit, ScanError } from "@daicho/protocol";
@@ -209,6 +209,8 @@ function openRegular(
 ): { fd: number; target: string } | undefined {
   return findings.attempt(inside, () => {
     const target = entry.isSymbolicLink() ? rooted.realPath(rooted.direct ? host : inside) : host;
+    // A link may lead to a device, and opening one can already do something.
+    if (entry.isSymbolicLink() && !lstatSync(target).isFile()) return undefined;
     const fd = openSync(target, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0));
     if (fstatSync(fd).isFile()) return { fd, target };
     closeSync(fd);

@@ -143,6 +143,41 @@ describe("application bundles", () => {
     ]);
   });
 
+  it("are titles once, where they lie, and also where a link leads to one that lies elsewhere", async () => {
+    const names = {
+      Safari: "System/Cryptexes/App/System/Applications/Safari.app",
+      Helper: "Applications/Suite.app/Contents/Helpers/Helper.app",
+      Suite: "Applications/Suite.app",
+    };
+    for (const [name, place] of Object.entries(names))
+      put(`${place}/Contents/Info.plist`, plist({ CFBundleName: name, CFBundleVersion: "1" }));
+    put("Users/hanako/Applications/readme", "");
+    for (const [link, target] of [
+      ["Applications/Safari.app", "../System/Cryptexes/App/System/Applications/Safari.app"],
+      ["Users/hanako/Applications/Browser.app", "/Applications/Safari.app"],
+      ["Applications/A suite.app", "Suite.app"],
+      ["Applications/Helper.app", "/Applications/Suite.app/Contents/Helpers/Helper.app"],
+      ["Applications/Gone.app", "/nowhere"],
+      ["Applications/File.app", "/Users/hanako/Applications/readme"],
+      ["Applications/Folder", "/Users"],
+    ] as const)
+      symlinkSync(target, join(root, link));
+    const { titles, errors } = await collect();
+    expect(errors).toEqual([]);
+    expect(titles.map((t) => [t.name, t.path])).toEqual([
+      ["Suite", "/Applications/Suite.app"],
+      ["Safari", "/Applications/Safari.app"],
+    ]);
+  });
+
+  it("are unreadable, not malformed, where their Info.plist cannot be looked at", async () => {
+    mkdirSync(join(root, "Applications/A.app"), { recursive: true });
+    symlinkSync("Contents", join(root, "Applications/A.app/Contents"));
+    expect((await collect()).errors.map((e) => [e.path, e.code])).toEqual([
+      ["/Applications/A.app/Contents/Info.plist", "unreadable"],
+    ]);
+  });
+
   it("of an offline disk never lead outside it", async () => {
     const outside = mkdtempSync(join(tmpdir(), "outside-"));
     try {

@@ -5,13 +5,13 @@
  * understood is an error and no title: its folder's name alone does not say what is installed.
  * Left absent on purpose: publisher (a bundle identifier's prefix is a domain, the copyright line free text: neither names a publisher
  * reliably) and the install date where the App Store left no receipt (a bundle's mtime is that of its build, as often as not).
- * Symbolic links inside these folders are not followed: the bundle is found where it lies.
+ * A bundle is one title where it lies. A link to one that lies elsewhere counts like it (macOS keeps Safari on a volume of its own and
+ * links to it); links to folders are not followed.
  */
-import { closeSync, constants, openSync } from "node:fs";
+import { basename } from "node:path/posix";
 import type { Collector } from "../collector.ts";
 import { createFindings, rfc3339, type Findings } from "../findings.ts";
 import { readMachoArchitectures } from "../macho/header.ts";
-import { bytesOfFile } from "../pe/bytes.ts";
 import { rootedFiles, type RootedFiles } from "../rooted-files.ts";
 import { maxPlist, parsePlist } from "./plist.ts";
 
@@ -29,23 +29,44 @@ export const appBundle: Collector = {
       ...["/Applications", "/System/Applications", "/Library/Input Methods"],
       ...homes.flatMap((home) => [`${home}/Applications`, `${home}/Library/Input Methods`]),
     ];
-    for (const folder of folders) collectFolder(files, findings, folder, 1);
+    const found = folders.flatMap((folder) => bundlesIn(files, findings, folder, 1));
+    const seen = new Set<string>();
+    for (const { path, linked } of [...found].sort((a, b) => Number(a.linked) - Number(b.linked))) {
+      const real = findings.attempt(path, () => files.realPath(path));
+      if (real === undefined || seen.has(real)) continue;
+      seen.add(real);
+      if (!linked || isBundle(files, findings, path, real)) collectBundle(files, findings, path);
+    }
     return findings.result();
   },
 };
 
-function collectFolder(files: RootedFiles, findings: Findings, folder: string, depth: number): void {
-  for (const entry of findings.attempt(folder, () => files.list(folder)) ?? []) {
-    if (!entry.isDirectory()) continue;
-    const path = `${folder}/${entry.name}`;
-    if (/\.app$/i.test(entry.name)) collectBundle(files, findings, path, entry.name);
-    else if (depth < maxDepth) collectFolder(files, findings, path, depth + 1);
-  }
+interface Found {
+  readonly path: string;
+  readonly linked: boolean;
 }
 
-function collectBundle(files: RootedFiles, findings: Findings, path: string, folderName: string): void {
+function bundlesIn(files: RootedFiles, findings: Findings, folder: string, depth: number): Found[] {
+  return (findings.attempt(folder, () => files.list(folder)) ?? []).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    const linked = entry.isSymbolicLink();
+    if (!linked && !entry.isDirectory()) return [];
+    if (/\.app$/i.test(entry.name)) return [{ path, linked }];
+    return !linked && depth < maxDepth ? bundlesIn(files, findings, path, depth + 1) : [];
+  });
+}
+
+/** Does the link lead to a bundle, and not to a part of one? */
+function isBundle(files: RootedFiles, findings: Findings, path: string, real: string): boolean {
+  const above = real.slice(files.realPath("/").length).split(/[\\/]/).slice(0, -1);
+  return (
+    !above.some((name) => /\.app$/i.test(name)) && findings.attempt(path, () => files.stat(path).isDirectory()) === true
+  );
+}
+
+function collectBundle(files: RootedFiles, findings: Findings, path: string): void {
   // Applications of iPhone and iPad keep their bundle below Wrapper.
-  const contents = files.exists(`${path}/Contents/Info.plist`) ? `${path}/Contents` : wrapped(files, path);
+  const contents = files.exists(`${path}/Contents/Info.plist`) ? `${path}/Contents` : wrapped(files, findings, path);
   if (contents === undefined) return findings.error(path, "malformed", "the bundle has no Info.plist; it was left out");
   const place = `${contents}/Info.plist`;
   const info = findings.attempt(place, () => parsePlist(files.read(place, maxPlist)));
@@ -53,7 +74,7 @@ function collectBundle(files: RootedFiles, findings: Findings, path: string, fol
   const text = (key: string): string | undefined => info.get(key)?.trim() || undefined;
   const executable = text("CFBundleExecutable");
   findings.title(place, {
-    name: text("CFBundleDisplayName") ?? text("CFBundleName") ?? folderName.slice(0, -".app".length),
+    name: text("CFBundleDisplayName") ?? text("CFBundleName") ?? basename(path).slice(0, -".app".length),
     version: text("CFBundleShortVersionString") ?? text("CFBundleVersion"),
     publisher: undefined,
     source: "app-bundle",
@@ -66,15 +87,12 @@ function collectBundle(files: RootedFiles, findings: Findings, path: string, fol
   });
 }
 
-function wrapped(files: RootedFiles, path: string): string | undefined {
+function wrapped(files: RootedFiles, findings: Findings, path: string): string | undefined {
   const wrapper = `${path}/Wrapper`;
-  if (!files.exists(wrapper)) return undefined;
-  try {
-    const inner = files.list(wrapper).find((entry) => entry.isDirectory() && entry.name.endsWith(".app"));
-    return inner === undefined ? undefined : `${wrapper}/${inner.name}`;
-  } catch {
-    return undefined;
-  }
+  const inner = findings
+    .attempt(wrapper, () => files.list(wrapper))
+    ?.find((entry) => entry.isDirectory() && entry.name.endsWith(".app"));
+  return inner === undefined ? undefined : `${wrapper}/${inner.name}`;
 }
 
 function architectures(
@@ -87,12 +105,7 @@ function architectures(
   const flat = !contents.endsWith("/Contents");
   const path = flat ? `${contents}/${executable}` : `${contents}/MacOS/${executable}`;
   const found = findings.attempt(path, () => {
-    const fd = openSync(files.hostPath(path), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      return readMachoArchitectures(bytesOfFile(fd));
-    } finally {
-      closeSync(fd);
-    }
+    return files.open(path, ({ size, readAt }) => readMachoArchitectures({ size, read: readAt }));
   });
   return found?.join(",");
 }

@@ -164,6 +164,8 @@ describe("an Uninstall entry", () => {
       ["X", named("Microsoft Office 2016 のセキュリティ更新プログラム (KB4011574)")],
       ["X", named("Обновление безопасности для Windows XP (KB923789)")],
       ["X", named("A", stringValue("ReleaseType", "update rollup"))],
+      ["X", named("A", stringValue("ReleaseType", "ServicePack"))],
+      ["X", named("GDR 6439 for SQL Server 2014 (KB5014164) (64-bit)")],
       ["X", named("A", stringValue("ParentKeyName", "OperatingSystem"))],
       ["X", named("A", stringValue("ParentDisplayName", "B"))],
     ];

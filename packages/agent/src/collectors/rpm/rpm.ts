@@ -5,7 +5,7 @@
  * On failure: a broken package is an error, the others stay; if `rpm` fails the database is read and the failure is an error.
  */
 import type { CollectContext, Collector } from "../collector.ts";
-import { createFindings, Fault, isAbsent, rfc3339, type Findings } from "../findings.ts";
+import { createFindings, Fault, rfc3339, type Findings } from "../findings.ts";
 import { rootedFiles, type OpenFile, type RootedFiles } from "../rooted-files.ts";
 import { bdbValues } from "./bdb.ts";
 import { parseHeader, type RpmHeader } from "./header.ts";
@@ -37,7 +37,7 @@ export const rpm: Collector = {
 function findDatabases(files: RootedFiles): { path: string; format: Format }[] {
   const found: { path: string; format: Format; real: string }[] = [];
   for (const directory of directories) {
-    const present = formats.filter((name) => mayExist(`${directory}/${name}`, files));
+    const present = formats.filter((name) => files.exists(`${directory}/${name}`));
     const format = present.find((name) => !isEmpty(`${directory}/${name}`, files)) ?? present[0];
     if (format === undefined) continue;
     const path = `${directory}/${format}`;
@@ -45,16 +45,6 @@ function findDatabases(files: RootedFiles): { path: string; format: Format }[] {
     if (!found.some((other) => other.real === real)) found.push({ path, format, real });
   }
   return found;
-}
-
-/** A database that cannot be looked at counts as there, so that reading it becomes an error and not silence. */
-function mayExist(path: string, files: RootedFiles): boolean {
-  try {
-    files.stat(path);
-    return true;
-  } catch (error) {
-    return !isAbsent(error);
-  }
 }
 
 function isEmpty(path: string, files: RootedFiles): boolean {

@@ -10,6 +10,12 @@ const scan = (entries: Parameters<typeof makeRoot>[0]) => runCollector(snap, off
 const assertions = "var/lib/snapd/assertions/asserts-v0";
 
 describe("the snap collector", () => {
+  it("says so where a mounted snap cannot be looked at", async () => {
+    const { titles, errors } = await scan({ "snap/x/current": { link: "current" } });
+    expect(titles).toEqual([]);
+    expect(errors).toMatchObject([{ path: "/snap/x/current/meta/snap.yaml", code: "unreadable" }]);
+  });
+
   it("lists every snap of snapd's state, with what the mounted revision and the assertions add", async () => {
     const { titles, errors } = await scan({
       "var/lib/snapd/state.json": state,
