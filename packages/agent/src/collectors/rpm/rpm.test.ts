@@ -6,7 +6,7 @@ import { live, makeRoot, offline } from "../fixtures/root.ts";
 import { queryArguments } from "./query.ts";
 import { rpm } from "./rpm.ts";
 
-/** Made with rpmbuild and rpm 4.18; `Packages` holds the same headers, loaded by db5.3's db_load. */
+/** Made with rpmbuild and rpm 4.18; `Packages` holds the same headers, loaded by db5.3's db_load; `Packages.db` lost one of four. */
 const fixture = (name: string) => gunzipSync(readFileSync(new URL(`./fixtures/${name}.gz`, import.meta.url)));
 const sqlite = fixture("rpmdb.sqlite");
 const bdb = fixture("Packages");
@@ -75,6 +75,12 @@ describe("the rpm collector", () => {
     torn[200] = (torn[200] ?? 0) ^ 1;
     const ignored = await scan({ "var/lib/rpm/rpmdb.sqlite": sqlite, "var/lib/rpm/rpmdb.sqlite-wal": torn });
     expect(shown(ignored.titles)).toEqual(names);
+  });
+
+  it("reads what rpm itself wrote with ndb, without the package that was erased", async () => {
+    const { titles, errors } = await scan({ "usr/lib/sysimage/rpm/Packages.db": fixture("Packages.db") });
+    expect(errors).toEqual([]);
+    expect(shown(titles)).toEqual(["epoched 2:5.0~rc1-1.fc39", "nihongo 10.0^git5-1", "plain 1.2.3-4.el9"]);
   });
 
   it("reads Berkeley DB's Packages and ndb's Packages.db", async () => {
