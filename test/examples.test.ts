@@ -88,6 +88,7 @@ const alone: readonly (readonly [Title, ...string[]])[] = [
   [dpkg("mssql-server", "16.0.4165.4-1"), "@MSSQL22-UNKNOWN"],
   [rpm("mssql-server", "15.0.4405.4-1"), "@MSSQL19-UNKNOWN"],
   [windows("Visual Studio Professional 2022", "17.11.5"), "@VS-PRO"],
+  [windows("Visual Studio Build Tools 2022", "17.11.5"), "@VSBT-TERMS"],
   [windows("Visual Studio Community 2022", "17.11.5"), "@VSCOM"],
   [windows("Microsoft Visual C++ 2015 Redistributable (x64) - 14.0.24212", "14.0.24212.0")],
   [windows("Microsoft Visual Studio Tools for Applications 2015")],
@@ -120,6 +121,10 @@ const alone: readonly (readonly [Title, ...string[]])[] = [
   [windows("Tableau Reader 2023.3 (20233.23.1017.0948)"), "@TABFREE-FREE"],
   [windows("КОМПАС-3D v21"), "@KOMPAS"],
   [windows("КОМПАС-3D Viewer v21")],
+  [windows("Wolfram Mathematica 13.3 (M-WIN-L 13.3.1 8430711)"), "@MATHEMATICA"],
+  [windows("Mathematica Extras 13.3 (8430711)")],
+  [windows("IBM SPSS Statistics 29.0.1.0"), "@SPSS"],
+  [windows("IBM SPSS Statistics - Essentials for R")],
   // JetBrains
   [windows("IntelliJ IDEA 2024.3"), "@JBIDEA-APP"],
   [windows("IntelliJ IDEA Community Edition 2024.3"), "@JBIDEACE-FREE"],
@@ -132,6 +137,8 @@ const alone: readonly (readonly [Title, ...string[]])[] = [
   [windows("Java(TM) SE Development Kit 17.0.13 (64-bit)", "17.0.13.0"), "@ORAJAVA-SE"],
   [{ ...rpm("jdk-17", "2000:17.0.12-8"), publisher: "Oracle Corporation" }, "@ORAJAVA-FREE"],
   [{ ...rpm("jdk-21", "2000:21.0.5-9"), publisher: "Oracle Corporation" }, "@ORAJAVA-FREE"],
+  [{ ...rpm("jdk-21", "2000:21.0.13-8"), publisher: "Oracle Corporation" }, "@ORAJAVA-SE"],
+  [windows("Java(TM) SE Development Kit 21.0.13 (64-bit)", "21.0.13.0"), "@ORAJAVA-SE"],
   [rpm("java-17-openjdk-headless", "1:17.0.13.0.11-3.el9"), "@OPENJDK"],
   [dpkg("openjdk-17-jdk", "17.0.15+6-1~deb12u1"), "@OPENJDK"],
   [windows("Eclipse Temurin JDK with Hotspot 17.0.9+9 (x64)"), "@OPENJDKV"],
@@ -151,13 +158,17 @@ const alone: readonly (readonly [Title, ...string[]])[] = [
   [windows("1C:Предприятие 8 (x86-64) (8.3.16.1063)", "8.3.16.1063", "1С-Софт"), "@ONEC"],
   [windows("1С:Предприятие 8 (учебная версия) (8.3.21.1393)"), "@ONECEDU-FREE"],
   [windows("Kaspersky Endpoint Security для Windows"), "@KASPERSKY"],
+  [windows("ESET Endpoint Security", "11.1.2039.2"), "@ESET"],
+  [windows("ESET Endpoint Encryption", "5.1.2")],
+  [windows("Symantec Endpoint Protection Manager", "14.3.558.0000")],
   [windows("КриптоПро CSP"), "@CRYPTOPRO"],
   [dpkg("kesl", "11.4.0-1096"), "@KASPERSKY"],
   // Virtual machines and clouds
   [windows("Docker Desktop", "4.36.0"), "@DOCKERD-USER"],
   [dpkg("docker.io", "20.10.24+dfsg1-1"), "@DOCKERE-FREE"],
   [bundle("com.parallels.desktop.console", "Parallels Desktop"), "@PARALLELS"],
-  [rpm("redhat-release", "9.4-0.5.el9"), "@RHEL"],
+  [{ ...rpm("redhat-release", "9.4-0.5.el9"), publisher: "Red Hat, Inc." }, "@RHEL"],
+  [{ ...rpm("redhat-release", "9.4-1.0.8.el9"), publisher: "Oracle America" }],
   [dpkg("terraform", "1.5.7-1"), "@TERRAFORM-FREE"],
   [dpkg("terraform", "1.9.8-1"), "@TERRAFORMBSL-TERMS"],
   // Free software, on every system
@@ -274,7 +285,7 @@ describe("suites and editions of the starter policy", () => {
     };
     expect(counted("*Developer Edition*")).toEqual(["@MSSQLDEV-FREE"]);
     expect(counted("Express Edition*")).toEqual(["@MSSQLEXP-FREE"]);
-    expect(counted("Standard*Edition*")).toEqual(["@MSSQL19-STD"]);
+    expect(counted("Standard Edition*")).toEqual(["@MSSQL19-STD"]);
     expect(counted("Enterprise Edition*")).toEqual(["@MSSQL19-ENT"]);
   });
 
