@@ -76,6 +76,8 @@ export const Position = Type.Object({
 });
 export type Position = Static<typeof Position>;
 
+const Pooled = Type.Union([Type.Boolean(), Type.Array(Type.String({ maxLength: 64 }), { maxItems: 10_000 })]);
+
 /** `POST /ingest/v1/company-positions`: the corporate licence inventory. `version` only rises; an older one never overwrites a newer one. */
 export const CompanyPositions = Type.Object(
   {
@@ -86,9 +88,7 @@ export const CompanyPositions = Type.Object(
     at: Type.String({ maxLength: 40 }),
     devices: Type.Integer({ minimum: 0 }),
     /** Licences that the group buys for this company: all of them, or those named. Not said: it buys for itself. */
-    pooled: Type.Optional(
-      Type.Union([Type.Boolean(), Type.Array(Type.String({ maxLength: 64 }), { maxItems: 10_000 })]),
-    ),
+    pooled: Type.Optional(Pooled),
     positions: Type.Array(Position, { maxItems: 100_000 }),
   },
   { additionalProperties: true },
@@ -134,6 +134,8 @@ export type CompanyReversal = Static<typeof CompanyReversal>;
 export const CompanyOrders = Type.Object(
   {
     company: Type.String({ minLength: 1, maxLength: 128 }),
+    /** What the group buys for this company, as far as it knows; a group of an earlier version does not say. */
+    pooled: Type.Optional(Pooled),
     orders: Type.Array(CompanyOrder, { maxItems: 1000 }),
     reversals: Type.Optional(Type.Array(CompanyReversal, { maxItems: 1000 })),
   },

@@ -101,7 +101,7 @@ import {
 } from "./modules/organization/index.ts";
 import { createScim, createScimFollower } from "./modules/scim/index.ts";
 import { createPolicies, policyRoutes, type Policies } from "./modules/policies/index.ts";
-import { createBookkeeping, createPooling, isPooled, pooledBy, poolingRoutes } from "./modules/pooling/index.ts";
+import { createBookkeeping, createPooling, createWord, pooledBy, poolingRoutes } from "./modules/pooling/index.ts";
 import {
   createPurchaseFollower,
   createPurchases,
@@ -301,6 +301,7 @@ export async function createServer(options: {
     timezone: config.purchase?.timezone ?? "UTC",
   });
   const pooled = pooledBy(config.purchase);
+  const word = createWord({ db, pooled, told: config.upstream !== undefined });
   const purchases = createPurchases({
     db,
     clock,
@@ -310,7 +311,7 @@ export async function createServer(options: {
     applications: applications.settlement,
     settings: {
       timezone: config.purchase?.timezone ?? "UTC",
-      pooled: (license) => isPooled(pooled, license),
+      pooled: word.within,
     },
   });
   const counting = {
@@ -375,6 +376,7 @@ export async function createServer(options: {
     countedWith,
     ownPositions,
     pooled,
+    boughtForAbove: config.upstream !== undefined,
   });
   const books = config.role === "group" ? undefined : createBookkeeping({ db, clock, events, entitlements });
   const pooling = createPooling({
@@ -384,7 +386,7 @@ export async function createServer(options: {
     timezone: config.purchase?.timezone ?? "UTC",
     signer: access.signer,
     own: books && { name: config.name, books },
-    companies: () => companies.inventories(),
+    companies,
     // "Something is new here": servers below then ask for their orders, too.
     announce: () => nodes.reach.announce(["server"]),
   });
@@ -405,6 +407,7 @@ export async function createServer(options: {
         ownPositions,
         books,
         pooled,
+        word,
         countedWith,
         events,
         clock,

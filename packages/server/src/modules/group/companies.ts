@@ -10,7 +10,7 @@ import { serverErrors } from "../../errors.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { eachPolitely } from "../../slices.ts";
 import type { Nodes } from "../nodes/index.ts";
-import type { KnownCompany, Pooled } from "../pooling/index.ts";
+import type { GroupCompanies, KnownCompany, Pooled } from "../pooling/index.ts";
 import { groupStore, type CompanyRow } from "./store.ts";
 
 /** This company's own corporate licence inventory; its implementation reads it in one moment. */
@@ -32,12 +32,10 @@ export interface Company {
   readonly pooled?: Pooled;
 }
 
-export interface Companies {
+export interface Companies extends GroupCompanies {
   list(): Promise<readonly Company[]>;
   /** undefined = there is no such company. */
   positions(name: string): Promise<(Company & { readonly positions: readonly Position[] }) | undefined>;
-  /** All inventories, each with its version: for orders that are pooled. */
-  inventories(): Promise<readonly KnownCompany[]>;
   /** @throws not-allowed, input-invalid */
   receive(sender: Certificate, positions: CompanyPositions): Promise<"stored" | "duplicate">;
 }
@@ -51,8 +49,9 @@ export function createCompanies(deps: {
   readonly countedWith: () => number;
   /** Absent where this server is no company of its own. */
   readonly ownPositions: OwnPositions | undefined;
-  /** What this server's own company leaves to the group. */
+  /** What this server's own company leaves to the group: the one above, where there is one. */
   readonly pooled: Pooled;
+  readonly boughtForAbove: boolean;
 }): Companies {
   const { db, nodes, clock } = deps;
 
@@ -91,19 +90,29 @@ export function createCompanies(deps: {
       return server === undefined ? undefined : { name, node: server.id, positions: [] };
     },
 
-    async inventories() {
+    async own() {
+      const self = deps.boughtForAbove ? undefined : await own();
+      if (self?.version === undefined) return undefined;
+      return { name: self.name, version: self.version, pooled: deps.pooled, positions: self.positions };
+    },
+
+    async others(trx) {
+      const enrolled = new Set((await nodes.companies(trx)).map((node) => node.name));
       const all: KnownCompany[] = [];
-      await eachPolitely(await groupStore.positions(db.kysely), ({ name, version, pooled, positions }) => {
-        if (name === deps.company) return;
+      await eachPolitely(await groupStore.positions(trx), ({ name, version, pooled, positions }) => {
+        // One whose server was removed could not fetch what is ordered for it.
+        if (name === deps.company || !enrolled.has(name)) return;
         all.push({
           ...{ name, version, pooled: JSON.parse(pooled) as Pooled },
           positions: JSON.parse(positions) as Position[],
         });
       });
-      const self = await own();
-      if (self?.version !== undefined)
-        all.push({ name: self.name, version: self.version, pooled: deps.pooled, positions: self.positions });
       return all;
+    },
+
+    async pooled(trx, company) {
+      const row = await groupStore.company(trx, company);
+      return row === undefined ? false : (JSON.parse(row.pooled) as Pooled);
     },
 
     async receive(sender, { company, version, policy, at, devices, pooled = false, positions }) {

@@ -23,7 +23,7 @@ import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { Nodes } from "../nodes/index.ts";
 import type { Policies } from "../policies/index.ts";
-import { fetchOrders, type Bookkeeping, type Pooled } from "../pooling/index.ts";
+import { fetchOrders, type Bookkeeping, type Pooled, type Word } from "../pooling/index.ts";
 import type { OwnPositions } from "./companies.ts";
 import { groupStore } from "./store.ts";
 import { createTask, type Task } from "./task.ts";
@@ -62,6 +62,7 @@ export function createUpstream(deps: {
   readonly books: Pick<Bookkeeping, "held" | "book"> | undefined;
   /** What this company leaves to the group to buy. */
   readonly pooled: Pooled;
+  readonly word: Word;
   /** Enterprise policy version the counts are made with. */
   readonly countedWith: () => number;
   readonly events: Events;
@@ -84,6 +85,7 @@ export function createUpstream(deps: {
     const transport = { upstreams: urls, ...(tls && { tls }), clock, log };
     const clockOffset = await becomeEnrolled(identity, transport);
     if (stopping.signal.aborted) return;
+    await deps.word.give();
     const uplink = createUplink({ ...transport, identity, ...(clockOffset !== undefined && { clockOffset }) });
     ends.unshift(() => uplink.close());
     work(uplink, identity);
@@ -193,8 +195,11 @@ export function createUpstream(deps: {
           const again = outcome(
             await uplink.postCompanyPositions({ ...own, company, policy, pooled }, stopping.signal),
           );
-          if (again === undefined) sent = { said, again: clock.now() + 60 * minute };
-          return again;
+          if (again !== undefined) return again;
+          // Who buys is settled by the answer that comes after it was told.
+          if (sent === undefined) orders?.soon(0);
+          sent = { said, again: clock.now() + 60 * minute };
+          return undefined;
         },
       });
 
@@ -210,7 +215,8 @@ export function createUpstream(deps: {
           const root = identity.enrollment?.root;
           if (root === undefined) return minute;
           const { signal } = stopping;
-          const result = await fetchOrders({ uplink, root, company: deps.company, books, signal });
+          const { company, word } = deps;
+          const result = await fetchOrders({ uplink, root, company, books, word, signal });
           const again = outcome(result);
           if (result.kind !== "ok" || result.value.kind !== "untrusted") return again;
           lastError = result.value.refusal;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { protocolCompatible, protocolHeader, protocolVersion, type NodeStatus } from "@daicho/protocol";
 import type { Clock, Log } from "@daicho/kernel";
 import type { FastifyInstance } from "fastify";
-import type { Database } from "../../db/database.ts";
+import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
@@ -48,7 +48,7 @@ export interface Nodes {
   }): Promise<readonly NodeRow[]>;
   /** The enrolled server of a company, if it has one here. */
   serverOf(company: string): Promise<NodeRow | undefined>;
-  companies(): Promise<readonly NodeRow[]>;
+  companies(trx?: Trx): Promise<readonly NodeRow[]>;
   remove(id: string): Promise<boolean>;
   stop(): void;
 }
@@ -147,7 +147,7 @@ export function createNodes(deps: {
 
     page: (filter) => nodeStore.page(db.kysely, filter),
     serverOf: (name) => nodeStore.serverOf(db.kysely, name),
-    companies: async () => (await nodeStore.servers(db.kysely)).filter((row) => row.enrolled_at !== null),
+    companies: async (trx) => (await nodeStore.servers(trx ?? db.kysely)).filter((row) => row.enrolled_at !== null),
 
     async remove(node) {
       const removed = await nodeStore.remove(db.kysely, node, clock.now());

@@ -4,6 +4,7 @@
  * back. Only of licences that the company leaves to the group; what it buys for itself is named beside.
  */
 import type { Position } from "@daicho/protocol";
+import type { Trx } from "../../db/database.ts";
 import { isPooled, type Pooled } from "./setting.ts";
 
 /** A company's corporate licence inventory as it is known here. */
@@ -12,6 +13,15 @@ export interface KnownCompany {
   readonly version: number;
   readonly pooled: Pooled;
   readonly positions: readonly Position[];
+}
+
+/** The companies of the group; what they sent is read within the transaction that orders by it, or answers them. */
+export interface GroupCompanies {
+  /** This server's own, where it is one and has no group above that buys for it. */
+  own(): Promise<KnownCompany | undefined>;
+  others(trx: Trx): Promise<readonly KnownCompany[]>;
+  /** What the group buys for this company, as it last said. */
+  pooled(trx: Trx, company: string): Promise<Pooled>;
 }
 
 export interface Demand {

@@ -86,4 +86,15 @@ export const poolingMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611301720-pooling-word",
+    async up(db, dialect) {
+      await db.schema
+        .createTable("pool_word")
+        .addColumn("id", "integer", (c) => c.primaryKey())
+        .addColumn("pooled", "text", (c) => c.notNull())
+        .addColumn("count", ordinalType(dialect), (c) => c.notNull())
+        .execute();
+    },
+  },
 ];

@@ -12,7 +12,7 @@ import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { periodOf } from "../purchases/index.ts";
 import { orderOf, type GroupOrder } from "./answer.ts";
-import { demandOf, type Demand, type KnownCompany } from "./demand.ts";
+import { demandOf, type Demand, type GroupCompanies, type KnownCompany } from "./demand.ts";
 import { risingIds } from "./ids.ts";
 import type { OwnCompany } from "./own.ts";
 import { poolingStore as store, type GrantRow, type PooledOrderRow } from "./store.ts";
@@ -54,7 +54,7 @@ export function createGroupOrdering(deps: {
   readonly events: Events;
   readonly timezone: string;
   readonly own: OwnCompany;
-  readonly companies: () => Promise<readonly KnownCompany[]>;
+  readonly companies: GroupCompanies;
   readonly announce: () => void;
 }): GroupOrdering {
   const { db, clock, events, own } = deps;
@@ -62,10 +62,10 @@ export function createGroupOrdering(deps: {
   return {
     async order({ period: wanted, licenses, dryRun = false, idempotency }) {
       const period = wanted ?? periodOf(clock.now(), deps.timezone);
-      // Each inventory comes with its version: what was granted is open until that version has it. So it may be read before the lock.
-      const companies = await deps.companies();
+      // It comes with its version: what was granted is open until that version has it. So it may be read before the lock.
+      const ownCompany = await deps.companies.own();
       if (dryRun) {
-        const plan = await db.snapshot((trx) => worked(trx, companies, period, licenses));
+        const plan = await db.snapshot((trx) => worked(trx, ownCompany, period, licenses));
         return answerOf(plan, period, true);
       }
       const key = idempotency === undefined ? null : createHash("sha256").update(idempotency).digest("hex");
@@ -81,7 +81,7 @@ export function createGroupOrdering(deps: {
           const plan = { ...nothing(), old: ofKey, oldGrants: await grantsOf(trx, ofKey) };
           return { plan, period: first.period };
         }
-        const plan = await worked(trx, companies, period, licenses);
+        const plan = await worked(trx, ownCompany, period, licenses);
         const rows = plan.made.map((row) => ({ ...row, idempotency: key }));
         for (const row of rows) await store.insertOrder(trx, row);
         for (let from = 0; from < plan.grants.length; from += 500)
@@ -98,13 +98,15 @@ export function createGroupOrdering(deps: {
 
   async function worked(
     trx: Trx,
-    companies: readonly KnownCompany[],
+    ownCompany: KnownCompany | undefined,
     period: string,
     licenses: readonly string[] | undefined,
   ): Promise<Planned> {
     const before = await store.ordersOfPeriod(trx, period);
     const old = new Map(before.filter((row) => row.state !== "reversed").map((row) => [row.license, row]));
     const tiers = new Map((await store.tiers(trx).execute()).map((row) => [row.license, tiersOf(row)]));
+    // Under the lock: a company that has heard that nothing is bought for it any more (parts.ts) may have bought since.
+    const companies = [...(await deps.companies.others(trx)), ...(ownCompany ? [ownCompany] : [])];
     const { pooled, buyThemselves } = demandOf(companies, await store.granted(trx));
     const asked = [...new Set(licenses ?? [...pooled.keys(), ...old.keys()])].sort();
     const ids = await risingIds(trx, db.dialect, clock.now());

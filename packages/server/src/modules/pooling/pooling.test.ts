@@ -282,6 +282,90 @@ forEachStore((store) => {
       expect((await order(both, { period: "p2" })).orders).toEqual([]);
     });
 
+    it("a company that changes who buys while a part is on its way buys nothing twice, nor does its group", async () => {
+      const group = await start({ role: "group", name: "group" });
+      await ok(setTiers(group));
+      const enrollmentToken = await group.enrollmentToken(1);
+      const database = await store.url();
+      const acme = (pooled: boolean, url = group.url): Promise<TestServer> =>
+        start({
+          ...{ role: "corporate", name: "acme", database, upstream: { url, enrollmentToken } },
+          purchase: { ...pooledBuying, pooled },
+        });
+      const close = async (one: TestServer): Promise<void> => {
+        open.splice(open.indexOf(one), 1);
+        await one.stop();
+      };
+      const run = async (one: TestServer, period: string) =>
+        (await ok(one.api("POST", "/api/v1/purchase-runs", { json: { period } }))).json<object>();
+      const byGroup = { reason: "bought-by-group" };
+
+      const before = await acme(true);
+      await ok(before.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
+      await ok(before.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 0, ...price } }));
+      await use(before, "@A", 5);
+      await known(group, "acme", "used", 5);
+      await close(before);
+      expect((await order(group, { period: "p1" })).orders).toMatchObject([{ quantity: 5 }]);
+
+      // It would buy itself from now on, and cannot ask what its group has done.
+      const alone = await acme(false, "http://127.0.0.1:9");
+      expect(await run(alone, "r1")).toMatchObject({
+        orders: [],
+        skipped: [{ license: "@A", quantity: 5, ...byGroup }],
+      });
+      await close(alone);
+      const after = await acme(false);
+      await until("its part", async () => (await position(after))?.held === 5);
+      await use(after, "@A", 7);
+      await until("the group's word that it buys nothing more", async () => {
+        const json = { dryRun: true };
+        const plan = (await after.api("POST", "/api/v1/purchase-runs", { json })).json<{ orders: object[] }>();
+        return plan.orders.length === 1;
+      });
+      expect((await order(group, { period: "p2" })).orders).toEqual([]);
+      expect(await run(after, "r2")).toMatchObject({ orders: [{ license: "@A", quantity: 2 }], skipped: [] });
+      await close(after);
+
+      // And back: what it bought itself meanwhile is not ordered again, what it lacks from now on is not bought here.
+      const back = await acme(true);
+      await use(back, "@A", 8);
+      await known(group, "acme", "used", 8);
+      expect(await run(back, "r3")).toMatchObject({
+        orders: [],
+        skipped: [{ license: "@A", quantity: 1, ...byGroup }],
+      });
+      expect((await order(group, { period: "p3" })).orders).toMatchObject([{ quantity: 1 }]);
+      await until("the last one", async () => (await position(back))?.held === 8);
+    });
+
+    it("a company whose server was removed is not ordered for", async () => {
+      const group = await start({ role: "group", name: "group" });
+      await ok(setTiers(group));
+      const acme = await company(group, "acme", { "@A": 5 });
+      await known(group, "acme", "used", 5);
+      const { items } = (await group.api("GET", "/api/v1/companies")).json<{
+        items: { name: string; node: string }[];
+      }>();
+      await ok(group.api("DELETE", `/api/v1/nodes/${items[0]?.node}`));
+      expect((await order(group, { period: "p1" })).orders).toEqual([]);
+      expect(await position(acme)).toMatchObject({ held: 0 });
+    });
+
+    it("a server that is group and company, below a group that buys for it, does not order for itself as well", async () => {
+      const top = await start({ role: "group", name: "top" });
+      const upstream = { url: top.url, enrollmentToken: await top.enrollmentToken(1) };
+      const middle = await start({ role: "both", name: "middle", upstream, purchase: pooledBuying });
+      await ok(middle.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
+      await ok(middle.api("POST", "/api/v1/entitlements", { json: { license: "@A", quantity: 0 } }));
+      await use(middle, "@A", 3);
+      await known(top, "middle", "used", 3);
+      for (const one of [top, middle]) await ok(setTiers(one));
+      expect((await order(middle, { period: "p1" })).orders).toEqual([]);
+      expect((await order(top, { period: "p1" })).orders).toMatchObject([{ quantity: 3 }]);
+      await until("its part", async () => (await position(middle))?.held === 3);
+    });
+
     it("two orders at once make one", async () => {
       const both = await start({ role: "both", name: "both", purchase: pooledBuying });
       await ok(both.api("POST", "/api/v1/departments", { json: { code: "D", name: "D" } }));
@@ -349,11 +433,14 @@ describe("what a company books", () => {
     ...{ id: "01aaaa", order: "2026-11/@A", period: "2026-11", license: "@A", metric: "device", quantity: 2 },
     ...{ unitPrice: 5, amount: 10, currency: "EUR", at: "2026-11-01T00:00:00Z" },
   };
-  const document = (orders: readonly object[], name = "acme", key = pair) =>
-    signDocument("company-orders/v1", JSON.stringify({ company: name, orders }), createSigner(key));
+  const document = (orders: readonly object[], name = "acme", key = pair, pooled?: boolean) =>
+    signDocument("company-orders/v1", JSON.stringify({ company: name, pooled, orders }), createSigner(key));
 
   /** Fetches from a group that answers with this. */
-  async function fetched(answer: object): Promise<{ value: unknown; booked: CompanyOrder[]; asked: string[] }> {
+  async function fetched(
+    answer: object,
+  ): Promise<{ value: unknown; booked: CompanyOrder[]; asked: string[]; settled: unknown[] }> {
+    const settled: unknown[] = [];
     const booked: CompanyOrder[] = [];
     const asked: string[] = [];
     const result = await fetchOrders({
@@ -365,6 +452,13 @@ describe("what a company books", () => {
           return Promise.resolve({ kind: "ok", value: { status: 200, headers: {}, body, upstream: "" } });
         },
       },
+      word: {
+        count: () => Promise.resolve(7),
+        settle: (...known) => {
+          settled.push(known);
+          return Promise.resolve();
+        },
+      },
       books: {
         held: () => Promise.resolve({ after: booked.at(-1)?.id ?? "", reversed: "", version: booked.length }),
         book: ({ orders }) => {
@@ -374,7 +468,7 @@ describe("what a company books", () => {
         },
       },
     });
-    return { value: result.kind === "ok" ? result.value : result, booked, asked };
+    return { value: result.kind === "ok" ? result.value : result, booked, asked, settled };
   }
 
   it("is what its group signed, for this company; and it asks again to say that it has it", async () => {
@@ -392,5 +486,10 @@ describe("what a company books", () => {
       [{ nonsense: true }, "document-malformed"],
     ] as const)
       expect(await fetched(answer)).toMatchObject({ value: { kind: "untrusted", refusal }, booked: [] });
+  });
+
+  it("who buys is settled by what the group says once nothing is left; by a group that does not say, nothing is", async () => {
+    expect((await fetched(document([one], "acme", pair, false))).settled).toEqual([[false, 7]]);
+    expect((await fetched(document([one]))).settled).toEqual([]);
   });
 });

@@ -7,7 +7,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { Events } from "../../events.ts";
 import type { Bookkeeping } from "./bookkeeping.ts";
-import type { KnownCompany } from "./demand.ts";
+import type { GroupCompanies } from "./demand.ts";
 import { createGroupOrdering, type GroupOrdering } from "./order.ts";
 import { createGroupOrderBook, type GroupOrderBook } from "./orders.ts";
 import { createOwnCompany } from "./own.ts";
@@ -25,7 +25,7 @@ export function createPooling(deps: {
   readonly signer: () => Signer;
   /** This server's own company, where it is one. */
   readonly own: { readonly name: string; readonly books: Bookkeeping } | undefined;
-  readonly companies: () => Promise<readonly KnownCompany[]>;
+  readonly companies: GroupCompanies;
   /** Companies should look now; those that do not hear it look by themselves later. */
   readonly announce: () => void;
 }): Pooling {

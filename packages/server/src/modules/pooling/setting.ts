@@ -11,6 +11,11 @@ export function pooledBy(
   return purchase.pooled || (purchase.pooledLicenses.length > 0 && [...purchase.pooledLicenses]);
 }
 
+export function union(one: Pooled, other: Pooled): Pooled {
+  if (one === true || other === true) return true;
+  return [...new Set([...(one || []), ...(other || [])])].sort();
+}
+
 export function isPooled(pooled: Pooled, license: string): boolean {
   return typeof pooled === "boolean" ? pooled : pooled.includes(license);
 }

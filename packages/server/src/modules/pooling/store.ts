@@ -171,6 +171,15 @@ export const poolingStore = {
       .execute();
   },
 
+  word: (db: Db) => db.selectFrom("pool_word").select(["pooled", "count"]).where("id", "=", 1).executeTakeFirst(),
+
+  setWord: (trx: Trx, word: Omit<PoolingTables["pool_word"], "id">) =>
+    trx
+      .insertInto("pool_word")
+      .values({ id: 1, ...word })
+      .onConflict((c) => c.column("id").doUpdateSet(word))
+      .execute(),
+
   newestBooked: (db: Db, dialect: DialectName) =>
     db
       .selectFrom("pool_booked")

@@ -43,6 +43,8 @@ export interface PoolingTables {
   };
   /** At a company: what it booked of the group's orders. */
   pool_booked: { id: string; entitlement: string; version: number; at: number };
+  /** At a company: what its group may be buying for it (word.ts); `pooled` as JSON. */
+  pool_word: { id: number; pooled: string; count: number };
   /** At a company: which parts the group reversed; those that were booked are taken back. */
   pool_reversed: { id: string; part: string; version: number; at: number };
 }

@@ -38,8 +38,8 @@ import { workOut, type Planned, type WorkedOut } from "./work-out.ts";
 
 export interface PurchaseSettings {
   readonly timezone: string;
-  /** Licences the group buys. */
-  readonly pooled: (license: string) => boolean;
+  /** Licences the group buys, or may be buying; asked in the transaction that would buy them. */
+  readonly pooled: (trx: Trx) => Promise<(license: string) => boolean>;
 }
 
 export interface PurchaseRunner {
@@ -121,8 +121,9 @@ export function createPurchaseRunner(deps: {
     },
   };
 
-  function worked(trx: Trx, at: number): Promise<WorkedOut> {
-    return workOut(db, trx, { at, pooled: settings.pooled, cube: (bought) => positions.cubeWithin(trx, bought) });
+  async function worked(trx: Trx, at: number): Promise<WorkedOut> {
+    const pooled = await settings.pooled(trx);
+    return workOut(db, trx, { at, pooled, cube: (bought) => positions.cubeWithin(trx, bought) });
   }
 
   async function centresOf(trx: Trx, { departments }: WorkedOut): Promise<(code: string) => string | undefined> {

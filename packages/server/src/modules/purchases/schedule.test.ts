@@ -25,7 +25,7 @@ forEachStore((store) => {
     const purchases = createPurchases({
       ...{ db, clock, events, positions: createPositions({ db, clock }) },
       entitlements: createEntitlements({ db, clock, events }),
-      settings: { timezone: "Asia/Tokyo", pooled: () => false },
+      settings: { timezone: "Asia/Tokyo", pooled: () => Promise.resolve(() => false) },
       applications: { settle: () => Promise.resolve(), unsettle: () => Promise.resolve([]) },
     });
     const startOne = (using: Purchases = purchases): { stop(): Promise<void> } => {
