@@ -146,6 +146,8 @@ export type FaultCode = keyof typeof policyFaults;
 export type FaultDetails = Readonly<Record<string, string | number>>;
 
 const quotedLimit = 120;
+/** A circle is named whole: which of its codes has to go is for the author to see. */
+const circleLimit = 8_192;
 
 export function faultMessage(code: FaultCode, details: FaultDetails = {}): string {
   return fill(policyFaults[code].message, details);
@@ -183,11 +185,19 @@ function fill(template: string, details: FaultDetails): string {
   return template
     .replace(/\{(\w+)\}/g, (whole, key: string) => {
       const value = details[key];
-      return value === undefined ? whole : clip(String(value));
+      return value === undefined ? whole : printable(clip(String(value), key === "codes" ? circleLimit : quotedLimit));
     })
     .trim();
 }
 
-function clip(text: string): string {
-  return text.length > quotedLimit ? `${text.slice(0, quotedLimit)}…` : text;
+function clip(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text;
+}
+
+/** A message is one line and cannot steer a terminal: control characters and what turns the direction of writing are spelt out. */
+function printable(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

@@ -206,6 +206,40 @@ describe("all or nothing", () => {
   });
 });
 
+describe("several faults in one run", () => {
+  const head = ["daicho: policy/v1", "id: a", "edition: enterprise", "version: 1"];
+  const load = (...lines: string[]) => loadPolicies([{ file: "a", text: [...head, ...lines].join("\n") }]).faults;
+  const placed = (...lines: string[]) => load(...lines).map((f) => [f.code, f.line, f.column]);
+
+  it("a faulty definition takes its code like a sound one", () => {
+    const sound = (code: string): string => `  - { code: "@${code}", name: n, detect: app(name = "n") }`;
+    const faulty = (code: string): string => `  - { code: "@${code}", name: n, detect: ap(name = "n") }`;
+    expect(placed("software:", faulty("A"), sound("A"), sound("B"), faulty("B"))).toEqual([
+      ["unknown-probe", 6, 36],
+      ["duplicate-code", 7, 14],
+      ["duplicate-code", 9, 14],
+      ["unknown-probe", 9, 36],
+    ]);
+  });
+
+  it("what follows from a fault at the same place is not told as another", () => {
+    expect(placed("software:", `  - { code: "@A", name: n, detect: app(name = "n") ANDD app(name = "m") }`)).toEqual([
+      ["unexpected-token", 6, 52],
+    ]);
+    expect(placed(`x: ${"[".repeat(300)}`).filter(([code]) => code === "yaml-syntax")).toHaveLength(1);
+  });
+
+  it("a circle of fifty rules is named code by code", () => {
+    const rules = Array.from({ length: 50 }, (_, i) => `  - rule: "@C${i} = @C${(i + 1) % 50}"`);
+    const message = load("licenses:", ...rules)[0]?.message ?? "";
+    for (const i of rules.keys()) expect(message).toContain(`@C${i} → `);
+  });
+
+  it("a message is one line that cannot steer a terminal, whatever it quotes", () => {
+    expect(load('"a\\e[31m\\nb\\u202e": 1')[0]?.message).toContain("unknown key a\\u001b[31m\\u000ab\\u202e.");
+  });
+});
+
 describe("a file that is no policy text", () => {
   const sound = "daicho: policy/v1\nid: p\nedition: enterprise\nversion: 1\n";
   const faultsOf = (text: string | Uint8Array) =>

@@ -76,9 +76,8 @@ function checkIds(policies: readonly ParsedPolicy[], options: CheckOptions, repo
 function checkCodes(policies: readonly ParsedPolicy[], rules: readonly LocatedRule[], report: Report): void {
   const defined = new Map<string, Located>();
   for (const policy of policies) {
-    for (const software of policy.software) {
-      const at = { policy, place: software.place };
-      const { code } = software.definition;
+    for (const { code, place } of definitionsOf(policy)) {
+      const at = { policy, place };
       const other = defined.get(code);
       if (other === undefined) defined.set(code, at);
       else report(at, clash(at, other), { code, other: placeText(other) });
@@ -99,12 +98,24 @@ function checkCodes(policies: readonly ParsedPolicy[], rules: readonly LocatedRu
     }
     if (other === undefined) yielded.set(code, at);
   }
-  const known = new Set([...defined.keys(), ...yielded.keys(), ...policies.flatMap((p) => p.faultyCodes)]);
+  const known = new Set([...defined.keys(), ...yielded.keys(), ...faultyCodesOf(policies)]);
   for (const { policy, rule } of rules) {
     eachTerm(rule.parsed.expression, (code, _negated, at) => {
       if (!known.has(code)) report({ policy, place: rule.placeInRule(at) }, "unknown-code", { code });
     });
   }
+}
+
+function faultyCodesOf(policies: readonly ParsedPolicy[]): readonly string[] {
+  return policies.flatMap((p) => p.faultyCodes.map(({ code }) => code));
+}
+
+/** Down the page, the faulty ones too: a fault in a definition does not hide that its code is taken. */
+function definitionsOf({ software, faultyCodes }: ParsedPolicy): readonly { code: string; place: Place }[] {
+  const sound = software.map(({ definition, place }) => ({ code: definition.code, place }));
+  const faulty = faultyCodes.flatMap(({ code, definedAt }) => (definedAt ? [{ code, place: definedAt }] : []));
+  if (faulty.length === 0) return sound;
+  return [...sound, ...faulty].sort((a, b) => a.place.line - b.place.line || a.place.column - b.place.column);
 }
 
 function clash(at: Located, other: Located): "redefined-code" | "duplicate-code" {
@@ -145,7 +156,7 @@ function checkMetricRules(policies: readonly ParsedPolicy[], rules: readonly Loc
     }
   const known = new Map<string, { readonly enterprise: boolean }>();
   for (const policy of policies)
-    for (const id of [...policy.metrics.map((m) => m.rule.id), ...policy.faultyCodes])
+    for (const id of [...policy.metrics.map((m) => m.rule.id), ...faultyCodesOf([policy])])
       if (!known.has(id)) known.set(id, { enterprise: policy.edition === "enterprise" });
 
   const metricOf = new Map<string, string>();
@@ -191,7 +202,7 @@ function checkSatisfiable(policies: readonly ParsedPolicy[], rules: readonly Loc
     return false;
   });
   // What a faulty rule would have yielded is not known: its code counts as one that may be found.
-  const faulty = new Set(policies.flatMap((p) => p.faultyCodes));
+  const faulty = new Set(faultyCodesOf(policies));
   const tried = sound
     .filter(({ rule }) => !faulty.has(rule.parsed.yields))
     .map((located) => ({ ...located.rule.parsed, shares: located.rule.rule.shares === true, located }));

@@ -46,7 +46,8 @@ export function createParser(text: string): Parser {
   const faults: TextFault[] = [];
   let token = nextToken(text, 0);
   const report: Parser["report"] = (code, at, details = {}) => {
-    if (faults.length < faultLimit) faults.push({ code, at, details });
+    // What else is wrong in one place follows from the first: it would be said twice.
+    if (faults.length < faultLimit && !faults.some((f) => f.at === at)) faults.push({ code, at, details });
   };
   return {
     text,

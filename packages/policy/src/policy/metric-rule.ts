@@ -27,7 +27,7 @@ import {
   type Entries,
   type Reader,
 } from "./reader.ts";
-import type { ParsedMetricRule } from "./types.ts";
+import type { FaultyCode, ParsedMetricRule } from "./types.ts";
 
 const keys = [
   "id",
@@ -48,7 +48,7 @@ const keys = [
 const idPattern = /^[a-z0-9][a-z0-9.-]{0,63}$/;
 
 /** `faulty` gets the ids of faulty entries: they count as known, so that one fault does not cause another wherever the rule is named. */
-export function readMetricRule(reader: Reader, map: YAMLMap, faulty: string[]): ParsedMetricRule | undefined {
+export function readMetricRule(reader: Reader, map: YAMLMap, faulty: FaultyCode[]): ParsedMetricRule | undefined {
   let sound = true;
   const own: Reader = {
     ...reader,
@@ -84,7 +84,7 @@ export function readMetricRule(reader: Reader, map: YAMLMap, faulty: string[]): 
   if (sound && rule.count === "processors" && rule.unit === "core")
     cannot("unit", "processors are not counted in cores");
   if (id !== undefined && sound) return { rule, place: id.place };
-  if (id !== undefined) faulty.push(id.value);
+  if (id !== undefined) faulty.push({ code: id.value });
   return undefined;
 }
 

@@ -13,7 +13,7 @@ import type { TextFault } from "../language/parser.ts";
 import { readMetricRule } from "./metric-rule.ts";
 import { createLines, decodeText } from "./places.ts";
 import { placeOf, readBoolean, readList, readMap, readText, type Entries, type Reader, type Text } from "./reader.ts";
-import type { Edition, ParsedRule, ParsedSoftware, PolicyReading } from "./types.ts";
+import type { Edition, FaultyCode, ParsedRule, ParsedSoftware, PolicyReading } from "./types.ts";
 
 export const policyTextLimit = 32 * 1024 * 1024;
 const faultLimit = 500;
@@ -63,7 +63,7 @@ export function parsePolicy(source: string | Uint8Array, options: { readonly fil
   const id = readText(reader, entries, "id", { limit: 128, required: root });
   const edition = readEdition(reader, entries, root);
   const version = readVersion(reader, entries, root);
-  const faultyCodes: string[] = [];
+  const faultyCodes: FaultyCode[] = [];
   const metricRules = readList(reader, entries, "metrics", (node) => readMetricRule(reader, node, faultyCodes));
   const software = readList(reader, entries, "software", (node) => readSoftware(reader, node, faultyCodes));
   const licenses = readList(reader, entries, "licenses", (node) => readRule(reader, node, faultyCodes));
@@ -99,7 +99,12 @@ function readDocument(reader: Reader): YAMLMap | undefined {
     reader.fault(start, "yaml-too-deep");
     return undefined;
   }
-  for (const error of document.errors.slice(0, faultLimit + 1)) {
+  let last = "";
+  for (const error of document.errors) {
+    // One unclosed bracket of many is told for each of them at the same place.
+    const told = `${error.pos[0]} ${error.code}`;
+    if (told === last) continue;
+    last = told;
     const place = reader.lines.placeOf(error.pos[0]);
     if (error.code === "MULTIPLE_DOCS")
       reader.fault(place, "yaml-syntax", { reason: "A second document begins here; a file holds one policy" });
@@ -142,7 +147,7 @@ function readVersion(reader: Reader, entries: Entries, root: YAMLMap): { value: 
   return undefined;
 }
 
-function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedSoftware | undefined {
+function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: FaultyCode[]): ParsedSoftware | undefined {
   const entries = readMap(reader, map, "software", ["code", "name", "publisher", "version", "detect"]);
   const code = readText(reader, entries, "code", { limit: 64, required: map });
   const name = readText(reader, entries, "name", { limit: 256, required: map });
@@ -154,7 +159,7 @@ function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: string[]): Pars
   const condition = detect === undefined ? undefined : parseCondition(detect.value);
   if (detect !== undefined && condition !== undefined) reportText(reader, detect, condition.faults);
   if (!codeIsGood || name === undefined || detect === undefined || condition?.value === undefined) {
-    if (codeIsGood) faultyCodes.push(code.value);
+    if (codeIsGood) faultyCodes.push({ code: code.value, definedAt: code.place });
     return undefined;
   }
   const definition: SoftwareDefinition = {
@@ -172,7 +177,7 @@ function readSoftware(reader: Reader, map: YAMLMap, faultyCodes: string[]): Pars
   };
 }
 
-function readRule(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedRule | undefined {
+function readRule(reader: Reader, map: YAMLMap, faultyCodes: FaultyCode[]): ParsedRule | undefined {
   const entries = readMap(reader, map, "licenses", ["rule", "name", "metric", "count", "shares"]);
   const text = readText(reader, entries, "rule", { limit: 8192, required: map });
   const name = readText(reader, entries, "name", { limit: 256 });
@@ -187,7 +192,7 @@ function readRule(reader: Reader, map: YAMLMap, faultyCodes: string[]): ParsedRu
   reportText(reader, text, parsed.faults);
   if (parsed.value === undefined) {
     const yields = lastCode(text.value);
-    if (yields !== undefined) faultyCodes.push(yields);
+    if (yields !== undefined) faultyCodes.push({ code: yields });
     return undefined;
   }
   const rule: LicenseRule = {

@@ -36,6 +36,12 @@ export interface ParsedMetricRule {
   readonly place: Place;
 }
 
+export interface FaultyCode {
+  readonly code: string;
+  /** Where a faulty software definition defines it; absent for what a faulty rule yields and for a metric rule's id. */
+  readonly definedAt?: Place;
+}
+
 export interface ParsedPolicy {
   readonly file: string;
   readonly id: string;
@@ -49,7 +55,7 @@ export interface ParsedPolicy {
    * Codes and metric rules' ids that faulty entries define or yield. They count as known, so that one fault does not cause another in
    * every rule that names the code. Empty in a policy without faults.
    */
-  readonly faultyCodes: readonly string[];
+  readonly faultyCodes: readonly FaultyCode[];
 }
 
 export interface PolicyReading {
