@@ -24,8 +24,10 @@ export async function explainInventory(
   if (policies === undefined) return 1;
   const inventory = await readInventory(options.inventory);
   const { dictionary, licensePolicy } = documentsOf(policies, "local", io.env);
-  const codes =
-    inventory.codes ?? compileDictionary(dictionary.software).recognizeInventory({ titles: inventory.software });
+  // An empty list says no more than none does: what the titles yield is found here, as the server does with an import.
+  const codes = inventory.codes?.length
+    ? inventory.codes
+    : compileDictionary(dictionary.software).recognizeInventory({ titles: inventory.software });
   const explained = compileRules(licensePolicy).explain(codes);
   const count = unitCounter(licensePolicy, inventory);
   const explanation = { ...explained, licenses: explained.licenses.map((l) => ({ ...l, ...count(l.license) })) };

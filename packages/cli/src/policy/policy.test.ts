@@ -105,8 +105,8 @@ describe("policy explain (contract.md)", () => {
     return JSON.parse(out) as Record<string, unknown>;
   };
 
-  it("recognises an inventory without codes from its titles", async () => {
-    const { licenses, notMatched } = await explain({ software: [title("writer"), title("Suite 9")] });
+  it.each([{}, { codes: [] }])("recognises an inventory without codes from its titles (%j)", async (codes) => {
+    const { licenses, notMatched } = await explain({ software: [title("writer"), title("Suite 9")], ...codes });
     expect(licenses).toMatchObject([
       { license: "@OFFICE", rule: "@SUITE AND @WRITER = @OFFICE", codes: ["@SUITE", "@WRITER"] },
     ]);
