@@ -18,10 +18,18 @@ const text = (name: string, empty: Empty, limit: number): Column =>
         : { reason: "holds control characters" },
   );
 
+/** Words for people. Spreadsheets break long ones within the cell; that is their layout, not part of the name. */
+const words = (name: string, empty: Empty, limit: number): Column => {
+  const { parse } = text(name, empty, limit);
+  return column(name, empty, (cell) => parse(cell.replace(/\s*[\t\r\n]\s*/g, " ")));
+};
+
+/** `in use` and `In_Use` say what `in-use` says. */
 const oneOf = (name: string, empty: Empty, values: readonly string[]): Column =>
-  column(name, empty, (cell) =>
-    values.includes(cell) ? { value: cell } : { reason: `must be one of ${values.join(", ")}` },
-  );
+  column(name, empty, (cell) => {
+    const value = cell.toLowerCase().replace(/[\s_]+/g, "-");
+    return values.includes(value) ? { value } : { reason: `must be one of ${values.join(", ")}` };
+  });
 
 const whole = (name: string, empty: Empty, most: number, hint = "must be a whole number"): Column =>
   column(name, empty, (cell) => {
@@ -48,9 +56,9 @@ const currency = column("currency", "null", (cell) =>
 export const departmentColumns: TableSpec = {
   columns: [
     text("code", "fault", limits.code),
-    text("name", "leave", limits.name),
+    words("name", "leave", limits.name),
     text("parent", "null", limits.code),
-    text("costCentre", "null", limits.text),
+    words("costCentre", "null", limits.text),
     text("manager", "null", limits.id),
   ],
   required: () => ["code"],
@@ -61,10 +69,10 @@ export const departmentColumns: TableSpec = {
 export const employeeColumns: TableSpec = {
   columns: [
     text("id", "fault", limits.id),
-    text("name", "leave", limits.name),
+    words("name", "leave", limits.name),
     text("mail", "null", limits.text),
     text("department", "null", limits.code),
-    text("title", "null", limits.text),
+    words("title", "null", limits.text),
     text("manager", "null", limits.id),
   ],
   required: () => ["id"],
@@ -98,11 +106,11 @@ export const entitlementColumns: TableSpec = {
     time("startsAt"),
     time("expiresAt", true),
     text("rights", "null", limits.rights),
-    text("contract", "null", limits.text),
-    text("order", "null", limits.text),
+    words("contract", "null", limits.text),
+    words("order", "null", limits.text),
     text("department", "null", limits.code),
-    text("certificate", "null", limits.text),
-    text("supplier", "null", limits.text),
+    words("certificate", "null", limits.text),
+    words("supplier", "null", limits.text),
     text("parent", "null", 64),
     text("manager", "null", limits.id),
     positive("packSize", maxPackSize),

@@ -225,6 +225,16 @@ forEachStore((store) => {
       expect(await s.run("entitlements", `id,quantity\n${after?.id ?? ""},9\n`)).toMatchObject({ updated: 1 });
     });
 
+    it("a line broken inside a quoted cell is one name, and a state may be spelt as in the ledger", async () => {
+      const s = assemble(await store.open());
+      const text = 'code,name,costCentre\r\nD1,"Sales,\r\n \tEast",CC1\r\n"D\n2",x,\r\n';
+      expect(await s.faults("departments", text)).toEqual([[4, "code", "value-invalid"]]);
+      await s.run("departments", text.slice(0, text.indexOf('"D\n2"')));
+      expect((await s.organization.department("D1"))?.name).toBe("Sales, East");
+      await s.run("devices", "id,hostname,department,state\nP1,p1,D1,in use\nP2,p2,D1,Idle\n");
+      expect((await s.devices.list({})).rows.map((d) => d.state)).toEqual(["in-use", "idle"]);
+    });
+
     it("every fault names its line and column, and nothing is written", async () => {
       const s = assemble(await store.open());
       expect(await s.faults("departments", "code,name,boss\nA,a,b\n")).toEqual([[1, "boss", "column-unknown"]]);
