@@ -17,6 +17,7 @@ import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { compiledOnFirstUse } from "./http/schemas.ts";
 import { installProblems } from "./http/problem.ts";
+import { watchRoutes } from "./http/routes.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
 import {
   applicationRoutes,
@@ -440,7 +441,7 @@ export async function createServer(options: {
       },
     },
   } as Record<string, unknown>) as unknown as FastifyInstance;
-  installProblems(app, { clock, log });
+  installProblems(app, { clock, log, methodsOf: watchRoutes(app) });
   installProtocolCheck(app);
   await app.register(websocket, { options: { maxPayload: 1024 * 1024 } });
   await app.register(swagger, {

@@ -44,6 +44,11 @@ export const serverErrors = defineErrors({
     action: "Check the id; lists are at the parent route.",
   },
   "route-not-found": { status: 404, message: "There is no route {route}", action: "See /api/docs for the routes." },
+  "method-not-allowed": {
+    status: 405,
+    message: "{method} is not for {path}",
+    action: "It takes {allowed}; see /api/docs.",
+  },
   "already-exists": {
     status: 409,
     message: "{what} {id} exists already",

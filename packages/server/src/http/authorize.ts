@@ -1,8 +1,10 @@
 /**
  * Purpose: who may call what. Two kinds of callers: people and scripts with API tokens (`/api/v1`), nodes with
  * credentials (`/ingest/v1`). Every route names what it needs; one that names nothing cannot be registered under these prefixes.
+ *
+ * Always as `onRequest`: nobody unknown has a body read, unpacked or judged, and whoever may not call is told just that.
  */
-import type { FastifyRequest, preHandlerAsyncHookHandler } from "fastify";
+import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import { createCredentialVerifier, type Certificate, type NodeKind } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
@@ -19,11 +21,11 @@ declare module "fastify" {
 
 export interface Authorize {
   /** The caller's token must have this role or a mightier one. */
-  role(needed: ApiRole): preHandlerAsyncHookHandler;
+  role(needed: ApiRole): onRequestAsyncHookHandler;
   /** The caller's token must have one of these roles. */
-  anyOf(...roles: readonly ApiRole[]): preHandlerAsyncHookHandler;
+  anyOf(...roles: readonly ApiRole[]): onRequestAsyncHookHandler;
   /** The caller must be an enrolled node of one of these kinds. */
-  node(...kinds: readonly NodeKind[]): preHandlerAsyncHookHandler;
+  node(...kinds: readonly NodeKind[]): onRequestAsyncHookHandler;
 }
 
 export function createAuthorize(deps: { readonly access: AccessService; readonly clock: Clock }): Authorize {

@@ -30,9 +30,18 @@ export function inputInvalid(faults: readonly { readonly path: string; readonly 
   return Object.assign(serverErrors.make("input-invalid", { faults: text }), { faults: faults.slice(0, 100) });
 }
 
-export function installProblems(app: FastifyInstance, deps: { readonly clock: Clock; readonly log: Log }): void {
+export function installProblems(
+  app: FastifyInstance,
+  deps: {
+    readonly clock: Clock;
+    readonly log: Log;
+    /** The methods a path is there for. */
+    readonly methodsOf: (path: string) => readonly string[];
+  },
+): void {
   const send = (reply: FastifyReply, error: DaichoError): void => {
     if (error.retryAfter !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfter)));
+    if (error.status === 401) void reply.header("www-authenticate", "Bearer");
     // Closed at once, a sender still busy with a body that is too large would see a broken line instead of this answer.
     if (error.status === 413) void reply.removeHeader("connection");
     void reply
@@ -41,7 +50,13 @@ export function installProblems(app: FastifyInstance, deps: { readonly clock: Cl
       .send(JSON.stringify(problemOf(error, deps.clock.now())));
   };
   app.setNotFoundHandler((request, reply) => {
-    send(reply, serverErrors.make("route-not-found", { route: `${request.method} ${request.url.split("?")[0]}` }));
+    const path = request.url.split("?")[0] ?? "";
+    const methods = deps.methodsOf(path);
+    if (methods.length === 0)
+      return send(reply, serverErrors.make("route-not-found", { route: `${request.method} ${path}` }));
+    const allowed = methods.join(", ");
+    void reply.header("allow", allowed);
+    send(reply, serverErrors.make("method-not-allowed", { method: request.method, path, allowed }));
   });
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof DaichoError) return send(reply, error);

@@ -52,8 +52,8 @@ export function resourceRoutes<Item extends object>(
   resource: Resource<Item>,
 ): void {
   const { path, what, key } = resource;
-  const read = { preHandler: authorize.role("auditor") };
-  const write = { preHandler: authorize.role("manager") };
+  const read = { onRequest: authorize.role("auditor") };
+  const write = { onRequest: authorize.role("manager") };
   const nullable = {
     ...mapValues(resource.optional, (schema) => Type.Optional(orNull(schema))),
     ...mapValues(resource.kept ?? {}, (schema) => Type.Optional(schema)),

@@ -23,7 +23,8 @@ export function forEachStore(suite: (store: TestStore) => void): void {
   onPostgres(suite);
 }
 
-function onSqlite(suite: (store: TestStore) => void): void {
+/** What no store has a say in. */
+export function onSqlite(suite: (store: TestStore) => void): void {
   describe("on SQLite", () => {
     const cleanups: (() => Promise<void> | void)[] = [];
     const url = (): Promise<string> => {

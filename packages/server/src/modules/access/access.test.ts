@@ -37,6 +37,23 @@ forEachStore((store) => {
     expect((await access.listApiTokens()).map((t) => t.employee)).toEqual(["E1"]);
   });
 
+  it("the same idempotency key makes the same token, and no other one", async () => {
+    const db = await store.open();
+    const access = await createAccessService({ db, clock: systemClock, company: "acme" });
+    const input = { name: "ci", role: "auditor" as const, expiresAt: Date.now() + 60_000 };
+    const made = await Promise.all([1, 2, 3].map(() => access.createApiToken(input, "caller\nkey")));
+    expect(new Set(made.map((m) => m.token)).size).toBe(1);
+    expect(await access.authenticate(made[0]?.token ?? "")).toMatchObject({ role: "auditor" });
+    await expect(access.createApiToken({ ...input, role: "admin" }, "caller\nkey")).rejects.toMatchObject({ code: "conflict" }); // prettier-ignore
+    expect((await access.createApiToken(input, "other\nkey")).token).not.toBe(made[0]?.token);
+
+    const { token } = await access.createEnrollmentToken({ uses: 3 }, "caller\nkey");
+    await db.transaction((trx) => access.takeEnrollmentToken(trx, token));
+    expect((await access.createEnrollmentToken({ uses: 3 }, "caller\nkey")).token).toBe(token);
+    await expect(access.createEnrollmentToken({ uses: 4 }, "caller\nkey")).rejects.toMatchObject({ code: "conflict" });
+    await expect(access.createEnrollmentToken({}, "caller\nkey")).rejects.toMatchObject({ code: "conflict" });
+  });
+
   it("the root key is made once and stays", async () => {
     const db = await store.open();
     const first = await createAccessService({ db, clock: systemClock, company: "acme" });

@@ -7,8 +7,8 @@ import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { listOf, sendList } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
-import { Key, limits } from "../../http/text.ts";
-import { apiRoles, type AccessService, type ApiRole } from "./service.ts";
+import { Key, limits, Text } from "../../http/text.ts";
+import { apiRoles, type AccessService, type ApiRole, type Caller } from "./service.ts";
 
 const Time = Type.String({ description: "RFC 3339, UTC" });
 const EnrollmentToken = Type.Object({
@@ -31,6 +31,13 @@ const ApiToken = Type.Object({
 });
 const Id = Type.Object({ id: Type.String({ maxLength: 64 }) });
 
+type KeyHeader = { "idempotency-key"?: string };
+const KeyHeaders = Type.Object({ "idempotency-key": Type.Optional(Text(255)) });
+const idempotencyOf = (request: { headers: KeyHeader; caller?: Caller }): string | undefined => {
+  const key = request.headers["idempotency-key"];
+  return key === undefined ? undefined : `${request.caller?.tokenId ?? ""}\n${key}`;
+};
+
 const iso = (ms: number): string => new Date(ms).toISOString();
 const times = (row: { created_at: number; expires_at: number | null; revoked_at: number | null }) => ({
   createdAt: iso(row.created_at),
@@ -48,15 +55,16 @@ export function accessRoutes(
   },
 ): void {
   const { access, authorize } = deps;
-  const admin = { preHandler: authorize.role("admin") };
+  const admin = { onRequest: authorize.role("admin") };
 
-  app.post<{ Body: { department?: string; uses?: number; expiresAt?: string } }>(
+  app.post<{ Body: { department?: string; uses?: number; expiresAt?: string }; Headers: KeyHeader }>(
     "/api/v1/enrollment-tokens",
     {
       ...admin,
       schema: {
         tags: ["nodes"],
         summary: "Make an enrolment token for agents, relays or a subsidiary's server",
+        headers: KeyHeaders,
         body: Type.Object(
           {
             department: Type.Optional(
@@ -74,11 +82,14 @@ export function accessRoutes(
       const { department, uses, expiresAt } = request.body;
       if (department !== undefined && !(await deps.departmentExists(department)))
         throw serverErrors.make("not-found", { what: "department", id: department });
-      const made = await access.createEnrollmentToken({
-        ...(department !== undefined && { department }),
-        ...(uses !== undefined && { uses }),
-        ...(expiresAt !== undefined && { expiresAt: Date.parse(expiresAt) }),
-      });
+      const made = await access.createEnrollmentToken(
+        {
+          ...(department !== undefined && { department }),
+          ...(uses !== undefined && { uses }),
+          ...(expiresAt !== undefined && { expiresAt: Date.parse(expiresAt) }),
+        },
+        idempotencyOf(request),
+      );
       return reply.code(201).send(made);
     },
   );
@@ -117,13 +128,14 @@ export function accessRoutes(
     },
   );
 
-  app.post<{ Body: { name: string; role: ApiRole; expiresAt?: string; employee?: string } }>(
+  app.post<{ Body: { name: string; role: ApiRole; expiresAt?: string; employee?: string }; Headers: KeyHeader }>(
     "/api/v1/tokens",
     {
       ...admin,
       schema: {
         tags: ["access"],
         summary: "Make an API token",
+        headers: KeyHeaders,
         body: Type.Object(
           {
             name: Type.String({ minLength: 1, maxLength: 128 }),
@@ -144,12 +156,15 @@ export function accessRoutes(
         throw inputInvalid([{ path: "/employee", message: "is needed with the role employee" }]);
       if (employee !== undefined && !(await deps.employeeExists(employee)))
         throw serverErrors.make("not-found", { what: "employee", id: employee });
-      const made = await access.createApiToken({
-        name,
-        role,
-        ...(expiresAt !== undefined && { expiresAt: Date.parse(expiresAt) }),
-        ...(employee !== undefined && { employee }),
-      });
+      const made = await access.createApiToken(
+        {
+          name,
+          role,
+          ...(expiresAt !== undefined && { expiresAt: Date.parse(expiresAt) }),
+          ...(employee !== undefined && { employee }),
+        },
+        idempotencyOf(request),
+      );
       return reply.code(201).send(made);
     },
   );

@@ -1,9 +1,11 @@
 /**
  * Purpose: the server's root key, API tokens and enrolment tokens; issues certificates to nodes.
  * Invariants: tokens are shown once and stored as SHA-256 hashes; an enrolment token's uses are taken in the same transaction that
- * records the node, so n uses never enrol n+1 nodes; there is no default password or token.
+ * records the node, so n uses never enrol n+1 nodes; there is no default password or token. A token made with an idempotency key can be
+ * told again to who made it, and is stored no more readably for that: its secret follows from the key and the server's own.
  */
-import { timingSafeEqual } from "node:crypto";
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import {
   createSigner,
   generateKeyPair,
@@ -39,12 +41,16 @@ export interface Caller {
 export interface AccessService {
   root(): TrustRoot;
   signer(): Signer;
-  createApiToken(input: {
-    readonly name: string;
-    readonly role: ApiRole;
-    readonly expiresAt?: number;
-    readonly employee?: string;
-  }): Promise<{ id: string; token: string }>;
+  /** `idempotency` names the caller and the key: the same again is the same token. @throws conflict */
+  createApiToken(
+    input: {
+      readonly name: string;
+      readonly role: ApiRole;
+      readonly expiresAt?: number;
+      readonly employee?: string;
+    },
+    idempotency?: string,
+  ): Promise<{ id: string; token: string }>;
   /** The token's caller, or undefined. Asked anew each time: another server may have revoked it. */
   authenticate(token: string): Promise<Caller | undefined>;
   listApiTokens(): Promise<
@@ -59,11 +65,11 @@ export interface AccessService {
     }[]
   >;
   revokeApiToken(id: string): Promise<boolean>;
-  createEnrollmentToken(input: {
-    readonly department?: string;
-    readonly uses?: number;
-    readonly expiresAt?: number;
-  }): Promise<{ id: string; token: string }>;
+  /** `idempotency` as with an API token. @throws conflict */
+  createEnrollmentToken(
+    input: { readonly department?: string; readonly uses?: number; readonly expiresAt?: number },
+    idempotency?: string,
+  ): Promise<{ id: string; token: string }>;
   listEnrollmentTokens(): Promise<readonly EnrollmentTokenRow[]>;
   revokeEnrollmentToken(id: string): Promise<boolean>;
   /** The token's row, whatever its state; undefined where there is none. Takes no use. */
@@ -90,6 +96,15 @@ export async function createAccessService(deps: {
   const signer = createSigner(pair);
   const root = rootOf(deps.company, pair);
 
+  /** The same idempotency makes the same token; nobody without the server's private key can make its secret. */
+  const newToken = (kind: string, idempotency: string | undefined): { id: string; secret: string } => {
+    if (idempotency === undefined) return { id: newId(clock.now()), secret: newSecret() };
+    const derive = (what: string): Buffer =>
+      createHmac("sha256", pair.privateKey).update(`${kind} token ${what}\n${idempotency}`).digest();
+    return { id: `i${derive("id").toString("hex").slice(0, 25)}`, secret: derive("secret").toString("base64url") };
+  };
+  const keyTaken = () => serverErrors.make("conflict", { reason: "This Idempotency-Key was used for another token" });
+
   const findEnrollmentToken = async (trx: Trx, token: string): Promise<EnrollmentTokenRow | undefined> => {
     const parsed = parseEnrollmentToken(token);
     return parsed === undefined ? undefined : accessStore.findEnrollmentToken(trx, sha256Hex(parsed.secret));
@@ -99,19 +114,14 @@ export async function createAccessService(deps: {
     root: () => root,
     signer: () => signer,
 
-    async createApiToken({ name, role, expiresAt, employee }) {
-      const id = newId(clock.now());
-      const secret = newSecret();
-      await accessStore.insertApiToken(db.kysely, {
-        id,
-        name,
-        role,
-        secret_hash: sha256Hex(secret),
-        created_at: clock.now(),
-        expires_at: expiresAt ?? null,
-        revoked_at: null,
-        employee: employee ?? null,
-      });
+    async createApiToken({ name, role, expiresAt, employee }, idempotency) {
+      const { id, secret } = newToken("api", idempotency);
+      const asked = { name, role, expires_at: expiresAt ?? null, employee: employee ?? null };
+      const row = { id, ...asked, secret_hash: sha256Hex(secret), created_at: clock.now(), revoked_at: null };
+      if (!(await accessStore.insertApiToken(db.kysely, row))) {
+        const made = await accessStore.findApiToken(db.kysely, id);
+        if (made === undefined || !isDeepStrictEqual({ ...made, ...asked }, { ...made })) throw keyTaken();
+      }
       return { id, token: `dat1.${id}.${secret}` };
     },
 
@@ -148,18 +158,16 @@ export async function createAccessService(deps: {
       return Number(result.numUpdatedRows) === 1;
     },
 
-    async createEnrollmentToken({ department, uses, expiresAt }) {
-      const id = newId(clock.now());
-      const secret = newSecret();
-      await accessStore.insertEnrollmentToken(db.kysely, {
-        id,
-        secret_hash: sha256Hex(secret),
-        department: department ?? null,
-        uses_left: uses ?? null,
-        created_at: clock.now(),
-        expires_at: expiresAt ?? null,
-        revoked_at: null,
-      });
+    async createEnrollmentToken({ department, uses, expiresAt }, idempotency) {
+      const { id, secret } = newToken("enrollment", idempotency);
+      const asked = { department: department ?? null, expires_at: expiresAt ?? null };
+      const row = { id, ...asked, uses_left: uses ?? null, created_at: clock.now(), revoked_at: null };
+      if (!(await accessStore.insertEnrollmentToken(db.kysely, { ...row, secret_hash: sha256Hex(secret) }))) {
+        const made = await accessStore.findEnrollmentToken(db.kysely, sha256Hex(secret));
+        const given = made === undefined || made.uses_left === null ? null : made.uses_left + made.used;
+        if (made === undefined || given !== row.uses_left || !isDeepStrictEqual({ ...made, ...asked }, { ...made }))
+          throw keyTaken();
+      }
       return { id, token: `dct1.${secret}.${signer.keyId}` };
     },
 

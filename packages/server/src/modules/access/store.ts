@@ -1,11 +1,13 @@
 /** Purpose: keys and tokens as rows. Secrets are kept as hashes; the signing key is the one secret that must be readable. */
-import type { Kysely } from "kysely";
+import type { InsertResult, Kysely } from "kysely";
 import type { Schema } from "../../db/schema.ts";
 import type { Trx } from "../../db/database.ts";
 
 type Db = Kysely<Schema> | Trx;
 export type ApiTokenRow = Schema["access_api_tokens"];
 export type EnrollmentTokenRow = Omit<Schema["access_enrollment_tokens"], "used"> & { used: number };
+
+const wasInserted = (result: InsertResult): boolean => (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
 
 export const accessStore = {
   findKey: (db: Db, name: string) =>
@@ -18,7 +20,15 @@ export const accessStore = {
       .onConflict((c) => c.doNothing())
       .execute(),
 
-  insertApiToken: (db: Db, row: ApiTokenRow) => db.insertInto("access_api_tokens").values(row).execute(),
+  /** False where a token of this id is there already. */
+  insertApiToken: async (db: Db, row: ApiTokenRow): Promise<boolean> =>
+    wasInserted(
+      await db
+        .insertInto("access_api_tokens")
+        .values(row)
+        .onConflict((c) => c.column("id").doNothing())
+        .executeTakeFirst(),
+    ),
 
   findApiToken: (db: Db, id: string) =>
     db.selectFrom("access_api_tokens").selectAll().where("id", "=", id).executeTakeFirst(),
@@ -33,8 +43,15 @@ export const accessStore = {
       .where("revoked_at", "is", null)
       .executeTakeFirst(),
 
-  insertEnrollmentToken: (db: Db, row: Omit<EnrollmentTokenRow, "used">) =>
-    db.insertInto("access_enrollment_tokens").values(row).execute(),
+  /** False where a token of this id is there already. */
+  insertEnrollmentToken: async (db: Db, row: Omit<EnrollmentTokenRow, "used">): Promise<boolean> =>
+    wasInserted(
+      await db
+        .insertInto("access_enrollment_tokens")
+        .values(row)
+        .onConflict((c) => c.column("id").doNothing())
+        .executeTakeFirst(),
+    ),
 
   findEnrollmentToken: (db: Db, secretHash: string) =>
     db.selectFrom("access_enrollment_tokens").selectAll().where("secret_hash", "=", secretHash).executeTakeFirst(),

@@ -33,14 +33,14 @@ export function budgetRoutes(
 ): void {
   const { budgets, authorize } = deps;
   const path = "/api/v1/budgets";
-  const write = { preHandler: authorize.role("manager") };
+  const write = { onRequest: authorize.role("manager") };
   const params = Type.Object({ costCentre: Key(limits.text, "Cost centre of departments") });
   const tags = ["budgets"];
 
   app.get<{ Querystring: ListQuery & { costCentre?: string; period?: string } }>(
     path,
     {
-      preHandler: authorize.role("auditor"),
+      onRequest: authorize.role("auditor"),
       schema: {
         tags,
         summary: "Budgets of cost centres, with what is spent, committed and left",

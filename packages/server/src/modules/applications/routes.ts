@@ -73,7 +73,7 @@ export function applicationRoutes(
 ): void {
   const { applications, authorize } = deps;
   const path = "/api/v1/applications";
-  const anyone = { preHandler: authorize.role("employee") };
+  const anyone = { onRequest: authorize.role("employee") };
   const tags = ["applications"];
 
   app.post<{ Body: ApplicationInput; Headers: { "idempotency-key"?: string } }>(
@@ -134,7 +134,7 @@ export function applicationRoutes(
   app.get(
     `${path}/verification`,
     {
-      preHandler: authorize.role("auditor"),
+      onRequest: authorize.role("auditor"),
       schema: {
         tags,
         summary: "Check every signature, and that requested is what is approved and outstanding",

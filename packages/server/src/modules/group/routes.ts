@@ -48,7 +48,6 @@ export function groupRoutes(
       schema: { hide: true },
       bodyLimit: maxPositionsBytes,
       preParsing: unpackGzip,
-      // Before the body is read: nobody unknown gets it unpacked.
       onRequest: authorize.node("server"),
     },
     async (request) => {
@@ -63,7 +62,7 @@ export function groupRoutes(
   app.get(
     "/api/v1/companies",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: { tags: ["companies"], summary: "The companies of the group", response: { 200: listOf(CompanyItem) } },
     },
     async (request, reply) => {
@@ -75,7 +74,7 @@ export function groupRoutes(
   app.get<{ Params: { name: string } }>(
     "/api/v1/companies/:name/positions",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["companies"],
         summary: "A company's corporate licence inventory",

@@ -43,7 +43,7 @@ export function ingestRoutes(
   app.post<{ Body: Buffer }>(
     "/ingest/v1/reports",
     {
-      preHandler: authorize.node("agent", "relay"),
+      onRequest: authorize.node("agent", "relay"),
       schema: { hide: true, response: { 200: ReportsResponse } },
     },
     async (request) => {
@@ -69,7 +69,7 @@ export function ingestRoutes(
 
   app.post<{ Body: Buffer }>(
     "/ingest/v1/titles",
-    { preHandler: authorize.node("agent", "relay"), schema: { hide: true } },
+    { onRequest: authorize.node("agent", "relay"), schema: { hide: true } },
     async (request, reply) => {
       const hashes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       if (hashes.length % 8 !== 0 || hashes.length > maxTitles * 8 * 50)
@@ -98,7 +98,7 @@ function inventoryRoutes(
     "/api/v1/imports/inventories",
     {
       bodyLimit: 64 * 1024 * 1024,
-      preHandler: authorize.role("manager"),
+      onRequest: authorize.role("manager"),
       schema: {
         tags: ["imports"],
         summary: "Take in inventories made by `daicho agent scan`: one, a list, or one per line (application/x-ndjson)",

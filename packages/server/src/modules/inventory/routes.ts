@@ -43,7 +43,7 @@ export function softwareRoutes(
   app.get<{ Querystring: Static<typeof SoftwareQuery> }>(
     "/api/v1/software",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["software"],
         summary: "Titles as found, with the number of devices that have each; `name` may contain * and ?",
@@ -70,7 +70,7 @@ export function softwareRoutes(
   app.get<{ Querystring: ListQuery }>(
     "/api/v1/software/unrecognized",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["software"],
         summary:

@@ -26,7 +26,7 @@ export function licenseRoutes(
   deps: { readonly db: Database; readonly authorize: Authorize },
 ): void {
   const { db } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
+  const read = { onRequest: deps.authorize.role("auditor") };
   const itemOf = (row: { code: string; name: string; metric: string; managed: number; category: string | null }) => ({
     code: row.code,
     name: row.name,

@@ -60,11 +60,11 @@ export function nodeIngestRoutes(
 
   app.get(
     "/ingest/v1/dictionary",
-    { schema: hidden, preHandler: authorize.node("agent", "relay") },
+    { schema: hidden, onRequest: authorize.node("agent", "relay") },
     async (request, reply) => sendDocument(request, reply, policies.dictionary(), "dictionary"),
   );
 
-  app.get("/ingest/v1/policy", { schema: hidden, preHandler: authorize.node("server") }, async (request, reply) => {
+  app.get("/ingest/v1/policy", { schema: hidden, onRequest: authorize.node("server") }, async (request, reply) => {
     if (deps.role === "corporate")
       throw serverErrors.make("wrong-role", { role: deps.role, what: "the enterprise policy", needed: "group" });
     return sendDocument(request, reply, await policies.enterprise(), "enterprise policy");
@@ -72,7 +72,7 @@ export function nodeIngestRoutes(
 
   app.get<{ Params: { sha256: string } }>(
     "/ingest/v1/blobs/:sha256",
-    { schema: hidden, preHandler: authorize.node("agent", "relay", "server") },
+    { schema: hidden, onRequest: authorize.node("agent", "relay", "server") },
     async (request, reply) => {
       const { sha256 } = request.params;
       const blob = await nodes.blobs.find(sha256);
@@ -101,7 +101,7 @@ export function nodeIngestRoutes(
 
   app.get(
     "/ingest/v1/channel",
-    { websocket: true, schema: hidden, preHandler: authorize.node("agent", "relay", "server") },
+    { websocket: true, schema: hidden, onRequest: authorize.node("agent", "relay", "server") },
     (socket, request) => {
       if (request.node === undefined) return socket.close(1008, "not authorised");
       nodes.channel.accept(socket, request.node);
@@ -114,7 +114,6 @@ export function nodeIngestRoutes(
       schema: hidden,
       bodyLimit: maxStatusBytes,
       preParsing: unpackGzip,
-      // Before the body is read: nobody unknown gets it unpacked.
       onRequest: authorize.node("agent", "relay", "server"),
     },
     async (request) => {

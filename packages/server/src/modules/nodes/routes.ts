@@ -73,7 +73,7 @@ export function nodeRoutes(
   app.get<{ Querystring: Static<typeof DistributionQuery> }>(
     "/api/v1/policies/distribution",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["policies", "nodes"],
         summary: "How far the policy has come, node by node",
@@ -101,7 +101,7 @@ export function nodeRoutes(
   app.get<{ Querystring: Static<typeof NodeQuery> }>(
     "/api/v1/nodes",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["nodes"],
         summary: "Relays and servers below this one",
@@ -151,7 +151,7 @@ export function nodeRoutes(
   app.delete<{ Params: { id: string } }>(
     "/api/v1/nodes/:id",
     {
-      preHandler: authorize.role("admin"),
+      onRequest: authorize.role("admin"),
       schema: {
         tags: ["nodes"],
         summary: "Remove a node: it is no longer listed and its status and positions are refused until it enrols again",
@@ -168,7 +168,7 @@ export function nodeRoutes(
   app.post<{ Body: { devices?: string[] } | null }>(
     "/api/v1/nodes/scan-now",
     {
-      preHandler: authorize.role("manager"),
+      onRequest: authorize.role("manager"),
       schema: {
         tags: ["nodes"],
         summary: "Ask devices to scan now",

@@ -79,7 +79,7 @@ export function policyRoutes(
   app.get(
     "/api/v1/policies",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags: ["policies"],
         summary: "The newest policy of each edition",
@@ -107,7 +107,7 @@ export function policyRoutes(
   app.get<{ Params: { edition: EditionName } }>(
     "/api/v1/policies/:edition",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: { tags: ["policies"], summary: "A policy's text, exactly as written", params: Edition },
     },
     async (request, reply) => {
@@ -135,7 +135,7 @@ export function policyRoutes(
     scope.put<{ Params: { edition: EditionName }; Body: unknown }>(
       "/api/v1/policies/:edition",
       {
-        preHandler: admin,
+        onRequest: admin,
         schema: {
           tags: ["policies"],
           summary: "Publish a policy (YAML or JSON)",
@@ -170,7 +170,7 @@ export function policyRoutes(
     scope.post<{ Params: { edition: EditionName }; Body: unknown }>(
       "/api/v1/policies/:edition/what-if",
       {
-        preHandler: reader,
+        onRequest: reader,
         schema: {
           tags: ["policies"],
           summary: "What a policy would change if it were published; nothing is",
@@ -197,7 +197,7 @@ export function policyRoutes(
   app.get(
     "/api/v1/policies/selection",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: { tags: ["policies"], summary: "Licences this company manages", response: { 200: Selection } },
     },
     () => policies.selection(),
@@ -206,7 +206,7 @@ export function policyRoutes(
   app.put<{ Body: { licenses: string[] | null } }>(
     "/api/v1/policies/selection",
     {
-      preHandler: admin,
+      onRequest: admin,
       schema: {
         tags: ["policies"],
         summary: "Select the licences this company manages; null = all",
@@ -236,7 +236,7 @@ export function policyRoutes(
   app.get(
     "/api/v1/dictionary",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: { tags: ["policies"], summary: "The software dictionary in force (what agents get)" },
     },
     async (request, reply) => {

@@ -62,8 +62,8 @@ export function poolingRoutes(
   },
 ): void {
   const { pooling, authorize } = deps;
-  const read = { preHandler: authorize.role("auditor") };
-  const write = { preHandler: authorize.role("manager") };
+  const read = { onRequest: authorize.role("auditor") };
+  const write = { onRequest: authorize.role("manager") };
   const tags = ["group orders"];
   const requireGroup = (): void => {
     if (deps.role === "corporate")

@@ -90,8 +90,8 @@ export function purchaseRoutes(
   },
 ): void {
   const { purchases } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
-  const write = { preHandler: deps.authorize.role("manager") };
+  const read = { onRequest: deps.authorize.role("auditor") };
+  const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["purchases"];
   const requireCompany = (): void => {
     if (deps.role === "group")

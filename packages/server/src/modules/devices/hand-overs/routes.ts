@@ -38,7 +38,7 @@ export function handOverRoutes(
   app.get<{ Querystring: Parameters<HandOvers["list"]>[0] }>(
     path,
     {
-      preHandler: authorize.role("auditor"),
+      onRequest: authorize.role("auditor"),
       schema: {
         tags,
         summary: "List: devices whose user left and that nobody has yet; `state=done` for those handed over",
@@ -60,7 +60,7 @@ export function handOverRoutes(
   app.post<{ Params: { id: string }; Body: { employee?: string; department?: string; dispose?: boolean } }>(
     `${path}/:id/complete`,
     {
-      preHandler: authorize.role("manager"),
+      onRequest: authorize.role("manager"),
       schema: {
         tags,
         summary: "Hand a device over: to an employee, to a department, or dispose of it",

@@ -30,8 +30,8 @@ export function mergeRoutes(
   deps: { readonly merges: Merges; readonly authorize: Authorize },
 ): void {
   const { merges, authorize } = deps;
-  const read = { preHandler: authorize.role("auditor") };
-  const write = { preHandler: authorize.role("manager") };
+  const read = { onRequest: authorize.role("auditor") };
+  const write = { onRequest: authorize.role("manager") };
   const tags = ["devices"];
   const path = "/api/v1/device-merges";
 

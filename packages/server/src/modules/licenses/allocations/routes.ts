@@ -31,15 +31,15 @@ const Body = Type.Object(
   },
   { additionalProperties: false },
 );
-const Id = Type.Object({ id: Type.String({ maxLength: 64, pattern: "^[0-9a-z]+$" }) });
+const Id = Type.Object({ id: Key(64) });
 
 export function allocationRoutes(
   app: FastifyInstance,
   deps: { readonly allocations: Allocations; readonly authorize: Authorize },
 ): void {
   const { allocations } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
-  const write = { preHandler: deps.authorize.role("manager") };
+  const read = { onRequest: deps.authorize.role("auditor") };
+  const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["allocations"];
   const path = "/api/v1/allocations";
   const missing = (id: string) => serverErrors.make("not-found", { what: "allocation", id });

@@ -69,8 +69,8 @@ export function classificationRoutes(
   deps: { readonly classifications: Classifications; readonly authorize: Authorize },
 ): void {
   const { classifications } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
-  const write = { preHandler: deps.authorize.role("manager") };
+  const read = { onRequest: deps.authorize.role("auditor") };
+  const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["classification"];
 
   app.get(

@@ -68,15 +68,15 @@ const kept = { packSize: Type.Optional(Type.Integer({ minimum: 1, maximum: maxPa
 const strict = { additionalProperties: false };
 const Full = Type.Object({ ...required, metric: Type.Optional(MetricName), ...kept, ...nullable }, strict);
 const Partly = Type.Partial(Type.Object({ ...required, metric: MetricName, ...kept, ...nullable }), strict);
-const Id = Type.Object({ id: Type.String({ maxLength: 64, pattern: "^[0-9a-z]+$" }) });
+const Id = Type.Object({ id: Key(64) });
 
 export function entitlementRoutes(
   app: FastifyInstance,
   deps: { readonly entitlements: Entitlements; readonly authorize: Authorize },
 ): void {
   const { entitlements } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
-  const write = { preHandler: deps.authorize.role("manager") };
+  const read = { onRequest: deps.authorize.role("auditor") };
+  const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["entitlements"];
   const missing = (id: string) => serverErrors.make("not-found", { what: "entitlement", id });
 

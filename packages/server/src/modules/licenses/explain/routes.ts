@@ -122,7 +122,7 @@ export function explainRoutes(
   deps: { readonly explain: Explain; readonly authorize: Authorize; readonly clock: Clock },
 ): void {
   const { explain, clock } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
+  const read = { onRequest: deps.authorize.role("auditor") };
 
   app.get<{ Params: { id: string; code: string } }>(
     "/api/v1/devices/:id/licenses/:code/explain",

@@ -48,7 +48,7 @@ export function metricRuleRoutes(
   app.get(
     "/api/v1/metric-rules",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags,
         summary: "Metric rules of the policies in force, of every date",
@@ -61,7 +61,7 @@ export function metricRuleRoutes(
   app.post<{ Params: { id: string }; Body: Body }>(
     "/api/v1/metric-rules/:id/count",
     {
-      preHandler: reader,
+      onRequest: reader,
       schema: {
         tags,
         summary: "Count the units a machine needs, step by step; nothing is stored",

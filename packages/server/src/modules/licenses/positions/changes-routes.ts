@@ -68,7 +68,7 @@ export function changeRoutes(
   app.get<{ Querystring: Query }>(
     "/api/v1/positions/changes",
     {
-      preHandler: deps.authorize.role("auditor"),
+      onRequest: deps.authorize.role("auditor"),
       schema: {
         tags: ["positions"],
         summary:

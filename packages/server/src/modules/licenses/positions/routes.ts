@@ -67,7 +67,7 @@ export function positionRoutes(
   const { positions, clock } = deps;
   changeRoutes(app, { ...deps, changes: positions.changes });
   const asked = ({ asOf: text }: Filters): AsOf => ({ asOf: momentOf("asOf", text, clock.now()) });
-  const read = { preHandler: deps.authorize.role("auditor") };
+  const read = { onRequest: deps.authorize.role("auditor") };
   const tags = ["positions"];
   const matches =
     (query: Filters) =>

@@ -32,7 +32,7 @@ export function rightsRoutes(
   app.get<{ Params: { code: string; license: string } }>(
     path,
     {
-      preHandler: authorize.role("auditor"),
+      onRequest: authorize.role("auditor"),
       schema: { tags, summary: "A department's rights to a licence", params: Place, response: { 200: Item } },
     },
     async (request) => {
@@ -49,7 +49,7 @@ export function rightsRoutes(
   }>(
     path,
     {
-      preHandler: authorize.role("manager"),
+      onRequest: authorize.role("manager"),
       schema: {
         tags,
         summary: "Set a department's rights to a licence, how many it requires, and its quota; what is not given stays",

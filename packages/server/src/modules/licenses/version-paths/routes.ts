@@ -19,8 +19,8 @@ export function versionPathRoutes(
   deps: { readonly paths: VersionPaths; readonly authorize: Authorize },
 ): void {
   const { paths } = deps;
-  const read = { preHandler: deps.authorize.role("auditor") };
-  const write = { preHandler: deps.authorize.role("manager") };
+  const read = { onRequest: deps.authorize.role("auditor") };
+  const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["entitlements"];
   const path = "/api/v1/version-paths";
   const params = Type.Object({ name: Key(limits.name) });

@@ -154,8 +154,8 @@ export function orgChangeRoutes(
   const { orgChanges, authorize } = deps;
   const path = "/api/v1/org-changes";
   const tags = ["organisation"];
-  const read = { preHandler: authorize.role("auditor") };
-  const write = { preHandler: authorize.role("manager") };
+  const read = { onRequest: authorize.role("auditor") };
+  const write = { onRequest: authorize.role("manager") };
   const by = (request: FastifyRequest): string => request.caller?.tokenId ?? "";
 
   app.post<{
