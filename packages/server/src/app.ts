@@ -310,6 +310,7 @@ export async function createServer(options: {
     positions,
     entitlements,
     applications: applications.settlement,
+    counting: derivation,
     settings: {
       timezone: config.purchase?.timezone ?? "UTC",
       pooled: word.within,

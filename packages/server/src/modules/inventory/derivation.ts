@@ -28,6 +28,8 @@ export interface Derivation {
   current(): Deriver;
   /** Whether devices remain whose licences are of an older policy. */
   readonly underWay: boolean;
+  /** Resolves when every device is derived by the policy in force; at once, where that is so already. */
+  settled(): Promise<void>;
   /** Takes over the policy in force now and derives all devices again; resolves when all are done. */
   refresh(): Promise<void>;
   /** What was bought has changed: metrics that the policy leaves open follow it, and with them all counts, in the caller's transaction. */
@@ -202,6 +204,12 @@ export async function createDerivation(deps: {
     },
     get underWay() {
       return running !== undefined;
+    },
+    async settled() {
+      // What another server has published may not have been heard of yet.
+      await deps.readPolicy();
+      const generation = deps.policy().generation + (await readRevision(db.kysely));
+      if (running !== undefined || generation !== current.generation) await derivation.refresh();
     },
     refresh() {
       again = true;

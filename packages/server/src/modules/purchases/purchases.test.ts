@@ -224,6 +224,31 @@ forEachStore((store) => {
       expect(await run(made, { period: "q" })).toMatchObject({ orders: [], rights: [] });
     });
 
+    it("just after a policy was published, plan and run wait until all are counted by it", async () => {
+      const made = (server = await startServer(store, { role: "both" }));
+      const publish = (version: number, detect: string): Promise<unknown> => {
+        const lines = ["daicho: policy/v1", "id: p", "edition: enterprise", `version: ${version}`, "software:"];
+        lines.push(`  - { code: "@A", name: a, detect: '${detect}' }`);
+        return ok(made.api("PUT", "/api/v1/policies/enterprise", { body: lines.join("\n"), type: "application/yaml" }));
+      };
+      const device = (place: number): object => ({
+        daicho: "inventory/v1",
+        device: { id: `pc-${place}`, hostname: `pc-${place}` },
+        software: ["a", ...(place % 3 === 0 ? ["b"] : [])].map((name) => ({ name, version: "1", source: "msi" })),
+        scan: { startedAt: "2026-05-01T00:00:00Z", durationMs: 1, errors: [] },
+      });
+      await publish(1, 'app(name = "a")');
+      const json = Array.from({ length: 600 }, (_, place) => device(place));
+      await ok(made.api("POST", "/api/v1/imports/inventories", { json }));
+      const priced = { license: "@A", quantity: 0, unitPrice: 1, currency: "EUR" };
+      await ok(made.api("POST", "/api/v1/entitlements", { json: priced }));
+      await publish(2, 'app(name = "b")');
+      const planned = (await ok(made.api("POST", "/api/v1/purchase-runs", { json: { dryRun: true } }))).json();
+      expect(planned).toMatchObject({ orders: [{ license: "@A", quantity: 200 }] });
+      await publish(3, 'app(name = "a") AND NOT app(name = "b")');
+      expect((await run(made, { period: "p" })).orders).toMatchObject([{ license: "@A", quantity: 400 }]);
+    });
+
     it("what is sold in packs is bought in whole packs, at the price of a pack", async () => {
       const made = await company({ "@P": { held: 0, departments: { D1: [0, 5] } } });
       const pack = { license: "@P", quantity: 0, packSize: 4, unitPrice: 999, currency: "JPY" };

@@ -3,6 +3,7 @@
  * Invariants: a run is one transaction that holds the ledger and all counting - so usage and applications pause, what arrives meanwhile comes
  * after, and a crash at any instruction leaves all of the run or nothing; one run per period that was not reversed; what is bought becomes an
  * entitlement, so held stays the sum of entitlements.
+ * While devices are being derived by a new policy the counts are of both; nothing is planned or bought by them: it waits.
  * Lock order: ledger, counting, then the position version, as everywhere (db/locks.ts).
  */
 import { createHash } from "node:crypto";
@@ -49,10 +50,12 @@ export interface PurchaseRunner {
    * Runs, or answers with the run of this period that is there. `idempotency` names the caller and the key.
    * @throws conflict where the key was used for another period
    */
-  run(options?: {
-    readonly period?: string;
-    readonly idempotency?: string;
-  }): Promise<{ readonly run: PurchaseRun; readonly created: boolean }>;
+  run(options?: { readonly period?: string; readonly idempotency?: string }): Promise<Result>;
+}
+
+interface Result {
+  readonly run: PurchaseRun;
+  readonly created: boolean;
 }
 
 export function createPurchaseRunner(deps: {
@@ -62,13 +65,16 @@ export function createPurchaseRunner(deps: {
   readonly positions: Positions;
   readonly entitlements: Entitlements;
   readonly settings: PurchaseSettings;
+  /** Whether counts are those of the policy in force. */
+  readonly counting: { settled(): Promise<void>; readonly underWay: boolean };
   readonly applications: GrantedApplications;
   readonly reader: PurchaseReader;
 }): PurchaseRunner {
-  const { db, clock, events, positions, entitlements, settings, reader } = deps;
+  const { db, clock, events, positions, entitlements, settings, counting, reader } = deps;
 
   return {
     async plan(period) {
+      await counting.settled();
       const at = clock.now();
       return db.snapshot(async (trx) => {
         const plan = await worked(trx, at);
@@ -92,30 +98,37 @@ export function createPurchaseRunner(deps: {
       const { period: wanted } = options;
       const period = wanted ?? periodOf(clock.now(), settings.timezone);
       const key = options.idempotency === undefined ? null : sha256(options.idempotency);
-      const result = await db.transaction(async (trx) => {
-        await lockLedger(trx, db.dialect);
-        const ofKey = key === null ? undefined : await store.runOfKey(trx, key);
-        if (ofKey !== undefined && wanted !== undefined && ofKey.period !== wanted)
-          throw serverErrors.make("conflict", {
-            reason: `This Idempotency-Key was used for the period ${ofKey.period}`,
+      const attempt = (): Promise<Result | "not-settled"> =>
+        db.transaction(async (trx) => {
+          await lockLedger(trx, db.dialect);
+          const ofKey = key === null ? undefined : await store.runOfKey(trx, key);
+          if (ofKey !== undefined && wanted !== undefined && ofKey.period !== wanted)
+            throw serverErrors.make("conflict", {
+              reason: `This Idempotency-Key was used for the period ${ofKey.period}`,
+            });
+          const there = ofKey ?? (await store.runOfPeriod(trx, period));
+          if (there !== undefined) return { run: await reader.within(trx, there), created: false };
+          await holdCounting(trx, db.dialect);
+          if (counting.underWay) return "not-settled";
+          const at = await recordingTime(trx, clock.now());
+          const plan = await worked(trx, at);
+          const run = await carryOut(trx, plan, {
+            id: newId(at),
+            period,
+            state: "done",
+            at,
+            version: plan.version,
+            idempotency: key,
+            report: JSON.stringify(reportOf(plan.licenses)),
+            changed_at: at,
           });
-        const there = ofKey ?? (await store.runOfPeriod(trx, period));
-        if (there !== undefined) return { run: await reader.within(trx, there), created: false };
-        await holdCounting(trx, db.dialect);
-        const at = await recordingTime(trx, clock.now());
-        const plan = await worked(trx, at);
-        const run = await carryOut(trx, plan, {
-          id: newId(at),
-          period,
-          state: "done",
-          at,
-          version: plan.version,
-          idempotency: key,
-          report: JSON.stringify(reportOf(plan.licenses)),
-          changed_at: at,
+          return { run, created: true };
         });
-        return { run, created: true };
-      });
+      let result: Result | "not-settled";
+      do {
+        await counting.settled();
+        result = await attempt();
+      } while (result === "not-settled");
       if (result.created) events.emit("positions-changed", {});
       return result;
     },

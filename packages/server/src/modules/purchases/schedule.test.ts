@@ -25,6 +25,7 @@ forEachStore((store) => {
     const purchases = createPurchases({
       ...{ db, clock, events, positions: createPositions({ db, clock }) },
       entitlements: createEntitlements({ db, clock, events }),
+      counting: { settled: () => Promise.resolve(), underWay: false },
       settings: { timezone: "Asia/Tokyo", pooled: () => Promise.resolve(() => false) },
       applications: { settle: () => Promise.resolve(), unsettle: () => Promise.resolve([]) },
     });
