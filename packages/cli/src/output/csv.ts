@@ -20,10 +20,10 @@ function flatten(value: object, prefix = "", out = new Map<string, string>()): M
   return out;
 }
 
-// A cell that a spreadsheet would run as a formula is shown as text instead. A bare code (`@LIBO7`) calls nothing and has to
-// come through unchanged: it is what other files are joined by.
+// A cell that a spreadsheet would run as a formula is shown as text instead. A number below zero is none, and a bare code (`@LIBO7`)
+// calls nothing and has to come through unchanged: it is what other files are joined by.
 function guard(cell: string): string {
-  return /^[=+@\t\r]|^-[^\d.]/.test(cell) && !/^@[\w.-]+$/.test(cell) ? `'${cell}` : cell;
+  return /^[=+@\t\r-]/.test(cell) && !/^-[\d.]+$|^@[\p{L}\p{N}._-]+$/u.test(cell) ? `'${cell}` : cell;
 }
 
 function quote(cell: string): string {

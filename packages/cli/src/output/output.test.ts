@@ -54,9 +54,10 @@ describe("CSV", () => {
 
   it("keeps licence codes as they are and lets no cell run as a formula", () => {
     const [, line] = csvLines([
-      { license: "@LIBO7", name: "=HYPERLINK(1)", other: "@SUM(A1)", minus: "-5", dash: "-x" },
+      { license: "@LIBO7", name: "=HYPERLINK(1)", other: "@SUM(A1)", minus: "-5", dash: "-x", sum: "-2+cmd" },
     ]);
-    expect(line).toBe("@LIBO7,'=HYPERLINK(1),'@SUM(A1),-5,'-x");
+    expect(csvLines([{ license: "@台帳" }])[1]).toBe("@台帳");
+    expect(line).toBe("@LIBO7,'=HYPERLINK(1),'@SUM(A1),-5,'-x,'-2+cmd");
   });
 });
 

@@ -63,10 +63,10 @@ export function toCsv(items: readonly object[]): string {
   return stringify([columns, ...rows.map((row) => columns.map((c) => guard(row[c] ?? "")))]);
 }
 
-// A cell that a spreadsheet would run as a formula is shown as text instead. A licence code is no formula, and must stay as it is for joining and
-// importing it again.
+// A cell that a spreadsheet would run as a formula is shown as text instead. A number below zero is none, nor is a licence code, which must stay
+// as it is for joining and importing it again.
 function guard(cell: string): string {
-  return /^[=+@\t\r]|^-[^\d.]/.test(cell) && !/^@[\p{L}\p{N}._-]+$/u.test(cell) ? `'${cell}` : cell;
+  return /^[=+@\t\r-]/.test(cell) && !/^-[\d.]+$|^@[\p{L}\p{N}._-]+$/u.test(cell) ? `'${cell}` : cell;
 }
 
 function flatten(value: object, prefix = ""): Record<string, string> {

@@ -41,7 +41,8 @@ export function installProblems(
 ): void {
   const send = (reply: FastifyReply, error: DaichoError): void => {
     if (error.retryAfter !== undefined) void reply.header("retry-after", String(Math.ceil(error.retryAfter)));
-    if (error.status === 401) void reply.header("www-authenticate", "Bearer");
+    // The page asks browsers in its own way.
+    if (error.status === 401 && !reply.hasHeader("www-authenticate")) void reply.header("www-authenticate", "Bearer");
     // Closed at once, a sender still busy with a body that is too large would see a broken line instead of this answer.
     if (error.status === 413) void reply.removeHeader("connection");
     void reply
