@@ -1,7 +1,7 @@
 /**
  * Purpose: MSIX/AppX packages: from the manifests of WindowsApps (AppRepository where that folder is not there) and from the
  * package repositories in the registry, live or exported.
- * Invariants: frameworks, resource packages and bundles are no titles; one package (full name) is one title, and its manifest says more
+ * Invariants: frameworks, resource and optional packages and bundles are no titles; one package (full name) is one title, and its manifest says more
  * than its registry key. Windows' own SystemApps are part of the system and are not listed.
  */
 import type { Collector } from "../collector.ts";

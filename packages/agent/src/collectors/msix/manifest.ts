@@ -12,7 +12,7 @@ export interface Manifest {
   readonly version: string;
   readonly arch: string | undefined;
   readonly publisher: string | undefined;
-  /** A framework or a resource package: part of other packages, no title. */
+  /** A framework, a resource package or an optional package: part of other packages, no title. */
   readonly auxiliary: boolean;
 }
 
@@ -29,7 +29,10 @@ export function parseManifest(bytes: Buffer): Manifest {
     version: attribute(identity, "Version") ?? "",
     arch: attribute(identity, "ProcessorArchitecture")?.toLowerCase(),
     publisher: literal(properties, "PublisherDisplayName") ?? commonName(attribute(identity, "Publisher")),
-    auxiliary: isTrue("Framework") || isTrue("ResourcePackage"),
+    auxiliary:
+      isTrue("Framework") ||
+      isTrue("ResourcePackage") ||
+      children(children(root, "Dependencies")[0], "MainPackageDependency").length > 0,
   };
 }
 

@@ -50,7 +50,7 @@ const manifest = ({
 const apps = "Program Files/WindowsApps";
 
 describe("MSIX packages", () => {
-  it("are read from the manifests below WindowsApps; frameworks, resources and bundles are no titles", async () => {
+  it("are read from the manifests below WindowsApps; frameworks, resources, optional packages and bundles are no titles", async () => {
     put(
       `${apps}/Contoso.Note_1.2.3.0_x64__8wekyb3d8bbwe/AppxManifest.xml`,
       manifest({ display: "メモ &amp; ノート", publisher: "株式会社コントソ" }),
@@ -62,6 +62,12 @@ describe("MSIX packages", () => {
     put(
       `${apps}/Contoso.Note_1.2.3.0_neutral_split.scale-100_8wekyb3d8bbwe/AppxManifest.xml`,
       manifest({ extra: "<ResourcePackage>true</ResourcePackage>" }),
+    );
+    put(
+      `${apps}/Contoso.Stickers_1.0.0.0_x64__8wekyb3d8bbwe/AppxManifest.xml`,
+      manifest({
+        extra: `</Properties><Dependencies><uap:MainPackageDependency Name="Contoso.Note"/></Dependencies><Properties>`,
+      }),
     );
     put(`${apps}/Contoso.Note_1.2.3.0_neutral_~_8wekyb3d8bbwe/AppxMetadata/AppxBundleManifest.xml`, "<Bundle/>");
     put(`${apps}/MutableBackup/x`, "");
