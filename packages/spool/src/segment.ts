@@ -17,7 +17,7 @@ export interface Segment {
   last: number;
   /** Positions that were damaged away, oldest first. */
   readonly gaps: { readonly from: number; readonly to: number }[];
-  /** Where reading may begin: one mark about every 64 KiB. */
+  /** Where reading may begin and what the time was: one mark about every 64 KiB, and one a minute. */
   readonly marks: { readonly position: number; readonly offset: number; readonly at: number }[];
 }
 
@@ -33,6 +33,8 @@ export interface Damage {
 }
 
 const markEvery = 64 * 1024;
+/** A quiet node fills 64 KiB in days: without it, what waits would seem to have waited since the first of them. */
+const markEveryMs = 60_000;
 
 export function newSegment(dir: string, name: SegmentName): Segment {
   const file = segmentFileName(name);
@@ -44,7 +46,7 @@ export function note(segment: Segment, record: { position: number; at: number },
   if (record.position > segment.last + 1) segment.gaps.push({ from: segment.last + 1, to: record.position - 1 });
   segment.last = record.position;
   const mark = segment.marks.at(-1);
-  if (mark === undefined || offset - mark.offset >= markEvery)
+  if (mark === undefined || offset - mark.offset >= markEvery || record.at - mark.at >= markEveryMs)
     segment.marks.push({ position: record.position, offset, at: record.at });
 }
 

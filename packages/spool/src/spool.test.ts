@@ -457,6 +457,18 @@ test("an append made at the very moment another is answered is not forgotten", a
   expect(spool.stats().records).toBe(52);
 });
 
+test("what waits in a segment that is filled slowly has not waited since the segment's first record", async () => {
+  const spool = await open({ segmentBytes: 64 * 1024 });
+  await spool.append(texts("a"));
+  clock.advance(3_600_000);
+  const begun = clock.now();
+  await spool.append(texts("b"));
+  await spool.ack(1);
+  expect(spool.stats()).toMatchObject({ records: 1, oldestAt: begun });
+  await spool.close();
+  expect((await open({ segmentBytes: 64 * 1024 })).stats()).toMatchObject({ records: 1, oldestAt: begun });
+});
+
 test("stats tell how many records wait, since when, and how much disk they take", async () => {
   const spool = await open();
   expect(spool.stats()).toMatchObject({ records: 0, bytes: 0, oldestAt: undefined, last: 0, acked: 0 });

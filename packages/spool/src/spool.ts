@@ -4,7 +4,7 @@
  *
  * Constraints: what `append` resolved survives `kill -9` and power loss; what it rejected was never readable while this
  * process lives and is cut off as soon as the disk allows; readers see only what is synced. One process per directory.
- * Memory is bounded by one mark per 64 KiB of spool, not by the number of records.
+ * Memory is bounded by one mark per 64 KiB of spool and one per minute, not by the number of records.
  *
  * On disk (docs/specs/spool.md, the tests are named after its clauses):
  *

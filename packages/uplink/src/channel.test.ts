@@ -115,6 +115,63 @@ describe("the channel", () => {
     }, soon);
   });
 
+  it("goes back to where requests go: at once when they do, else after a while, and tries it first after a cut", async () => {
+    const [first, second] = [await above(), await above()];
+    const clock = manualClock(start);
+    let upstream = first.url;
+    const uplink = createUplink({
+      ...{ upstreams: [first.url, second.url], identity: await enrolledIdentity(acme), clock, log: silentLog },
+    });
+    const channel = createChannel({
+      uplink: Object.defineProperty(Object.create(uplink) as typeof uplink, "upstream", { get: () => upstream }),
+      ...{ clock, log: silentLog, random: () => 0.5, onMessage: () => undefined },
+    });
+    closing.push(uplink, channel);
+    const settled = async (node: Above): Promise<void> => {
+      await vi.waitFor(() => {
+        if (!channel.connected) clock.advance(10_000);
+        expect(channel.connected).toBe(true);
+      }, soon);
+      expect(channel.upstream).toBe(node.url);
+    };
+    /** Until the next ping, and its answer. */
+    const pingOf = async (node: Above): Promise<void> => {
+      const socket = node.sockets.at(-1) as WebSocket;
+      const pinged = once(socket, "ping");
+      clock.advance(30_000);
+      await pinged;
+      const answered = once(socket, "pong");
+      socket.ping(); // its answer comes after that to the channel's own ping was read
+      await answered;
+    };
+
+    await settled(first);
+    first.admit = () => "HTTP/1.1 503 Service Unavailable\r\n\r\n";
+    first.sockets[0]?.terminate();
+    await vi.waitFor(() => expect(channel.connected).toBe(false), soon);
+    await settled(second);
+    expect(first.dials).toHaveLength(2); // it was asked first
+
+    upstream = second.url;
+    await pingOf(second);
+    first.admit = () => undefined;
+    upstream = first.url;
+    clock.advance(30_000);
+    expect(channel.connected).toBe(false);
+    await settled(first);
+
+    first.admit = () => "HTTP/1.1 503 Service Unavailable\r\n\r\n";
+    first.sockets.at(-1)?.terminate();
+    await vi.waitFor(() => expect(channel.connected).toBe(false), soon);
+    await settled(second);
+    for (let minutes = 0; minutes < 10; minutes += 0.5) await pingOf(second);
+    expect(channel.upstream).toBe(second.url);
+    first.admit = () => undefined;
+    clock.advance(30_000);
+    expect(channel.connected).toBe(false);
+    await settled(first);
+  });
+
   it("learns the right time from the refusal of a credential that is off", async () => {
     const clock = manualClock(start);
     const right = start + 365 * 86_400_000;

@@ -2,7 +2,8 @@
  * Purpose: the WebSocket to the node above. Every message on it only hastens what a heartbeat or a conditional fetch finds anyway,
  * so losing it costs time and nothing else; being connected is the presence a node announces.
  * Invariants: never throws into the process; reconnects for ever with full jitter, obeying Retry-After; a peer that is silent
- * through two pings is gone; follows the uplink when that moves to another upstream. Malformed messages are dropped.
+ * through two pings is gone; follows the uplink when that moves to another upstream, and a channel that had to begin with another
+ * one than requests go to tries theirs again after a while. Malformed messages are dropped.
  */
 import type { IncomingMessage } from "node:http";
 import { systemClock, type Clock, type Log, type Timer } from "@daicho/kernel";
@@ -42,6 +43,7 @@ export interface Channel {
 
 const defaultBackoff: BackoffOptions = { baseMs: 2_000, capMs: 120_000 };
 const maxMessageBytes = 1024 * 1024;
+const returnAfterMs = 10 * 60_000;
 
 /** Starts connecting at once. */
 export function createChannel(options: ChannelOptions): Channel {
@@ -53,15 +55,18 @@ export function createChannel(options: ChannelOptions): Channel {
   let connectedTo: string | undefined;
   let timer: Timer | undefined;
   let failures = 0;
+  /** Attempts since a channel was open. */
+  let attempts = 0;
   let closed = false;
 
   function connect(): void {
     if (closed) return;
     // The upstream that requests go to first; when it has no channel for us, the others in turn.
     const urls = [uplink.upstream, ...uplink.upstreams.list.map((u) => u.url).filter((url) => url !== uplink.upstream)];
-    const url = urls[failures % urls.length] ?? uplink.upstream;
-    const preferred = uplink.upstream;
+    const url = urls[attempts++ % urls.length] ?? uplink.upstream;
+    let preferred = uplink.upstream;
     let retryAfterMs: number | undefined;
+    let returnAt = Infinity;
     let alive = true;
     let ended = false;
     let ws: WebSocket;
@@ -98,7 +103,8 @@ export function createChannel(options: ChannelOptions): Channel {
 
     function ping(): void {
       if (ended) return;
-      const moved = uplink.upstream !== preferred && uplink.upstream !== url;
+      const moved = uplink.upstream !== url && (uplink.upstream !== preferred || clock.now() >= returnAt);
+      preferred = uplink.upstream;
       if (!alive || moved) return end(moved ? "upstream-moved" : "silent");
       alive = false;
       ws.ping();
@@ -107,6 +113,8 @@ export function createChannel(options: ChannelOptions): Channel {
 
     ws.on("open", () => {
       failures = 0;
+      attempts = 0;
+      returnAt = clock.now() + returnAfterMs * (0.5 + random());
       connectedTo = url;
       log.info("channel-open", { upstream: url });
       timer = clock.after(pingEveryMs * (0.5 + random() / 2), ping);
