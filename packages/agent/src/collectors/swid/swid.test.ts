@@ -97,6 +97,19 @@ describe("the SWID collector", () => {
     ]);
   });
 
+  it("names a link that runs in a circle, and says nothing of one that leads nowhere or to no directory", async () => {
+    const { titles, errors } = await scan({
+      "opt/circle": { link: "/opt/circle" },
+      "opt/gone": { link: "/nowhere" },
+      "opt/note": { link: "/etc/hostname" },
+      "etc/hostname": "h",
+      "srv/app/swidtag/a.swidtag": tag2015('name="linked" version="1" tagId="t"'),
+      "opt/app": { link: "/srv/app" },
+    });
+    expect(titles.map((title) => title.name)).toEqual(["linked"]);
+    expect(new Set(errors.map((error) => `${error.path} ${error.code}`))).toEqual(new Set(["/opt/circle unreadable"]));
+  });
+
   it("reports what is no tag, and reads no document type declarations", async () => {
     const bomb = `<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>${tag2015('name="&b;" version="1" tagId="t"').slice(39)}`;
     const { titles, errors } = await scan({

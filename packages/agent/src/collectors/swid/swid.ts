@@ -64,15 +64,20 @@ function expand(pattern: string, files: RootedFiles, findings: Findings): string
     const prefix = segment.slice(0, -1);
     found = found.flatMap((place) =>
       (findings.attempt(place, () => files.list(place)) ?? [])
-        .filter((entry) => entry.name.startsWith(prefix) && mayBeDirectory(entry))
+        .filter(
+          (entry) => entry.name.startsWith(prefix) && isDirectory(`${place}/${entry.name}`, entry, files, findings),
+        )
         .map((entry) => `${place}/${entry.name}`),
     );
   }
   return found;
 }
 
-function mayBeDirectory(entry: Dirent): boolean {
-  return entry.isDirectory() || entry.isSymbolicLink();
+/** Links are followed here, so that one in a circle and a name that is no text are told as what they are. */
+function isDirectory(path: string, entry: Dirent, files: RootedFiles, findings: Findings): boolean {
+  if (entry.isDirectory() && !entry.name.includes("\ufffd")) return true;
+  if (!entry.isDirectory() && !entry.isSymbolicLink()) return false;
+  return findings.attempt(path, () => files.stat(path).isDirectory()) === true;
 }
 
 function collectDirectory(
@@ -94,7 +99,7 @@ function collectDirectory(
         const fields = parseTag(files.read(path, maxBytes));
         if (fields !== undefined) findings.title(path, { ...fields, path });
       });
-    } else if (depth > 0 && mayBeDirectory(entry)) {
+    } else if (depth > 0 && isDirectory(path, entry, files, findings)) {
       collectDirectory(path, depth - 1, files, findings, seen);
     }
   }
