@@ -17,6 +17,7 @@ import { collectors } from "../collectors/index.ts";
 import { createMsixCollector } from "../collectors/msix/index.ts";
 import { registry } from "../collectors/registry/index.ts";
 import { evaluateFileProbes } from "../walk/index.ts";
+import { writeHive, type HiveNode } from "../collectors/registry/fixtures/hive-writer.ts";
 import { scan } from "./index.ts";
 import { rescanProbesWith, scanWith, type ScanParts } from "./scan.ts";
 
@@ -147,6 +148,46 @@ describe("a scan", () => {
     expect(codesOf(inventory)).toEqual([["@A", "1"]]);
     expect(inventory.scan?.errors.map((e) => e.code)).toEqual(["failed", "failed", "failed"]);
     expect(validateInventory(inventory).ok).toBe(true);
+  });
+
+  it("takes name, id and system of a mounted Windows disk from its hives", async () => {
+    const current: HiveNode = {
+      values: { ProductName: "Windows 10 Pro", CurrentBuildNumber: "22631", BuildLabEx: "22621.1.amd64fre.x" },
+    };
+    const below = (path: string, node: HiveNode): HiveNode =>
+      path.split("\\").reduceRight<HiveNode>((inner, name) => ({ keys: { [name]: inner } }), node);
+    put(
+      "Windows/System32/config/SOFTWARE",
+      writeHive({
+        keys: {
+          Microsoft: {
+            keys: {
+              "Windows NT": { keys: { CurrentVersion: current } },
+              Cryptography: { values: { MachineGuid: "6d9f4c2e-0000-4000-8000-000000000001" } },
+            },
+          },
+        },
+      }),
+    );
+    const name = { values: { ComputerName: "営業-PC" } };
+    put(
+      "Windows/System32/config/SYSTEM",
+      writeHive({
+        keys: {
+          Select: { values: { Current: 2 } },
+          ...below("ControlSet002\\Control\\ComputerName\\ComputerName", name).keys,
+        },
+      }),
+    );
+    const { inventory } = await scan({ root });
+    expect(inventory.device.hostname).toBe("営業-PC");
+    expect(inventory.hardware?.os).toMatchObject({
+      family: "windows",
+      name: "Windows 11 Pro",
+      build: "22631",
+      arch: "x64",
+    });
+    expect(inventory.scan?.errors).toEqual([]);
   });
 
   it("names a place that several readers could not read once", async () => {

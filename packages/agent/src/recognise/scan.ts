@@ -100,8 +100,11 @@ export async function scanWith(parts: ScanParts, options: ScanOptions): Promise<
     collected.map((result) => result.titles),
     errors,
   );
+  // An export and the hives of a mounted disk say whose they are; a running machine is asked otherwise.
   const exported =
-    tree !== undefined && (options.registryFiles ?? []).length > 0 ? exportedMachine(tree, startedAt) : undefined;
+    tree !== undefined && (!context.live || (options.registryFiles ?? []).length > 0)
+      ? exportedMachine(tree, startedAt)
+      : undefined;
   const os = machine?.hardware.os ?? exported?.os;
   const hardware: Hardware = { ...machine?.hardware, ...(os === undefined ? {} : { os }) };
   const leftOut = (place: string, reason: string): void =>

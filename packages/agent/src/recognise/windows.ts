@@ -1,5 +1,5 @@
 /**
- * Purpose: what an exported registry says about the machine it comes from: its name, its id, its Windows.
+ * Purpose: what an exported registry, or that of a mounted disk, says about the machine it comes from: its name, its id, its Windows.
  */
 import type { Hardware } from "@daicho/protocol";
 import { installDateOfRegistry } from "../collectors/hardware/index.ts";

@@ -106,6 +106,7 @@ export function openDiskRegistry(files: RootedFiles): RegistryTree | undefined {
       return [
         ...hives.map((hive) => `${hive}\\SOFTWARE\\${suffix}`),
         ...hives.map((hive) => `${hive}\\SOFTWARE\\WOW6432Node\\${suffix}`),
+        `HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\${suffix}`,
       ].filter((path) => find(path) !== undefined);
     },
 
