@@ -19,7 +19,8 @@ export function classifyEntry(key: string, values: readonly RegistryValue[]): Un
   if (valueText(values, "ParentKeyName") !== undefined) return "update";
   if (valueText(values, "ParentDisplayName") !== undefined) return "update";
   if (updateReleases.has(valueText(values, "ReleaseType")?.replaceAll(" ", "").toLowerCase() ?? "")) return "update";
-  if (patchKey.test(key) || (knowledgeBase.test(name) && updateWord.test(name))) return "update";
+  if ([key, name].some((text) => patchKey.test(text))) return "update";
+  if (knowledgeBase.test(name) && updateWord.test(name)) return "update";
   return "title";
 }
 
@@ -32,11 +33,11 @@ const updateReleases = new Set(
   "update securityupdate criticalupdate definitionupdate updaterollup hotfix servicepack".split(" "),
 );
 /** `{product code}.KB2468871`, `KB954430`, `{…}_Office15.PROPLUSR_{…}.KB2760272v2`: patches registered beside their product. */
-const patchKey = /(?:^|[}._])KB\d{5,8}(?:v\d+)?$/i;
+const patchKey = /(?:^|[}._])KB\d{5,8}(?:-?v\d+)?$/i;
 const knowledgeBase = /\bKB\d{5,8}\b/i;
 /** "Update" in the languages Windows updates come in. A product may be named after an article (MSXML 4.0 SP2 (KB954430)). */
 const updateWord =
-  /update|hotfix|service pack|^gdr |更新|修正|アップデート|업데이트|обновлени|исправлени|aktualis|aktualiz|mise à jour|correctif|actualizaci|atualiza|aggiornamento|oppdatering|uppdatering|opdatering|päivitys|frissítés|güncelle/i;
+  /update|hotfix|service pack|^gdr |更新|修正|アップデート|업데이트|обновлени|исправлени|aktualis|aktualiz|актуализ|оновленн|mise à jour|correctif|actualiz|atualiza|aggiornamento|oppdatering|uppdatering|opdatering|päivitys|frissítés|güncelle|posodobit|ažurir|ενημέρωσ|עדכון|تحديث|cập nhật|อัปเดต/i;
 
 /** Hands every title below the tree's Uninstall keys to `findings`. */
 export function collectUninstall(tree: RegistryTree, findings: Findings): void {
