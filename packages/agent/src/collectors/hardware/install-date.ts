@@ -27,8 +27,9 @@ const traces = [
 
 export function installDateOfFiles(files: RootedFiles, now: number): string | undefined {
   const times = traces.map((path) => attempt(() => files.stat(path).mtimeMs));
-  // Where the file system keeps it: elsewhere Node says the time of the last change, or the epoch.
-  const root = attempt(() => files.stat("/"));
+  // Where the file system keeps it: elsewhere Node says the time of the last change, or the epoch. The folder that holds an
+  // unpacked image was made by this machine.
+  const root = files.direct ? attempt(() => files.stat("/")) : undefined;
   if (root !== undefined && root.birthtimeMs !== root.ctimeMs) times.push(root.birthtimeMs);
   return earliest(times, now);
 }
