@@ -37,7 +37,7 @@ const { values, positionals } = parseArgs({
     profile: { type: "string" },
     /** How many servers `servers` measures, one after the other. */
     servers: { type: "string", default: "1,2,3" },
-    /** The store of `million`, kept for another run. */
+    /** The store of `million`, or of `loop` before its questions, kept for another run. */
     keep: { type: "string" },
     /** Closed intervals of the past that `loop` puts behind the devices. */
     history: { type: "string", default: "1000000" },
@@ -80,7 +80,7 @@ if (wanted.includes("ocs"))
 if (wanted.includes("rush")) await rush({ devices: Number(values.devices ?? 20_000), titles });
 if (wanted.includes("publish")) await publish({ devices: Number(values.devices ?? 1000) });
 if (wanted.includes("relay")) await relay({ devices: Number(values.devices ?? 10_000) });
-if (wanted.includes("loop")) await loop({ devices, titles, history: Number(values.history), profile });
+if (wanted.includes("loop")) await loop({ devices, titles, history: Number(values.history), profile, database, keep });
 if (wanted.includes("agent")) run("packages/agent/bench/agent.js");
 
 function run(script) {

@@ -17,15 +17,16 @@ export function createHeld({ profile } = {}) {
   const file = join(dir, "held");
   process.env.DAICHO_BENCH_LOOP = file;
   const activities = [];
-  const lines = () =>
-    existsSync(file)
-      ? readFileSync(file, "latin1")
-          .split("\n")
-          .flatMap((line) => {
-            const [at, whole, waited, ran] = line.split(" ").map(Number);
-            return ran === undefined ? [] : [{ at, whole, ran, held: Math.max(0, whole - waited) }];
-          })
-      : [];
+  const lines = () => {
+    const told = existsSync(file) ? readFileSync(file, "latin1").split("\n").slice(0, -1) : [];
+    const of = (kind) =>
+      told.filter((line) => line.startsWith(`${kind} `)).map((line) => line.split(" ").slice(1).map(Number));
+    const collections = of("gc");
+    return of("held").map(([at, whole, waited, ran]) => {
+      const gc = collections.filter(([from]) => from >= at - whole - 2000 && from <= at);
+      return { at, whole, ran, held: Math.max(0, whole - waited), gc: gc.reduce((sum, [, us]) => sum + us, 0) };
+    });
+  };
   return {
     nodeArgs: [
       ...["--import", fileURLToPath(new URL("loop-probe.js", import.meta.url))],
@@ -40,11 +41,12 @@ export function createHeld({ profile } = {}) {
       const to = now();
       const here = lines().filter(({ at }) => at > from && at <= to);
       const most = (what) => here.reduce((a, line) => Math.max(a, line[what]), 0);
+      const longest = here.toSorted((a, b) => b.held - a.held).slice(0, 3);
       const over = here.filter(({ held }) => held > aim * 1000).length;
       console.log(
-        `loop      ${name.padEnd(44)} ${((to - from) / 1e6).toFixed(2).padStart(7)} s, held ${ms(most("held")).padStart(4)} ms at most (on a core ${ms(most("ran"))}, waiting for one included ${ms(most("whole"))})${over > 0 ? `, ${over} times over ${aim}` : ""}`,
+        `loop      ${name.padEnd(44)} ${((to - from) / 1e6).toFixed(2).padStart(7)} s, held ${ms(most("held")).padStart(4)} ms at most (of it collecting garbage ${ms(longest[0]?.gc ?? 0)}; on a core ${ms(most("ran"))}, waiting for one included ${ms(most("whole"))})${over > 0 ? `, ${over} times over ${aim}` : ""}`,
       );
-      activities.push({ name, longest: here.sort((a, b) => b.held - a.held).slice(0, 3) });
+      activities.push({ name, longest });
       return answer;
     },
     /** After the server has ended: the code behind each activity's longest times. */

@@ -1,16 +1,17 @@
 /**
  * For how long a server's event loop is held (aim: never more than 50 ms): a real server with 20,000 devices, and everything a day can bring, one after the
  * other. `--profile DIR` also names the code (and makes everything slower); `--history N`: closed intervals of a year behind the devices, for questions
- * about the past.
+ * about the past; `--keep DIR`: the store as it is before the questions (SQLite), kept for another run, which begins with them where it is there already.
  */
-import { readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
 import { packLicenses } from "../../packages/server/dist/modules/licenses/repository/pack.js";
 import { createHeld } from "./held.js";
 import { daichoRun, daichoText, simulateArgs, startServer } from "./server.js";
+import { openStore } from "./store.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const policy = readFileSync(join(root, "examples/enterprise.policy.yaml"), "utf8");
@@ -18,29 +19,23 @@ const sample = JSON.parse(readFileSync(join(root, "examples/inventories/mac.json
 const departments = 500;
 const day = 86_400_000;
 
-export async function loop({ devices, titles, history, profile }) {
+export async function loop({ devices, titles, history, profile, database, keep }) {
   const held = createHeld({ profile });
   const { during, nodeArgs } = held;
+  const dir = mkdtempSync(join(tmpdir(), "daicho-bench-"));
+  const start = () => startServer({ nodeArgs, dir, database });
   let server;
   try {
-    server = await startServer({ nodeArgs });
-    const enrollment = daichoText(["enrollment", "create"], server.env);
-    const simulate = (phases) => daichoRun(simulateArgs(server, enrollment, { devices, titles, phases }), server.env);
-    await during(`${devices} devices enrol and report for the first time`, () => simulate("new"));
-    server = await restarted(during, server, nodeArgs, "started, devices without a policy");
-    await during("the first publish, until all are derived", () => publishes(server, policy));
-    await during("nothing changed at any device", () => simulate("same"));
-    await during("5 titles changed at every device", () => simulate("changed"));
-
-    await importsAll(during, server, devices);
-    await during("a policy changed, until all are derived", () => publishes(server, changedPolicy()));
-    await during("a policy of 3,000 definitions", () => publishes(server, largePolicy()));
-    await during("what-if of a policy", () => send(server, "POST", "/api/v1/policies/enterprise/what-if", policy, yaml)); // prettier-ignore
-    await during("a policy as before, until all are derived", () => publishes(server, versioned(policy)));
-
-    await server.stop();
-    pastOf(server.url, history);
-    server = await restarted(during, server, nodeArgs, "started, everything there");
+    if (keep !== undefined && existsSync(keep)) cpSync(keep, dir, { recursive: true });
+    else {
+      server = await start();
+      server = await fill(during, server, { devices, titles, restart: start });
+      await server.stop();
+      await pastOf(server.url, history);
+      if (keep !== undefined) cpSync(dir, keep, { recursive: true });
+    }
+    server = await start();
+    await during("started, everything there", () => settled(server));
     await questions(during, server);
     await changes(during, server);
     await during("stop", () => server.stop());
@@ -51,12 +46,25 @@ export async function loop({ devices, titles, history, profile }) {
   }
 }
 
-/** Until it answers nobody waits for it: measured is what it does from then on. */
-async function restarted(during, server, nodeArgs, name) {
+async function fill(during, started, { devices, titles, restart }) {
+  let server = started;
+  const enrollment = daichoText(["enrollment", "create"], server.env);
+  const simulate = (phases) => daichoRun(simulateArgs(server, enrollment, { devices, titles, phases }), server.env);
+  await during(`${devices} devices enrol and report for the first time`, () => simulate("new"));
   await server.stop();
-  const again = await startServer({ nodeArgs, dir: server.dir });
-  await during(name, () => settled(again));
-  return again;
+  // Until it answers nobody waits for it: measured is what it does from then on.
+  server = await restart();
+  await during("started, devices without a policy", () => settled(server));
+  await during("the first publish, until all are derived", () => publishes(server, policy));
+  await during("nothing changed at any device", () => simulate("same"));
+  await during("5 titles changed at every device", () => simulate("changed"));
+
+  await importsAll(during, server, devices);
+  await during("a policy changed, until all are derived", () => publishes(server, changedPolicy()));
+  await during("a policy of 3,000 definitions", () => publishes(server, largePolicy()));
+  await during("what-if of a policy", () => send(server, "POST", "/api/v1/policies/enterprise/what-if", policy, yaml)); // prettier-ignore
+  await during("a policy as before, until all are derived", () => publishes(server, versioned(policy)));
+  return server;
 }
 
 const yaml = "application/yaml";
@@ -146,26 +154,28 @@ async function importsAll(during, server, devices) {
 }
 
 /** A year behind the devices, written straight into the store: what each had, for whom, from when to when. */
-function pastOf(url, intervals) {
-  const database = new Database(url.slice("sqlite:".length));
-  const open = database.prepare("select device, since, licenses from lic_repository").all();
-  const ordinals = (table) => database.prepare(`select ordinal from ${table}`).all().map((row) => row.ordinal); // prettier-ignore
-  const [people, places, licenses] = ["org_employees", "org_departments", "lic_licenses"].map(ordinals);
-  const insert = database.prepare("insert into lic_history (device, since, until, employee, department, licenses, cause, closed) values (?, ?, ?, ?, ?, ?, 1, 1)"); // prettier-ignore
+async function pastOf(url, intervals) {
+  const store = await openStore(url);
+  const open = await store.rows("select device, since from lic_repository");
+  const ordinals = async (table) => (await store.rows(`select ordinal from ${table}`)).map((row) => row.ordinal);
+  const people = await ordinals("org_employees");
+  const places = await ordinals("org_departments");
+  const licenses = await ordinals("lic_licenses");
   const each = Math.ceil(intervals / open.length);
   const step = Math.floor((330 * day) / each);
   let seed = 7;
   const below = (n) => (seed = (seed * 48271) % 2147483647) % n;
-  database.transaction(() => {
-    for (const { device, since } of open)
-      for (let i = each; i > 0; i--) {
-        const from = below(licenses.length);
-        const some = Array.from({ length: 20 }, (_, n) => [licenses[(from + n * 3) % licenses.length], 1]);
-        insert.run(device, since - i * step - below(step), since - (i - 1) * step - (i > 1 ? step / 2 : 0), people[below(people.length)], places[below(places.length)], packLicenses([...new Map(some)])); // prettier-ignore
-      }
-    database.prepare("update org_departments set created_at = created_at - ?").run(400 * day);
-  })();
-  database.close();
+  const rows = open.flatMap(({ device, since }) =>
+    Array.from({ length: each }, (_, n) => each - n).map((i) => {
+      const from = below(licenses.length);
+      const some = Array.from({ length: 20 }, (_, n) => [licenses[(from + n * 3) % licenses.length], 1]);
+      const [began, ended] = [Number(since) - i * step - below(step), Number(since) - (i - 1) * step - (i > 1 ? step / 2 : 0)]; // prettier-ignore
+      return [device, began, Math.floor(ended), people[below(people.length)], places[below(places.length)], packLicenses([...new Map(some)]), 1, 1]; // prettier-ignore
+    }),
+  );
+  await store.insert("lic_history", ["device", "since", "until", "employee", "department", "licenses", "cause", "closed"], rows); // prettier-ignore
+  await store.rows(`update org_departments set created_at = created_at - ${400 * day} returning ordinal`);
+  await store.close();
 }
 
 async function questions(during, server) {

@@ -1,6 +1,36 @@
-/** Where the bytes of a store are: by table and index. */
+/** A store as a measurement reads and fills it past the server, and where its bytes are: by table and index. */
 import Database from "better-sqlite3";
 import pg from "pg";
+
+/** `insert` takes many rows, in one transaction. */
+export async function openStore(url) {
+  if (url.startsWith("sqlite:")) {
+    const database = new Database(url.slice("sqlite:".length));
+    return {
+      rows: async (text) => database.prepare(text).all(),
+      async insert(table, columns, rows) {
+        const statement = database.prepare(`insert into ${table} (${columns}) values (${columns.map(() => "?")})`);
+        database.transaction(() => rows.forEach((row) => statement.run(...row)))();
+      },
+      close: async () => void database.close(),
+    };
+  }
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  return {
+    rows: async (text) => (await client.query(text)).rows,
+    async insert(table, columns, rows) {
+      await client.query("begin");
+      for (let from = 0; from < rows.length; from += 1000) {
+        const some = rows.slice(from, from + 1000);
+        const places = some.map((row, n) => `(${row.map((_, i) => `$${n * row.length + i + 1}`)})`);
+        await client.query(`insert into ${table} (${columns}) values ${places}`, some.flat());
+      }
+      await client.query("commit");
+    },
+    close: () => client.end(),
+  };
+}
 
 /** Rows `[name, bytes]`, largest first. */
 export async function storeBytes(url) {

@@ -8,19 +8,78 @@ export function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** The items in slices of `size`, with a breath after each. */
-export async function* slicesOf<T>(items: Iterable<T>, size: number): AsyncGenerator<readonly T[]> {
+/** For how long this thread has worked since it began, ms, whoever for. Waiting for a store that answers by itself is no work. */
+const worked = (): number => performance.eventLoopUtilization().active;
+
+/** How many to take in one go: as many as took about `milliseconds`, as far as the last ones tell. */
+export interface Pace {
+  readonly size: number;
+  /** Before they are taken; `end` when they are done. */
+  begin(): void;
+  end(): void;
+}
+
+export function createPace(options: {
+  readonly first: number;
+  readonly least: number;
+  readonly most: number;
+  readonly milliseconds?: number;
+}): Pace {
+  const { least, most, milliseconds = 8 } = options;
+  let size = options.first;
+  let began = 0;
+  return {
+    get size() {
+      return size;
+    },
+    begin: () => void (began = worked()),
+    end() {
+      const fitting = (size * milliseconds) / Math.max(worked() - began, 0.001);
+      size = Math.round(Math.min(most, size * 2, Math.max(least, size / 4, fitting)));
+    },
+  };
+}
+
+/**
+ * The items in slices, with a breath after each: as many as are worked on in about 8 ms, at most `most`. Only what a slice costs beyond its items - a
+ * statement, a round trip - speaks for more.
+ */
+export async function* slicesOf<T>(items: Iterable<T>, most: number): AsyncGenerator<readonly T[]> {
+  const pace = createPace({ first: Math.ceil(most / 4), least: Math.ceil(most / 16), most });
   let slice: T[] = [];
   for (const item of items) {
     slice.push(item);
-    if (slice.length < size) continue;
+    if (slice.length < pace.size) continue;
+    pace.begin();
     yield slice;
+    pace.end();
     slice = [];
     await breathe();
   }
   if (slice.length === 0) return;
   yield slice;
   await breathe();
+}
+
+/** What `read` finds behind `first`, page by page, in the order of keys; as many in one go as slices have. */
+export async function* pagesOf<T, K>(
+  first: K,
+  read: (after: K, limit: number) => Promise<readonly T[]>,
+  keyOf: (last: T) => K,
+  most = 2000,
+): AsyncGenerator<readonly T[]> {
+  const pace = createPace({ first: Math.ceil(most / 4), least: Math.ceil(most / 16), most });
+  for (let after = first; ;) {
+    const limit = pace.size;
+    pace.begin();
+    const rows = await read(after, limit);
+    if (rows.length > 0) yield rows;
+    pace.end();
+    const last = rows[rows.length - 1];
+    if (last === undefined || rows.length < limit) return;
+    await breathe();
+    after = keyOf(last);
+  }
 }
 
 /** Calls `work` for each item and breathes whenever `milliseconds` have gone by. */
@@ -34,8 +93,15 @@ export async function eachPolitely<T>(items: Iterable<T>, work: (item: T) => voi
   }
 }
 
+/** What `make` makes of each item, in the same way. */
+export async function mapPolitely<T, U>(items: Iterable<T>, make: (item: T) => U, milliseconds = 8): Promise<U[]> {
+  const made: U[] = [];
+  await eachPolitely(items, (item) => void made.push(make(item)), milliseconds);
+  return made;
+}
+
 /** Takes the steps one after the other, in the same way; answers what they come to. */
-export async function inSteps<T>(steps: Iterator<void, T>, milliseconds = 8): Promise<T> {
+export async function inSteps<T>(steps: Iterator<void | undefined, T>, milliseconds = 8): Promise<T> {
   let until = performance.now() + milliseconds;
   for (;;) {
     const step = steps.next();
@@ -61,32 +127,6 @@ export async function eachInTurn<T>(
   }
 }
 
-/** How many to take in one go: as many as took about `milliseconds`, as far as the last ones tell. */
-export interface Pace {
-  readonly size: number;
-  /** What the last ones took. */
-  took(milliseconds: number): void;
-}
-
-export function createPace(options: {
-  readonly first: number;
-  readonly least: number;
-  readonly most: number;
-  readonly milliseconds?: number;
-}): Pace {
-  const { least, most, milliseconds = 8 } = options;
-  let size = options.first;
-  return {
-    get size() {
-      return size;
-    },
-    took(last) {
-      const fitting = (size * milliseconds) / Math.max(last, 0.001);
-      size = Math.round(Math.min(most, size * 2, Math.max(least, size / 4, fitting)));
-    },
-  };
-}
-
 /**
  * What `read` finds for the numbers 1 to `last`, range by range, with a breath after each. How much lies behind a number is not known before: a range is
  * as long as was read in about `milliseconds`, so that the store - SQLite answers in one go - holds up nobody for longer.
@@ -99,9 +139,9 @@ export async function* readInRanges<T>(
   const pace = createPace({ first: 32, least: 8, most: 1000, milliseconds });
   for (let after = 0; after < last;) {
     const upTo = Math.min(last, after + pace.size);
-    const began = performance.now();
+    pace.begin();
     const found = await read(after, upTo);
-    pace.took(performance.now() - began);
+    pace.end();
     yield found;
     await breathe();
     after = upTo;

@@ -9,6 +9,7 @@ import { byBytes } from "./sets.ts";
 import { decodeCursor, encodeCursor, type ListQuery } from "../http/list.ts";
 import { cleanText } from "../http/text.ts";
 import { inputInvalid } from "../http/problem.ts";
+import { pagesOf } from "../slices.ts";
 
 export interface SortColumn {
   /** `table.column`, a text column. */
@@ -28,7 +29,9 @@ export interface Page<O> {
   readonly nextCursor?: string;
 }
 
-/** @throws input-invalid */
+type Place = readonly [value: string, key: string];
+
+/** Read in parts, so that 10,000 rows hold up nobody. @throws input-invalid */
 export async function page<DB, TB extends keyof DB, O>(
   select: SelectQueryBuilder<DB, TB, O>,
   options: PageOptions,
@@ -46,21 +49,35 @@ export async function page<DB, TB extends keyof DB, O>(
   const limit = options.query.limit ?? 100;
   const direction = descending ? "desc" : "asc";
 
-  const start = cursorOf(options.query.cursor, wanted);
   const than = sql.raw(descending ? "<" : ">");
-  const after: RawBuilder<SqlBool> | undefined =
-    start === undefined
-      ? undefined
-      : value === key
-        ? sql<SqlBool>`${key} ${than} ${start[1]}`
-        : sql<SqlBool>`(${value}, ${key}) ${than} (${start[0]}, ${start[1]})`;
-  const rows = await (after === undefined ? select : select.where(after))
-    .select([value.as("page_value"), key.as("page_key")])
-    .$if(value !== key, (q) => q.orderBy(value, direction))
-    .orderBy(key, direction)
-    .limit(limit + 1)
-    .execute();
-  const shown = rows.slice(0, limit) as (O & { page_value: string; page_key: string })[];
+  const after = (behind: Place): RawBuilder<SqlBool> =>
+    value === key
+      ? sql<SqlBool>`${key} ${than} ${behind[1]}`
+      : sql<SqlBool>`(${value}, ${key}) ${than} (${behind[0]}, ${behind[1]})`;
+  const read = async (
+    behind: Place | undefined,
+    most: number,
+  ): Promise<(O & { page_value: string; page_key: string })[]> => {
+    const found = await (behind === undefined ? select : select.where(after(behind)))
+      .select([value.as("page_value"), key.as("page_key")])
+      .$if(value !== key, (q) => q.orderBy(value, direction))
+      .orderBy(key, direction)
+      .limit(most)
+      .execute();
+    return found as (O & { page_value: string; page_key: string })[];
+  };
+  // One more than the page tells that more follow.
+  const rows: Awaited<ReturnType<typeof read>> = [];
+  const parts = pagesOf(
+    cursorOf(options.query.cursor, wanted),
+    (behind, most) => read(behind, Math.min(most, limit + 1 - rows.length)),
+    (row): Place | undefined => [row.page_value, row.page_key],
+  );
+  for await (const part of parts) {
+    for (const row of part) rows.push(row);
+    if (rows.length > limit) break;
+  }
+  const shown = rows.slice(0, limit);
   const last = shown[shown.length - 1];
   return {
     rows: shown,
@@ -69,7 +86,7 @@ export async function page<DB, TB extends keyof DB, O>(
   };
 }
 
-function cursorOf(cursor: string | undefined, sort: string): readonly [string, string] | undefined {
+function cursorOf(cursor: string | undefined, sort: string): Place | undefined {
   if (cursor === undefined) return undefined;
   const parts = decodeCursor(cursor);
   if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "string" && cleanText.test(p)))

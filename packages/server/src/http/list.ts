@@ -5,6 +5,7 @@
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
 import { stringify } from "csv-stringify/sync";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { eachPolitely, slicesOf } from "../slices.ts";
 
 export const ListQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 100 })),
@@ -37,7 +38,7 @@ export function wantsCsv(request: FastifyRequest): boolean {
   return (request.headers.accept ?? "").split(",").some((part) => part.trim().startsWith("text/csv"));
 }
 
-/** Sends a list as JSON, or as CSV (columns = flattened fields of the first items) where the caller asks for it. */
+/** Sends a list as JSON, or as CSV (columns = flattened fields of all items) where the caller asks for it. */
 export async function sendList(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -45,7 +46,16 @@ export async function sendList(
 ): Promise<FastifyReply> {
   if (!wantsCsv(request)) return reply.send(list);
   if (list.nextCursor !== undefined) void reply.header("daicho-next-cursor", list.nextCursor);
-  return reply.type("text/csv; charset=utf-8").send(toCsv(list.items));
+  const rows: Record<string, string>[] = [];
+  const columns = new Set<string>();
+  await eachPolitely(list.items, (item) => {
+    const row = flatten(item);
+    for (const name of Object.keys(row)) columns.add(name);
+    rows.push(row);
+  });
+  const parts = [csvLines([...columns], [], true)];
+  for await (const slice of slicesOf(rows, 1000)) parts.push(csvLines([...columns], slice));
+  return reply.type("text/csv; charset=utf-8").send(parts.join(""));
 }
 
 /** The same for a page as the stores answer it. */
@@ -57,10 +67,12 @@ export function sendPage(
   return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
 }
 
-export function toCsv(items: readonly object[]): string {
-  const rows = items.map((item) => flatten(item));
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return stringify([columns, ...rows.map((row) => columns.map((c) => guard(row[c] ?? "")))]);
+export function csvLines(
+  columns: readonly string[],
+  rows: readonly Readonly<Record<string, string>>[],
+  head = false,
+): string {
+  return stringify([...(head ? [columns] : []), ...rows.map((row) => columns.map((c) => guard(row[c] ?? "")))]);
 }
 
 // A cell that a spreadsheet would run as a formula is shown as text instead. A number below zero is none, nor is a licence code, which must stay
@@ -69,7 +81,8 @@ function guard(cell: string): string {
   return /^[=+@\t\r-]/.test(cell) && !/^-[\d.]+$|^@[\p{L}\p{N}._-]+$/u.test(cell) ? `'${cell}` : cell;
 }
 
-function flatten(value: object, prefix = ""): Record<string, string> {
+/** A field's fields are columns of their own. */
+export function flatten(value: object, prefix = ""): Record<string, string> {
   const out: Record<string, string> = {};
   for (const [key, item] of Object.entries(value)) {
     const name = prefix === "" ? key : `${prefix}.${key}`;

@@ -6,6 +6,7 @@
 import ajvCompiler, { type BuildCompilerFromPool } from "@fastify/ajv-compiler";
 import serializerCompiler, { type SerializerFactory } from "@fastify/fast-json-stringify-compiler";
 import type { FastifyServerOptions } from "fastify";
+import { breathe } from "../slices.ts";
 
 type Validate = ReturnType<ReturnType<BuildCompilerFromPool>>;
 type Serialize = ReturnType<ReturnType<SerializerFactory>>;
@@ -19,10 +20,16 @@ const buildValidator: BuildCompilerFromPool = (...shared) => {
   return (...route) => {
     let compiled: Validate | undefined;
     const validate = (data: unknown): boolean | Promise<unknown> => {
-      compiled ??= compile(...route);
+      if (compiled === undefined) return compileInTurn().then(() => validate(data));
       const answer = compiled(data);
       (validate as Validate).errors = compiled.errors ?? null;
       return answer;
+    };
+    // A route has several schemas, and each takes long.
+    const compileInTurn = async (): Promise<void> => {
+      await breathe();
+      compiled ??= compile(...route);
+      await breathe();
     };
     return validate as Validate;
   };

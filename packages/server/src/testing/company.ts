@@ -13,7 +13,8 @@ import { createOrganization, createOrgChangesApply, type OrgChange } from "../mo
 const noFacts: DeviceFacts = {
   factsOf: () => Promise.resolve(undefined),
   lastSeenOf: () => Promise.resolve(new Map()),
-  licensesOf: () => Promise.resolve([]),
+  hardwareOf: () => Promise.resolve(new Map()),
+  licensesOf: () => Promise.resolve(new Map()),
   withLicense: () => Promise.resolve([]),
   withTitle: () => Promise.resolve([]),
 };
@@ -67,7 +68,7 @@ export function createCompany(db: Database, clock: Clock = systemClock) {
     },
     /** The same, counted anew from the open intervals. */
     async recounted(): Promise<Record<string, number>> {
-      return named((await repository.recount()).usage, "used");
+      return named([...(await repository.recount()).usage], "used");
     },
     async rightsOf(field: "rights" | "required" | "requested" = "rights"): Promise<Record<string, number>> {
       return named(await db.kysely.selectFrom("lic_rights").selectAll().execute(), field);

@@ -34,7 +34,8 @@ export async function assembleLedger(db: Database) {
     facts: {
       factsOf: () => Promise.resolve(undefined),
       lastSeenOf: () => Promise.resolve(new Map()),
-      licensesOf: (device) => repository.licensesOf(device),
+      hardwareOf: () => Promise.resolve(new Map()),
+      licensesOf: (devices) => repository.licensesOf(devices),
       withLicense: () => Promise.resolve([]),
       withTitle: () => Promise.resolve([]),
     },

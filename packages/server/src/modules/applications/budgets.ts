@@ -158,7 +158,7 @@ export function createBudgets(deps: {
           .filter((row) => query.period === undefined || row.period === query.period)
           .map((row) => ({ ...row, costCentre: row.cost_centre, key: `${row.cost_centre}\n${row.period}` }))
           .sort((a, b) => (a.key < b.key ? -1 : 1));
-        const page = pageOfItems(rows, query, {
+        const page = await pageOfItems(rows, query, {
           fields: ["costCentre", "period", "currency"],
           keyOf: (row) => row.key,
         });

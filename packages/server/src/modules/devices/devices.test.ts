@@ -11,7 +11,8 @@ import { createDeviceDirectory, createDevices, type DeviceFacts } from "./index.
 const noFacts: DeviceFacts = {
   factsOf: () => Promise.resolve(undefined),
   lastSeenOf: () => Promise.resolve(new Map()),
-  licensesOf: () => Promise.resolve([]),
+  hardwareOf: () => Promise.resolve(new Map()),
+  licensesOf: () => Promise.resolve(new Map()),
   withLicense: () => Promise.resolve([]),
   withTitle: () => Promise.resolve([]),
 };
@@ -25,7 +26,7 @@ async function assemble(db: Database, facts: Partial<DeviceFacts> = {}) {
     db,
     clock,
     events,
-    facts: { ...noFacts, licensesOf: (device) => repository.licensesOf(device), ...facts },
+    facts: { ...noFacts, licensesOf: (devices) => repository.licensesOf(devices), ...facts },
     usage: repository,
     lockHeads: (trx, ids) => lockHeads(db, trx, ids),
   });
@@ -119,7 +120,7 @@ forEachStore((store) => {
       const stored = await s.db.kysely.selectFrom("lic_usage").selectAll().where("used", "<>", 0).execute();
       const sorted = (rows: readonly { department: number; license: number; used: number }[]) =>
         rows.map((r) => `${r.department}/${r.license}=${r.used}`).toSorted();
-      expect(sorted(stored)).toEqual(sorted(recount.usage));
+      expect(sorted(stored)).toEqual(sorted([...recount.usage]));
       const truth = await s.db.transaction((trx) => s.directory.assignments(trx, ordinals));
       const intervals = await s.db.kysely.selectFrom("lic_repository").selectAll().execute();
       for (const i of intervals) expect(i.department).toBe(truth.get(i.device)?.department);

@@ -33,7 +33,10 @@ export interface DeviceFacts {
   factsOf(device: number): Promise<DeviceReport | undefined>;
   /** When each device last reported, milliseconds; devices that never did are left out. */
   lastSeenOf(devices: readonly number[]): Promise<ReadonlyMap<number, number>>;
-  licensesOf(device: number): Promise<readonly LicenseUse[]>;
+  /** The hardware they reported last; devices that reported none are left out. */
+  hardwareOf(devices: readonly number[]): Promise<ReadonlyMap<number, Hardware>>;
+  /** What each uses now; devices that use nothing may be left out. */
+  licensesOf(devices: readonly number[]): Promise<ReadonlyMap<number, readonly LicenseUse[]>>;
   /** Ordinals above `after`, ascending, at most `limit`, of devices that use the licence … */
   withLicense(license: string, after: number, limit: number): Promise<readonly number[]>;
   /** … or on which a title of this name was found. */

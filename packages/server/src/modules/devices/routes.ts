@@ -2,7 +2,8 @@
 import { Type } from "@sinclair/typebox";
 import { Hardware, RecognizedCode, Title } from "@daicho/protocol";
 import type { FastifyInstance } from "fastify";
-import { resourceRoutes, type ResourceAccess } from "../../http/resource.ts";
+import type { Authorize } from "../../http/authorize.ts";
+import { resourceRoutes } from "../../http/resource.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import type { Device, Devices } from "./service.ts";
 import { deviceStates, type DeviceInput } from "./write.ts";
@@ -38,9 +39,12 @@ const DeviceItem = Type.Object({
   scan: Type.Optional(Type.Object({}, { additionalProperties: true })),
 });
 
-export function deviceRoutes(app: FastifyInstance, deps: { readonly devices: Devices } & ResourceAccess): void {
-  const { devices } = deps;
-  resourceRoutes<Device>(app, deps, {
+export function deviceRoutes(
+  app: FastifyInstance,
+  deps: { readonly devices: Devices; readonly authorize: Authorize },
+): void {
+  const { devices, authorize } = deps;
+  resourceRoutes<Device>(app, authorize, {
     path: "/api/v1/devices",
     tag: "devices",
     what: "device",

@@ -14,7 +14,7 @@ import { decodeCursor, encodeCursor, type ListQuery } from "../../http/list.ts";
 import { page, type Page } from "../../db/page.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { errorOfRow, type WriteMode } from "../../rows.ts";
-import { breathe } from "../../slices.ts";
+import { breathe, eachInTurn, slicesOf } from "../../slices.ts";
 import type { EmployeeDevices } from "../organization/index.ts";
 import type { DeviceFacts, DeviceReport, LicenseUse } from "./facts.ts";
 import { deviceStore as store } from "./store.ts";
@@ -58,10 +58,9 @@ export const listedFields = [
 ] as const;
 export const deviceFields = [...listedFields, "scannedAt", "software", "codes", "scan"] as const;
 export type DeviceField = (typeof deviceFields)[number];
-const fromReport: readonly DeviceField[] = ["hardware", "software", "codes", "scan", "scannedAt"];
+const fromReport: readonly DeviceField[] = ["software", "codes", "scan", "scannedAt"];
 
 export interface DeviceFilter {
-  readonly id?: string;
   readonly hostname?: string;
   readonly serial?: string;
   readonly state?: string;
@@ -106,23 +105,25 @@ export function createDevices(
   const { db, clock, events, facts } = deps;
 
   const shown = async (rows: readonly Listed[], fields: ReadonlySet<DeviceField>): Promise<Device[]> => {
-    const seen = fields.has("lastSeenAt")
-      ? await facts.lastSeenOf(rows.map((r) => r.ordinal))
-      : new Map<number, number>();
     const needsReport = fromReport.some((field) => fields.has(field));
     const out: Device[] = [];
-    for (const row of rows) {
-      const report = needsReport ? await facts.factsOf(row.ordinal) : undefined;
-      const licenses = fields.has("licenses") ? await facts.licensesOf(row.ordinal) : undefined;
-      out.push(select(deviceOf(row, seen.get(row.ordinal), report, licenses), fields));
-      if (needsReport || out.length % 50 === 0) await breathe();
+    for await (const slice of slicesOf(rows, 500)) {
+      const ordinals = slice.map((row) => row.ordinal);
+      const seen = fields.has("lastSeenAt") ? await facts.lastSeenOf(ordinals) : undefined;
+      const hardware = fields.has("hardware") ? await facts.hardwareOf(ordinals) : undefined;
+      const licenses = fields.has("licenses") ? await facts.licensesOf(ordinals) : undefined;
+      await eachInTurn(slice, async (row) => {
+        const { ordinal } = row;
+        const report = needsReport ? await facts.factsOf(ordinal) : undefined;
+        const told = { seen: seen?.get(ordinal), hardware: hardware?.get(ordinal), report };
+        out.push(select(deviceOf(row, { ...told, licenses: licenses?.get(ordinal) ?? [] }), fields));
+      });
     }
     return out;
   };
 
   const filtered = async (query: DeviceFilter) => {
     let select = store.list(db.kysely).where("v.merged_into", "is", null);
-    if (query.id !== undefined) select = select.where("v.id", "=", query.id);
     if (query.hostname !== undefined) select = select.where("v.hostname", "=", query.hostname);
     if (query.serial !== undefined) select = select.where("v.serial", "=", query.serial);
     if (query.state !== undefined) select = select.where("v.state", "=", query.state);
@@ -246,10 +247,14 @@ function fieldsOf(text: string | undefined): ReadonlySet<DeviceField> {
 
 function deviceOf(
   row: Listed,
-  seen: number | undefined,
-  report: DeviceReport | undefined,
-  licenses: Awaited<ReturnType<DeviceFacts["licensesOf"]>> | undefined,
+  told: {
+    readonly seen: number | undefined;
+    readonly hardware: Hardware | undefined;
+    readonly report: DeviceReport | undefined;
+    readonly licenses: readonly LicenseUse[];
+  },
 ): Device {
+  const { seen, hardware, report, licenses } = told;
   return {
     id: row.id,
     hostname: row.hostname,
@@ -261,14 +266,14 @@ function deviceOf(
     ...(row.manager !== null && { manager: row.manager }),
     origin: row.origin,
     ...(seen !== undefined && { lastSeenAt: iso(seen) }),
+    ...(hardware !== undefined && { hardware }),
     ...(report !== undefined && {
       scannedAt: report.scannedAt,
-      ...(report.hardware !== undefined && { hardware: report.hardware }),
       software: report.software,
       codes: report.codes,
       ...(report.scan !== undefined && { scan: report.scan }),
     }),
-    ...(licenses !== undefined && { licenses: licenses.map((l) => ({ ...l, since: iso(l.since) })) }),
+    licenses: licenses.map((l) => ({ ...l, since: iso(l.since) })),
   };
 }
 

@@ -265,7 +265,7 @@ forEachStore((store) => {
     const usage = async (): Promise<Map<string, Set<number>>> => {
       const by = new Map<string, Set<number>>();
       for (let device = 1; device <= devices.length; device++)
-        for (const { license } of await server.facts.licensesOf(device))
+        for (const { license } of (await server.facts.licensesOf([device])).get(device) ?? [])
           by.set(license, (by.get(license) ?? new Set()).add(device));
       return by;
     };
@@ -316,7 +316,7 @@ forEachStore((store) => {
           const stored = await server.db.kysely.selectFrom("lic_usage").selectAll().where("used", "<>", 0).execute();
           const key = (r: { department: number; license: number; used: number }): string =>
             `${r.department}:${r.license}:${r.used}`;
-          expect(stored.map(key).sort()).toEqual(recount.usage.map(key).sort());
+          expect(stored.map(key).sort()).toEqual([...recount.usage].map(key).sort());
           const suites = devices.filter(
             (d) => d.titles.some((t) => t.name === "Word") && d.titles.some((t) => t.name === "Sheet"),
           );

@@ -5,8 +5,8 @@
 import type { Cause, DeviceTraits } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
-import { createTurns } from "../../slices.ts";
-import { deriveAll } from "./derive.ts";
+import { createTurns, slicesOf } from "../../slices.ts";
+import { deriveAll, type DeviceLicenses } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
 import { headStore, type HeadRow, type StateRow } from "./head-store.ts";
 import { packChange } from "./pack.ts";
@@ -62,12 +62,12 @@ export async function writeDeviceChanges(
     const newest = states.at(-1);
     if (newest !== undefined) last.push(newest);
   }
-  await headStore.upsertStates(
-    db,
-    trx,
-    last.map((change) => change.state),
-  );
-  await turn();
+  for await (const slice of slicesOf(last, 100))
+    await headStore.upsertStates(
+      db,
+      trx,
+      slice.map((change) => change.state),
+    );
   await headStore.insertChanges(db, trx, log);
   await headStore.insertHeads(
     db,
@@ -76,10 +76,9 @@ export async function writeDeviceChanges(
   );
   await turn();
   if (names.length > 0) await deps.devices.renameHosts(trx, names);
-  const { changed } =
-    last.length === 0
-      ? { changed: false }
-      : await deps.repository.record(trx, await deriveAll(trx, deriver, last), now, cause);
+  const derived: DeviceLicenses[] = [];
+  for await (const slice of slicesOf(last, 100)) derived.push(...(await deriveAll(trx, deriver, slice)));
+  const { changed } = last.length === 0 ? { changed: false } : await deps.repository.record(trx, derived, now, cause);
   const reshaped = changes.flatMap(({ head, states }) => {
     const traits = states.find((s) => s.reshapedFrom !== undefined)?.reshapedFrom;
     return traits === undefined ? [] : [{ device: head.device, traits }];

@@ -115,7 +115,7 @@ export async function createDerivation(deps: {
     await breathe();
     next = createDeriver(nextOf);
     await breathe();
-    for await (const slice of titles.each(500)) {
+    for await (const slice of titles.each()) {
       next.learn(slice);
       await breathe();
     }
@@ -143,8 +143,7 @@ export async function createDerivation(deps: {
     const deriver = current;
     let count = 0;
     const last = await headStore.lastDevice(db.kysely);
-    // On SQLite a slice holds the loop; on PostgreSQL it waits for the database most of the time, and larger ones wait less often.
-    const pace = createPace({ first: 50, least: 20, most: 250, milliseconds: db.dialect === "sqlite" ? 20 : 100 });
+    const pace = createPace({ first: 50, least: 10, most: 250, milliseconds: 16 });
     for (let after = 0; after < last && !stopped && deriver === current;) {
       // Most often nothing is stale: what is looked through in one go is bounded, too.
       const upTo = after + lookedThrough;
@@ -154,7 +153,7 @@ export async function createDerivation(deps: {
         await breathe();
         continue;
       }
-      const began = performance.now();
+      pace.begin();
       const stale = rows.map((row) => row.device);
       const revived = new Set(rows.flatMap((row) => (row.generation === revivedGeneration ? [row.device] : [])));
       const { changed } = await db.transaction(async (trx) => {
@@ -172,7 +171,7 @@ export async function createDerivation(deps: {
         return { changed };
       });
       if (changed) events.emit("positions-changed", {});
-      pace.took(performance.now() - began);
+      pace.end();
       count += stale.length;
       after = stale[stale.length - 1] ?? after;
       await breathe();

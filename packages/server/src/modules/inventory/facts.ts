@@ -7,6 +7,7 @@ import {
   unpackMachine,
   unpackProbes,
   unpackSection,
+  type Hardware,
   type ScanError,
   type Title,
   type TitleDetail,
@@ -30,7 +31,15 @@ export function createDeviceFacts(deps: {
 }): DeviceFacts {
   const { db, titles, repository, software } = deps;
   return {
-    licensesOf: (device) => repository.licensesOf(device),
+    licensesOf: (devices) => repository.licensesOf(devices),
+    async hardwareOf(devices) {
+      const found = new Map<number, Hardware>();
+      for (const { device, machine } of await headStore.machinesOf(db.kysely, devices)) {
+        const { hardware } = unpackMachine(machine);
+        if (hardware !== undefined) found.set(device, hardware);
+      }
+      return found;
+    },
     withLicense: (license, after, limit) => repository.devicesWith(license, after, limit),
     withTitle: async (name, after, limit) => software.devicesWith({ name }, { after, limit }),
     lastSeenOf: (devices) => headStore.lastSeen(db.kysely, devices),

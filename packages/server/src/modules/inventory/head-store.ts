@@ -245,11 +245,10 @@ export const headStore = {
   },
 
   async lastSeen(db: Db, devices: readonly number[]): Promise<Map<number, number>> {
-    if (devices.length === 0) return new Map();
     const rows = await db
       .selectFrom("inv_heads")
       .select(["device", "received_at"])
-      .where("device", "in", devices)
+      .where(among(db, "device", devices))
       .execute();
     return new Map(rows.map((row) => [row.device, row.received_at]));
   },

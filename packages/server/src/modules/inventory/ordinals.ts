@@ -77,6 +77,18 @@ export function sizeWith(
     for (const container of containers?.values() ?? []) size += containerSize(container);
     return size;
   }
+  let most = changes.reduce((sum, list) => sum + list.length, 0);
+  for (const container of containers?.values() ?? []) most += containerSize(container);
+  if (most <= few) {
+    const set = new Set<number>();
+    for (const [chunk, container] of containers ?? [])
+      for (const member of members(container)) set.add(chunk * chunkSize + member);
+    for (const list of changes)
+      for (const entry of list)
+        if (entry < 0) set.delete(~entry);
+        else set.add(entry);
+    return set.size;
+  }
   const union = createBitmapUnion();
   union.add(containers, changes);
   return union.size();

@@ -7,7 +7,7 @@
 import { digestSections, hashTitle, movedSum, titleText, unpackMachine } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
-import { breathe, eachPolitely, slicesOf } from "../../slices.ts";
+import { breathe, eachPolitely, pagesOf, slicesOf } from "../../slices.ts";
 import type { OpenLicenses, Repository } from "../licenses/repository/index.ts";
 import { isBase, titlesOfBase, unpackDifference, unpackTitles, type PackedTitles } from "./bases.ts";
 import { createCases } from "./cases.ts";
@@ -66,7 +66,7 @@ export async function* rederive(deps: {
 }
 
 async function* learnTitles(titles: Titles, deriver: Deriver): AsyncGenerator<FactDifference> {
-  for await (const learnt of titles.each(500)) {
+  for await (const learnt of titles.each()) {
     const wrong: FactDifference[] = [];
     await eachPolitely(learnt, (title) => {
       deriver.learn([title]);
@@ -84,14 +84,14 @@ async function* learnTitles(titles: Titles, deriver: Deriver): AsyncGenerator<Fa
 /** Bases whose bytes are not those of their id: whatever is written against them cannot be read. */
 async function brokenBases(db: Database): Promise<ReadonlySet<number>> {
   const broken = new Set<number>();
-  for (let after = 0; ;) {
-    const rows = await stateStore.basesAfter(db.kysely, after, 200);
-    for (const { id, titles } of rows) if (!isBase({ id, bytes: titles })) broken.add(id);
-    const last = rows.at(-1);
-    if (last === undefined) return broken;
-    after = last.id;
-    await breathe();
-  }
+  const pages = pagesOf(
+    0,
+    (after, limit) => stateStore.basesAfter(db.kysely, after, limit),
+    (row) => row.id,
+    200,
+  );
+  for await (const rows of pages) for (const { id, titles } of rows) if (!isBase({ id, bytes: titles })) broken.add(id);
+  return broken;
 }
 
 /** What a device should hold. */

@@ -6,6 +6,8 @@ import { draftDefinition, foldName } from "@daicho/policy";
 import type { SoftwareDefinition } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
+import { createFirstOnes } from "../../http/first-ones.ts";
+import { eachInTurn, eachPolitely, inSteps } from "../../slices.ts";
 import type { Deriver } from "./deriver.ts";
 import type { TitleIndex } from "./title-index.ts";
 import type { KnownTitle, Titles } from "./titles.ts";
@@ -20,6 +22,14 @@ export interface SoftwareItem {
   readonly arch?: string;
   readonly identifier?: string;
   readonly devices: number;
+}
+
+/** Titles of one name. */
+interface Group {
+  readonly title: KnownTitle;
+  readonly ids: number[];
+  readonly versions: Set<string>;
+  sum: number;
 }
 
 export interface UnrecognizedItem {
@@ -60,8 +70,8 @@ export function createSoftwareView(deps: {
 
   const rank = async (): Promise<UnrecognizedItem[]> => {
     const deriver = deps.deriver();
-    const groups = new Map<string, { title: KnownTitle; ids: number[]; versions: Set<string>; sum: number }>();
-    for await (const slice of titles.each(2000)) {
+    const groups = new Map<string, Group>();
+    for await (const slice of titles.each()) {
       const counts = await index.counts(slice.map((t) => t.id));
       for (const title of slice) {
         const devices = counts.get(title.id) ?? 0;
@@ -73,13 +83,11 @@ export function createSoftwareView(deps: {
         group.sum += devices;
         groups.set(key, group);
       }
-      await new Promise((resolve) => setImmediate(resolve));
     }
-    const top = [...groups.values()]
-      .sort((a, b) => b.sum - a.sum || (a.title.name < b.title.name ? -1 : 1))
-      .slice(0, 1000);
+    const first = createFirstOnes<Group>(1000, undefined, (group) => [-group.sum, group.title.name]);
+    await eachPolitely(groups.values(), (group) => first.put(group));
     const items: UnrecognizedItem[] = [];
-    for (const { title, ids, versions, sum } of top) {
+    await eachInTurn((await inSteps(first.taken())).items, async ({ title, ids, versions, sum }) => {
       // A device with two versions of it counts once.
       const devices = ids.length === 1 ? sum : await index.count(ids);
       items.push({
@@ -90,7 +98,7 @@ export function createSoftwareView(deps: {
         devices,
         draft: draftDefinition(title),
       });
-    }
+    });
     return items.sort((a, b) => b.devices - a.devices || (a.name < b.name ? -1 : 1));
   };
 

@@ -165,6 +165,13 @@ export const stateStore = {
         .execute(),
     ),
 
+  machinesOf: (db: Db, devices: readonly number[]) =>
+    db
+      .selectFrom("inv_states")
+      .select(["device", "machine"])
+      .where(among(db, "device", devices))
+      .execute(),
+
   async lastDevice(db: Db): Promise<number> {
     const row = await db
       .selectFrom("inv_states")

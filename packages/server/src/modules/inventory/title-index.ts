@@ -11,7 +11,7 @@
 import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
-import { breathe, createPace } from "../../slices.ts";
+import { breathe, createPace, slicesOf } from "../../slices.ts";
 import { changeContainer, chunkOf, chunkSize, createBitmapUnion, sizeWith, type BitmapUnion } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore } from "./index-store.ts";
@@ -92,7 +92,7 @@ export async function createTitleIndex(deps: {
   const pace = createPace({ first: 10, least: 4, most: 1000 });
   const read = async (): Promise<void> => {
     while (!stopped) {
-      const began = performance.now();
+      pace.begin();
       const logPage = pace.size;
       const page = await db.latest((from) => indexStore.log(from, mark, newest, [...gaps], logPage));
       // Another server has merged, or made everything anew: what it has merged need not be kept here.
@@ -121,7 +121,7 @@ export async function createTitleIndex(deps: {
         for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
       }
       if (page.rows.length < logPage) break;
-      pace.took(performance.now() - began);
+      pace.end();
       await breathe();
     }
     if (entries >= tailLimit && servers.onDuty) void merge();
@@ -173,8 +173,7 @@ export async function createTitleIndex(deps: {
     const isMine = async (trx: Trx): Promise<boolean> =>
       merging === own && (await indexStore.holdMark(db, trx, mergeMark)) === token;
     const titles = [...own.tail.keys()].sort((a, b) => a - b);
-    for (let at = 0; at < titles.length; at += sliceTitles) {
-      const slice = titles.slice(at, at + sliceTitles);
+    for await (const slice of slicesOf(titles, sliceTitles)) {
       const changes = new Map(slice.map((title) => [title, entriesOf(own.tail.get(title))]));
       const written = await db.transaction(async (trx) => {
         if (!(await isMine(trx))) return false;
@@ -186,9 +185,7 @@ export async function createTitleIndex(deps: {
         await indexStore.write(db, trx, writes);
         return true;
       });
-      if (!written) return;
-      await breathe();
-      if (stopped) return;
+      if (!written || stopped) return;
     }
     const done = await db.transaction(
       async (trx) => (await isMine(trx)) && (await indexStore.setMark(db, trx, mark, own.upTo), true),
@@ -245,8 +242,7 @@ export async function createTitleIndex(deps: {
     count: (titles) => withTail(titles, (containers, changes) => unionOf(titles, containers, changes).size()),
     async counts(titles) {
       const out = new Map<number, number>();
-      for (let at = 0; at < titles.length; at += sliceTitles) {
-        const slice = titles.slice(at, at + sliceTitles);
+      for await (const slice of slicesOf(titles, sliceTitles)) {
         await withTail(slice, (containers, changes) => {
           for (const title of slice) out.set(title, sizeWith(containers.get(title), changes(title)));
         });

@@ -7,7 +7,7 @@ import { Type } from "@sinclair/typebox";
 import { hashTitle, validator, type TitleIdentity, type TitleText } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
-import { breathe } from "../../slices.ts";
+import { breathe, pagesOf } from "../../slices.ts";
 import { createTitleTable, type TitleTable } from "./title-table.ts";
 import { titleStore } from "./title-store.ts";
 
@@ -52,7 +52,7 @@ export interface Titles {
   idsOf(packed: Buffer): Uint32Array | undefined;
   byIds(ids: readonly number[]): Promise<ReadonlyMap<number, KnownTitle>>;
   /** All titles as they are stored, in slices, oldest first. */
-  each(sliceSize: number): AsyncGenerator<readonly StoredTitle[]>;
+  each(): AsyncGenerator<readonly StoredTitle[]>;
 }
 
 /** Titles learnt in one go: a few milliseconds. */
@@ -75,6 +75,14 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
       if (table.find(packed, at) === 0) hashes.push(packed.subarray(at, at + 8));
     return hashes;
   };
+
+  const stored = (most: number) =>
+    pagesOf(
+      0,
+      (after, limit) => titleStore.after(db.kysely, after, limit),
+      (row) => row.id,
+      most,
+    );
 
   const titles: Titles = {
     table,
@@ -144,22 +152,15 @@ export async function createTitles(deps: { readonly db: Database; readonly clock
         for (const row of await titleStore.byIds(db.kysely, ids.slice(at, at + 5000))) found.set(row.id, row);
       return found;
     },
-    async *each(sliceSize) {
-      for (let after = 0; ;) {
-        const rows = await titleStore.after(db.kysely, after, sliceSize);
-        if (rows.length === 0) return;
+    async *each() {
+      for await (const rows of stored(1000)) {
         const strange = rows.filter(({ id }) => !table.has(id));
         if (strange.length > 0) take(strange);
         yield rows;
-        after = rows[rows.length - 1]?.id ?? after;
       }
     },
   };
-  for (let after = 0; ;) {
-    const rows = await titleStore.after(db.kysely, after, 20_000);
-    for (const row of rows) table.add(row.hash, row.id);
-    if (rows.length === 0) break;
-    after = rows[rows.length - 1]?.id ?? after;
-  }
+  // Nobody is served yet.
+  for await (const rows of stored(20_000)) for (const row of rows) table.add(row.hash, row.id);
   return titles;
 }

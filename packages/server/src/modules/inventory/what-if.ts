@@ -75,7 +75,7 @@ async function ask(
     after.learn(learnt);
   });
   try {
-    for await (const learnt of titles.each(500)) {
+    for await (const learnt of titles.each()) {
       after.learn(learnt);
       await breathe();
     }

@@ -3,7 +3,7 @@
  * allocations that end with their person.
  * Invariants: every change of rights keeps what was so before; the caller holds the ledger's lock and all counting.
  */
-import type { Database } from "../../db/database.ts";
+import type { Database, Trx } from "../../db/database.ts";
 import { eachPolitely, slicesOf } from "../../slices.ts";
 import type { DepartmentFollower, OrgLicenses } from "../organization/index.ts";
 import { endAllocationsOf } from "./allocations/index.ts";
@@ -18,15 +18,17 @@ export function createOrgLicenses(deps: {
   readonly positions: Pick<Positions, "cubeWithin">;
 }): OrgLicenses & DepartmentFollower {
   const { db, positions } = deps;
+  const usedBy = (trx: Trx, departments: readonly number[]) =>
+    eachOf(departments, (slice) => store.used(trx, db.dialect, slice));
   return {
-    rights: (trx, departments) => store.rights(trx, db.dialect, departments),
+    rights: (trx, departments) => eachOf(departments, (slice) => store.rights(trx, db.dialect, slice)),
     async setRights(trx, rows, at) {
       for await (const slice of slicesOf(rows, 1000)) await setRightsRows(db, trx, slice, at);
     },
-    used: (trx, departments) => store.used(trx, db.dialect, departments),
+    used: (trx, departments) => usedBy(trx, departments),
     async shown(trx, departments) {
       const cube = await positions.cubeWithin(trx);
-      if (cube.covered === undefined) return store.used(trx, db.dialect, departments);
+      if (cube.covered === undefined) return usedBy(trx, departments);
       const rows: { department: number; license: number; used: number }[] = [];
       await eachPolitely(cube.rows, ([department, counts]) =>
         eachCounts(counts, (place, { used }) => {
@@ -48,4 +50,14 @@ export function createOrgLicenses(deps: {
       await handQuotas(db, trx, merged, made);
     },
   };
+}
+
+/** What is read for departments, a few at a time: each may have thousands of rows. */
+async function eachOf<T>(
+  departments: readonly number[],
+  read: (slice: readonly number[]) => Promise<readonly T[]>,
+): Promise<T[]> {
+  const all: T[] = [];
+  for await (const slice of slicesOf(departments, 16)) for (const row of await read(slice)) all.push(row);
+  return all;
 }

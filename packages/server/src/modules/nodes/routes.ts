@@ -49,7 +49,7 @@ const DistributionQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 10_000 })),
   cursor: Type.Optional(Type.String({ maxLength: 512 })),
 });
-const NodeQuery = Type.Composite([
+const NodeQuery = Type.Intersect([
   ListQuery,
   Type.Object({
     kind: Type.Optional(Type.String({ enum: ["relay", "server", "agent"] })),

@@ -1,7 +1,8 @@
 /** Purpose: `/api/v1/departments` and `/api/v1/employees` (contract.md "Administration"). */
 import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
-import { resourceRoutes, type ResourceAccess } from "../../http/resource.ts";
+import type { Authorize } from "../../http/authorize.ts";
+import { resourceRoutes } from "../../http/resource.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import type { DepartmentInput } from "./departments.ts";
 import type { EmployeeInput } from "./employees.ts";
@@ -30,11 +31,11 @@ const EmployeeItem = Type.Object({
 
 export function organizationRoutes(
   app: FastifyInstance,
-  deps: { readonly organization: Organization } & ResourceAccess,
+  deps: { readonly organization: Organization; readonly authorize: Authorize },
 ): void {
-  const { organization } = deps;
+  const { organization, authorize } = deps;
 
-  resourceRoutes<Department>(app, deps, {
+  resourceRoutes<Department>(app, authorize, {
     path: "/api/v1/departments",
     tag: "departments",
     what: "department",
@@ -56,7 +57,7 @@ export function organizationRoutes(
     save: (input, mode) => organization.saveDepartment(input as unknown as DepartmentInput, mode),
   });
 
-  resourceRoutes<Employee>(app, deps, {
+  resourceRoutes<Employee>(app, authorize, {
     path: "/api/v1/employees",
     tag: "employees",
     what: "employee",

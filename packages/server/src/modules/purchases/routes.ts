@@ -236,7 +236,7 @@ export function purchaseRoutes(
         return sendPage(request, reply, await purchases.chargebacks(query));
       }
       const sums = await sumsBy(by, purchases.allChargebacks(query));
-      const page = pageOfItems(sums, query, { fields: ["amount", "quantity"], keyOf: (item) => item.key });
+      const page = await pageOfItems(sums, query, { fields: ["amount", "quantity"], keyOf: (item) => item.key });
       return sendList(request, reply, { ...page, items: page.items.map(({ key: _, ...item }) => item) });
     },
   );

@@ -9,10 +9,10 @@ import {
   isValidAt,
   type AllocationTotals,
   type CoverInput,
-  type CoverResult,
+  type Installation,
   type Validity,
 } from "@daicho/licensing";
-import { breathe } from "../../../slices.ts";
+import { eachPolitely, inSteps } from "../../../slices.ts";
 import type { CoverageFacts, DatedEntitlement } from "./facts.ts";
 
 export interface CoverageEffect {
@@ -51,12 +51,9 @@ async function workOut(facts: CoverageFacts, at: number): Promise<CoverageEffect
     row.set(license, (row.get(license) ?? 0) + by);
   };
   for (const group of facts.rules.groups) {
-    const input = inputOf(facts, group, at);
-    const result = await politely(coverSteps(input));
+    const result = await inSteps(coverSteps(await inputOf(facts, group, at)));
     const people = new Set<string>();
-    let count = 0;
-    for (const { license, employee, department, units } of result.installations) {
-      if (++count % 4096 === 0) await breathe();
+    await eachPolitely(result.installations, ({ license, employee, department, units }) => {
       const byUser = facts.rules.licenses.get(license)?.metric === "user";
       if (!byUser || employee === null) bump(department, license, -units);
       else if (employee !== 0) {
@@ -64,11 +61,8 @@ async function workOut(facts: CoverageFacts, at: number): Promise<CoverageEffect
         if (!people.has(key)) bump(department, license, -1);
         people.add(key);
       }
-    }
-    for (const { license, department, units } of result.consumptions) {
-      if (++count % 4096 === 0) await breathe();
-      bump(department, license, units);
-    }
+    });
+    await eachPolitely(result.consumptions, ({ license, department, units }) => bump(department, license, units));
     for (const [license, totals] of result.allocations) allocations.set(license, totals);
   }
   for (const [department, row] of differences) {
@@ -79,12 +73,13 @@ async function workOut(facts: CoverageFacts, at: number): Promise<CoverageEffect
 }
 
 /** One group's part of the facts. */
-export function inputOf(facts: CoverageFacts, group: readonly number[], at: number): CoverInput {
+export async function inputOf(facts: CoverageFacts, group: readonly number[], at: number): Promise<CoverInput> {
   const members = new Set(group);
   const { rules } = facts;
-  const installations = [];
-  for (const list of facts.installations.values())
+  const installations: Installation[] = [];
+  await eachPolitely(facts.installations.values(), (list) => {
     for (const one of list) if (members.has(one.license)) installations.push(one);
+  });
   return {
     licenses: group.flatMap((license) => rules.licenses.get(license) ?? []),
     installations,
@@ -94,17 +89,6 @@ export function inputOf(facts: CoverageFacts, group: readonly number[], at: numb
     allocations: rules.allocations.filter(({ license }) => members.has(license)),
     traits: (device) => facts.traits.get(device),
   };
-}
-
-export async function politely(steps: Generator<undefined, CoverResult>): Promise<CoverResult> {
-  let until = performance.now() + 8;
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-    if (performance.now() < until) continue;
-    await breathe();
-    until = performance.now() + 8;
-  }
 }
 
 function validityAt(entitlement: DatedEntitlement, at: number): Validity {

@@ -17,7 +17,7 @@ import {
 } from "@daicho/licensing";
 import { unpackMachine, type Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe, slicesOf } from "../../../slices.ts";
+import { breathe, pagesOf, readInRanges, slicesOf } from "../../../slices.ts";
 import { eachPacked } from "../repository/pack.ts";
 import { coverageStore as store } from "./store.ts";
 
@@ -82,16 +82,26 @@ export async function loadRules(
     ),
   });
   const isKnown = (row: { readonly license: number }): boolean => known.has(row.license);
-  const linking = (await store.entitlements(trx, db.dialect, at)).filter(isKnown).map(withReach);
-  const allocations = (await store.allocations(trx, at)).filter(isKnown).map((row): Allocation => ({
-    id: row.id,
-    license: row.license,
-    entitlement: row.entitlement ?? undefined,
-    device: row.device ?? undefined,
-    employee: row.employee ?? undefined,
-    quantity: row.quantity,
-    since: row.since,
-  }));
+  const entitlementsOf = async (licenses?: readonly number[]): Promise<DatedEntitlement[]> => {
+    const found: DatedEntitlement[] = [];
+    for await (const rows of byId((page) => store.entitlements(trx, db.dialect, at, licenses, page)))
+      for (const row of rows) if (isKnown(row)) found.push(withReach(row));
+    return found;
+  };
+  const linking = await entitlementsOf();
+  const allocations: Allocation[] = [];
+  for await (const rows of byId((page) => store.allocations(trx, at, page)))
+    for (const row of rows)
+      if (isKnown(row))
+        allocations.push({
+          id: row.id,
+          license: row.license,
+          entitlement: row.entitlement ?? undefined,
+          device: row.device ?? undefined,
+          employee: row.employee ?? undefined,
+          quantity: row.quantity,
+          since: row.since,
+        });
   const linked = linkedGroups(linking);
   const grouped = new Set(linked.flat());
   const single = new Set([
@@ -105,9 +115,6 @@ export async function loadRules(
       .sort((a, b) => a - b)
       .map((l) => [l]),
   ];
-  const entitlements: DatedEntitlement[] = [];
-  for await (const slice of slicesOf(groups.flat(), 1000))
-    for (const row of await store.entitlements(trx, db.dialect, at, slice)) entitlements.push(withReach(row));
   return {
     groups,
     licenses: new Map(
@@ -116,11 +123,20 @@ export async function loadRules(
         return [license, { license, code, metric }];
       }),
     ),
-    entitlements,
+    entitlements: await entitlementsOf(groups.flat()),
     allocations,
     second: new Set(linking.filter(({ reach }) => reach.secondDevice).map(({ license }) => license)),
   };
 }
+
+const byId = <T extends { readonly id: string }>(
+  read: (page: { readonly after: string; readonly limit: number }) => Promise<readonly T[]>,
+) =>
+  pagesOf(
+    "",
+    (after, limit) => read({ after, limit }),
+    (row) => row.id,
+  );
 
 type EntitlementRow = Awaited<ReturnType<typeof store.entitlements>>[number];
 
@@ -189,18 +205,17 @@ export async function everywhere(
     }
   };
   if (at === undefined)
-    for (let after = 0; ;) {
-      const rows = await store.openAfter(trx, after, 2000);
+    for await (const rows of pagesOf(
+      0,
+      (after, limit) => store.openAfter(trx, after, limit),
+      (row) => row.device,
+    ))
       keep(rows);
-      after = rows[rows.length - 1]?.device ?? after;
-      if (rows.length < 2000) break;
-      await breathe();
-    }
   else
-    for (let first = 1, last = await store.lastDevice(trx); first <= last; first += 1000) {
-      keep(await store.at(trx, at, first, first + 999));
-      await breathe();
-    }
+    for await (const rows of readInRanges(await store.lastDevice(trx), (after, upTo) =>
+      store.at(trx, at, after + 1, upTo),
+    ))
+      keep(rows);
   for (const [department, list] of all) {
     all.set(department, inOrder(list));
     if (list.length > 5000) await breathe();

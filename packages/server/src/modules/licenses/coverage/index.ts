@@ -1,4 +1,4 @@
-export { effectAt, inputOf, politely, type CoverageEffect } from "./effect.ts";
+export { effectAt, inputOf, type CoverageEffect } from "./effect.ts";
 export {
   everywhere,
   keepTraits,

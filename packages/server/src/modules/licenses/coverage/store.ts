@@ -9,10 +9,15 @@ import { inSet } from "../../../db/sets.ts";
 type Db = Kysely<Schema> | Trx;
 /** undefined = now. */
 type Moment = number | undefined;
+/** By id. */
+interface Page {
+  readonly after: string;
+  readonly limit: number;
+}
 
 export const coverageStore = {
   /** All that carry rights; and, where licences are named, all of these licences. */
-  entitlements: (db: Db, dialect: DialectName, at: Moment, licenses?: readonly number[]) =>
+  entitlements: (db: Db, dialect: DialectName, at: Moment, licenses: readonly number[] | undefined, page: Page) =>
     db
       .selectFrom("lic_entitlements")
       .select(["id", "license", "metric", "quantity", "pack_size", "rights", "starts_at", "expires_at"])
@@ -20,10 +25,12 @@ export const coverageStore = {
       .where((eb) =>
         licenses === undefined ? eb("rights", "is not", null) : inSet(dialect, "lic_entitlements.license", licenses),
       )
+      .where("id", ">", page.after)
       .orderBy("id")
+      .limit(page.limit)
       .execute(),
 
-  allocations: (db: Db, at: Moment) =>
+  allocations: (db: Db, at: Moment, page: Page) =>
     db
       .selectFrom("lic_allocations")
       .select(["id", "license", "entitlement", "device", "employee", "quantity", "since"])
@@ -32,7 +39,9 @@ export const coverageStore = {
           ? eb("until", "is", null)
           : eb.and([eb("since", "<=", at), eb.or([eb("until", "is", null), eb("until", ">", at)])]),
       )
+      .where("id", ">", page.after)
       .orderBy("id")
+      .limit(page.limit)
       .execute(),
 
   paths: (db: Db, at: Moment) =>

@@ -9,6 +9,7 @@ import type { Events } from "../../../events.ts";
 import type { ListQuery } from "../../../http/list.ts";
 import { page, type Page } from "../../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../../rows.ts";
+import { mapPolitely } from "../../../slices.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store } from "./store.ts";
 import { withdrawAll, withdrawUnchanged } from "./withdraw.ts";
@@ -135,7 +136,7 @@ export function createEntitlements(deps: {
           order: { column: "t.order_no", nullable: true },
         },
       });
-      return { ...found, rows: found.rows.map(entitlementOf) };
+      return { ...found, rows: await mapPolitely(found.rows, entitlementOf) };
     },
 
     async history(id) {

@@ -12,8 +12,8 @@ import {
   unmanagedClasses,
 } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe } from "../../../slices.ts";
-import { everywhere, inputOf, loadFacts, politely } from "../coverage/index.ts";
+import { eachPolitely, inSteps } from "../../../slices.ts";
+import { everywhere, inputOf, loadFacts } from "../coverage/index.ts";
 import type { CubeLicense } from "../positions/index.ts";
 
 export interface LicenseCoverage {
@@ -92,38 +92,33 @@ async function workOut(
   }));
   const group = facts?.rules.groups.find((members) => members.includes(license));
   if (facts === undefined || group === undefined) return { ...nothing(license, at), beside };
-  const input = inputOf(facts, group, at);
-  const result = await politely(coverSteps(input));
+  const input = await inputOf(facts, group, at);
+  const result = await inSteps(coverSteps(input));
   const byUser = facts.rules.licenses.get(license)?.metric === "user";
 
   const used = new Map<number, number>();
   const together = new Map<number, number>();
   const given = new Map<string, { used: number; covers: number }>();
-  let count = 0;
-  for (const one of result.consumptions) {
-    if (++count % 2048 === 0) await breathe();
+  await eachPolitely(result.consumptions, (one) => {
     tally(given, one);
-    if (one.license !== license) continue;
+    if (one.license !== license) return;
     const [first, ...others] = one.installations as [number, ...number[]];
     used.set(first, (used.get(first) ?? 0) + one.units);
     for (const place of others) {
       used.set(place, used.get(place) ?? 0);
       together.set(place, (result.installations[first] as { device: number }).device);
     }
-  }
+  });
   const installed = new Map<number, number>();
   const people = new Set<string>();
-  for (let place = 0; place < result.installations.length; place++) {
-    if (place % 4096 === 0) await breathe();
-    const one = result.installations[place];
-    if (one?.license !== license) continue;
-    installed.set(place, counts(one, byUser, people));
-  }
+  await eachPolitely(result.installations.entries(), ([place, one]) => {
+    if (one.license === license) installed.set(place, counts(one, byUser, people));
+  });
   const covering = new Set<string>();
-  for (const place of installed.keys()) {
+  await eachPolitely(installed.keys(), (place) => {
     const by = result.coverOf(place);
     if (typeof by !== "string") for (const id of by.entitlements) covering.add(id);
-  }
+  });
   return {
     license,
     at,

@@ -20,7 +20,7 @@ import type { Database } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import { decodeCursor, encodeCursor, type ListQuery } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
-import { breathe } from "../../../slices.ts";
+import { eachPolitely, mapPolitely } from "../../../slices.ts";
 import type { Cube, CubeLicense, Positions } from "../positions/index.ts";
 import type { CoverageOf, LicenseCoverage } from "./coverage.ts";
 import { explainStore as store } from "./store.ts";
@@ -63,16 +63,15 @@ export function createPositionExplanation(deps: {
     const found = shown.map((place) => ({ place, one: installationAt(coverage, place) }));
     const { result } = coverage;
     const managed = shown.filter((place) => place < result.installations.length);
-    const names = await namesOf(db, [
-      ...found.map(({ one }) => one.device),
-      ...managed.flatMap((p) => namedAt(coverage, p)),
-    ]);
+    const named = found.map(({ one }) => one.device);
+    await eachPolitely(managed, (place) => void named.push(...namedAt(coverage, place)));
+    const names = await namesOf(db, named);
     const employees = new Set(found.flatMap(({ one }) => one.employee || []));
     const people = new Map(
       (await store.employees(db.kysely, db.dialect, [...employees])).map((row) => [row.ordinal, row.id]),
     );
     const allocated = result.allocations.get(coverage.license)?.at;
-    return found.map(({ place, one }): PositionItem => {
+    return mapPolitely(found, ({ place, one }): PositionItem => {
       const user = one.employee === null ? undefined : people.get(one.employee);
       const other = coverage.with.get(place);
       return {
@@ -125,20 +124,18 @@ export function createPositionExplanation(deps: {
     const start = cursorOf(query.cursor);
     const limit = query.limit ?? 100;
     const shown: number[] = [];
-    let more = false;
-    let count = 0;
-    for (const place of placesOf(coverage)) {
-      if (++count % 4096 === 0) await breathe();
+    let more = false as boolean;
+    await eachPolitely(placesOf(coverage), (place) => {
       const one = installationAt(coverage, place);
-      if (within !== undefined && !within.has(one.department)) continue;
+      if (within !== undefined && !within.has(one.department)) return;
       totals.used += coverage.used.get(place) ?? 0;
       totals.installed += coverage.installed.get(place) ?? 0;
       if ("class" in one) totals.unmanaged[one.class] += one.unmanaged;
       totals.items++;
-      if (place <= start) continue;
+      if (place <= start) return;
       if (shown.length < limit) shown.push(place);
       else more = true;
-    }
+    });
     const entitlements = await entitlementsOf(db, cube, license.ordinal, coverage, moment);
     const held = entitlements.reduce((sum, one) => sum + one.held, 0);
     const departments = departmentsBehind(cube, license, within);

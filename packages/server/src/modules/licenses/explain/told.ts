@@ -51,8 +51,14 @@ export function licenseOf(cube: Cube, code: string): CubeLicense {
   return found;
 }
 
+/** A page asks thousands of times. */
+const codes = new WeakMap<Cube, ReadonlyMap<number, string>>();
+
 export function codeIn(cube: Cube): (license: number) => string {
-  return (license) => cube.licenses.find(({ ordinal }) => ordinal === license)?.code ?? `#${license}`;
+  let known = codes.get(cube);
+  if (known === undefined) codes.set(cube, (known = new Map(cube.licenses.map((l) => [l.ordinal, l.code]))));
+  const found = known;
+  return (license) => found.get(license) ?? `#${license}`;
 }
 
 export function departmentIn(cube: Cube, ordinal: number): string {

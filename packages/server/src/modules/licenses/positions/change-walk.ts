@@ -17,7 +17,7 @@ import {
 } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe, eachPolitely, inSteps, readInRanges, slicesOf } from "../../../slices.ts";
+import { eachPolitely, inSteps, pagesOf, readInRanges, slicesOf } from "../../../slices.ts";
 import { unpackLicenses } from "../repository/index.ts";
 import { grouped, type View } from "./change-view.ts";
 import { eachCounts, type CubeLicense } from "./cube.ts";
@@ -124,8 +124,12 @@ async function walkRights(db: Database, trx: Trx, view: View, tell: (event: Walk
 async function entitlementVersions(trx: Trx, view: View): Promise<ReadonlyMap<string, EntitlementVersion[]>> {
   const { from, to } = view.query;
   const versions = new Map<string, EntitlementVersion[]>();
-  for (let after = ""; ; await breathe()) {
-    const page = await pastStore.entitlementsBetween(trx, from, to, after, 2000);
+  const pages = pagesOf(
+    "",
+    (after, limit) => pastStore.entitlementsBetween(trx, from, to, after, limit),
+    (row) => row.id,
+  );
+  for await (const page of pages)
     for (const row of page) {
       const id = row.id.split("/")[0] ?? row.id;
       const version: EntitlementVersion = {
@@ -141,8 +145,5 @@ async function entitlementVersions(trx: Trx, view: View): Promise<ReadonlyMap<st
       if (list === undefined) versions.set(id, [version]);
       else list.push(version);
     }
-    const end = page[page.length - 1];
-    if (page.length < 2000 || end === undefined) return versions;
-    after = end.id;
-  }
+  return versions;
 }

@@ -4,13 +4,12 @@ import type { Clock } from "@daicho/kernel";
 import { differenceCauses, measures } from "@daicho/licensing";
 import type { FastifyInstance } from "fastify";
 import type { Authorize } from "../../../http/authorize.ts";
+import type { ItemKey } from "../../../http/first-ones.ts";
 import { pageOfItems, sendItems } from "../../../http/items.ts";
 import { decodeCursor, encodeCursor, ListQuery, sendList } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { limits, Text } from "../../../http/text.ts";
-import { eachPolitely } from "../../../slices.ts";
 import type { ChangeItem, ChangeQuery, Changes } from "./changes.ts";
-import type { EventKey } from "./event-page.ts";
 import { momentOf } from "./moment.ts";
 
 const moment = (description: string) => Type.String({ maxLength: 40, description });
@@ -124,9 +123,7 @@ export function changeRoutes(
       const items = await changes.between(asked);
       if (query.limit === undefined && query.cursor === undefined && query.sort === undefined)
         return sendItems(request, reply, head, items);
-      const all: ChangeItem[] = [];
-      await eachPolitely(items, (item) => void all.push(item));
-      const page = pageOfItems(all, query, {
+      const page = await pageOfItems<ChangeItem>(items, query, {
         fields: ["license", "name", "metric"],
         keyOf: (item) => `${item.department ?? ""}\u0000${item.license}`,
       });
@@ -149,7 +146,7 @@ function askedOf(query: Query, now: number): ChangeQuery {
 }
 
 /** @throws input-invalid */
-function cursorOf(cursor: string | undefined): EventKey | undefined {
+function cursorOf(cursor: string | undefined): ItemKey | undefined {
   if (cursor === undefined) return undefined;
   const key = decodeCursor(cursor);
   if (key?.length === 5 && key.slice(0, 4).every((part) => typeof part === "number")) return key;

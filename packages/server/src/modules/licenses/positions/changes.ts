@@ -19,12 +19,12 @@ import {
 } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
-import { eachPolitely, slicesOf } from "../../../slices.ts";
+import { createFirstOnes, type ItemKey } from "../../../http/first-ones.ts";
+import { eachPolitely, inSteps, mapPolitely, slicesOf } from "../../../slices.ts";
 import { codeOf, licenseSpan, viewOf, type ChangeQuery, type View } from "./change-view.ts";
 import { walk, type WalkedEvent } from "./change-walk.ts";
 import { withCoverage } from "./covered.ts";
 import { eachCounts, type CubeLicense } from "./cube.ts";
-import { createEventPage, type EventKey } from "./event-page.ts";
 import type { Past } from "./past.ts";
 import { pastStore } from "./past-store.ts";
 
@@ -67,8 +67,8 @@ export interface Changes {
   between(query: ChangeQuery): Promise<Iterable<ChangeItem>>;
   /** The single changes, by time. Steps of the tree and of the selection have none: they move what was counted long before. */
   events(
-    query: ChangeQuery & { readonly after?: EventKey | undefined; readonly limit: number },
-  ): Promise<{ readonly items: readonly ChangeEvent[]; readonly next?: EventKey }>;
+    query: ChangeQuery & { readonly after?: ItemKey | undefined; readonly limit: number },
+  ): Promise<{ readonly items: readonly ChangeEvent[]; readonly next?: ItemKey }>;
 }
 
 export function createChanges(deps: { readonly db: Database; readonly past: Past }): Changes {
@@ -90,13 +90,13 @@ export function createChanges(deps: { readonly db: Database; readonly past: Past
             event.cause,
           ),
         );
-        return itemsOf(view, differences);
+        return await itemsOf(view, differences);
       }),
 
     events: (query) =>
       db.snapshot(async (trx) => {
         const view = await viewOf(trx, past, query);
-        const page = createEventPage<WalkedEvent>(query.limit, query.after, (e) => [
+        const page = createFirstOnes<WalkedEvent>(query.limit, query.after, (e) => [
           e.at,
           measures.indexOf(e.measure),
           e.license,
@@ -106,7 +106,7 @@ export function createChanges(deps: { readonly db: Database; readonly past: Past
         await walk(db, trx, view, (event) => {
           if (valueAt(view.shown(event), event.at)) page.put(event);
         });
-        const { items, next } = page.taken();
+        const { items, next } = await inSteps(page.taken());
         return { items: await named(db, trx, view, items), ...(next !== undefined && { next }) };
       }),
   };
@@ -162,17 +162,18 @@ async function putCovered(view: View, differences: Differences<number>): Promise
 }
 
 /** By codes of department and licence; made one by one as they are taken: there may be one for every department and licence. */
-function itemsOf(view: View, differences: Differences<number>): Iterable<ChangeItem> {
+async function itemsOf(view: View, differences: Differences<number>): Promise<Iterable<ChangeItem>> {
   const { query, first, last } = view;
   const byDepartment = query.byDepartment === true;
   const licenses = ranked(new Map([...first.licenses, ...last.licenses].map((l) => [l.ordinal, l])), (l) => l.code);
   const departments = ranked(new Map(view.departments.map((ordinal) => [ordinal, codeOf(view, ordinal)])), (code) => code); // prettier-ignore
   // As numbers: to compare 100,000 pairs of texts in one go would take too long.
-  const rows = Float64Array.from(differences.rows(), (row) => {
+  const ranks = await mapPolitely(differences.rows(), (row) => {
     const license = row % licenseSpan;
     const department = byDepartment ? departments.ranks.get((row - license) / licenseSpan) : 0;
     return (department as number) * licenseSpan + (licenses.ranks.get(license) as number);
-  }).sort();
+  });
+  const rows = Float64Array.from(ranks).sort();
   return {
     *[Symbol.iterator]() {
       for (const rank of rows) {
@@ -210,7 +211,7 @@ async function named(db: Database, trx: Trx, view: View, events: readonly Walked
     ...(employee !== null && employees.has(employee) && { employee: employees.get(employee) as string }),
     count,
   });
-  return events.map(({ at, cause, measure, license, department, by, source, before, after }) => ({
+  return mapPolitely(events, ({ at, cause, measure, license, department, by, source, before, after }) => ({
     ...{ at, cause, measure, by, license: licenses.get(license) ?? `#${license}` },
     ...(department !== undefined && { department: codeOf(view, department) }),
     ...(measure === "used" && { device: devices.get(source as number) ?? `#${source}` }),

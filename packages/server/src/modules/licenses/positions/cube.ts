@@ -9,7 +9,7 @@ import type { Counts, Entitlement, UsedRow } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Schema } from "../../../db/schema.ts";
-import { breathe, slicesOf } from "../../../slices.ts";
+import { pagesOf, slicesOf } from "../../../slices.ts";
 import { refreshFacts, type CoverageFacts } from "../coverage/index.ts";
 import { entitlementsScope, everythingScope, touchesScope } from "../version.ts";
 import type { Covered } from "./covered.ts";
@@ -216,14 +216,13 @@ async function fetchEntitlements(
   places: ReadonlyMap<number, number>,
 ): Promise<ReadonlyMap<number, readonly Entitlement[]>> {
   const out = new Map<number, Entitlement[]>();
-  for (let after = ""; ;) {
-    const page = await store.entitlements(trx, after, 2000);
-    for (const row of page) putEntitlement(out, row, places);
-    const last = page[page.length - 1];
-    if (page.length < 2000 || last === undefined) return out;
-    after = last.id;
-    await breathe();
-  }
+  const pages = pagesOf(
+    "",
+    (after, limit) => store.entitlements(trx, after, limit),
+    (row) => row.id,
+  );
+  for await (const page of pages) for (const row of page) putEntitlement(out, row, places);
+  return out;
 }
 
 /** Lays an entitlement's row to its licence. */

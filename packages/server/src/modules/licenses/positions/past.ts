@@ -8,7 +8,7 @@ import { createUsage, type Entitlement, type UsedRow } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe, eachPolitely, readInRanges, slicesOf } from "../../../slices.ts";
+import { eachPolitely, pagesOf, readInRanges, slicesOf } from "../../../slices.ts";
 import { loadFacts } from "../coverage/index.ts";
 import { unpackLicenses } from "../repository/index.ts";
 import {
@@ -109,13 +109,12 @@ async function cubeAt(db: Database, trx: Trx, moment: number): Promise<Cube> {
   }
 
   const entitlements = new Map<number, Entitlement[]>();
-  for (let after = ""; ; await breathe()) {
-    const page = await pastStore.entitlementsAt(trx, moment, after, 2000);
-    for (const row of page) putEntitlement(entitlements, row, places);
-    const end = page[page.length - 1];
-    if (page.length < 2000 || end === undefined) break;
-    after = end.id;
-  }
+  const pages = pagesOf(
+    "",
+    (after, limit) => pastStore.entitlementsAt(trx, moment, after, limit),
+    (row) => row.id,
+  );
+  for await (const page of pages) for (const row of page) putEntitlement(entitlements, row, places);
   return {
     version,
     changedAt: moment,

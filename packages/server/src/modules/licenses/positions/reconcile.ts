@@ -8,7 +8,7 @@
 import { compareUsed, unassigned, type UsedRow } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
 import type { Database, Trx } from "../../../db/database.ts";
-import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
+import { eachPolitely, pagesOf, slicesOf } from "../../../slices.ts";
 import { effectAt, loadFacts } from "../coverage/index.ts";
 import type { Cube } from "./cube.ts";
 import type { Positions, Stamp } from "./service.ts";
@@ -257,22 +257,26 @@ async function compareUsers(trx: Trx, users: Iterable<UserCount>, named: Named, 
         recomputed: again,
       });
   };
-  for (let after: UserCount | undefined; ;) {
-    const page = await store.userUsage(trx, after, 2000);
+  const pages = pagesOf<UserCount, UserCount | undefined>(
+    undefined,
+    (after, limit) => store.userUsage(trx, after, limit),
+    (row) => row,
+  );
+  for await (const page of pages)
     for (const row of page) {
       differ(row, row.devices, recomputed.get(key(row))?.devices ?? 0);
       recomputed.delete(key(row));
     }
-    after = page[page.length - 1];
-    if (page.length < 2000) break;
-    await breathe();
-  }
   for (const row of recomputed.values()) differ(row, 0, row.devices);
 }
 
 async function compareIntervals(trx: Trx, cube: Cube, differences: Found): Promise<void> {
-  for (let after = 0; ;) {
-    const page = await store.intervals(trx, after, 2000);
+  const pages = pagesOf(
+    0,
+    (after, limit) => store.intervals(trx, after, limit),
+    (row) => row.device,
+  );
+  for await (const page of pages)
     for (const row of page) {
       if (row.state === "disposed")
         differences.push({
@@ -289,9 +293,4 @@ async function compareIntervals(trx: Trx, cube: Cube, differences: Found): Promi
           recomputed: codeOf(cube, row.ledger_department),
         });
     }
-    const last = page[page.length - 1];
-    if (page.length < 2000 || last === undefined) return;
-    after = last.device;
-    await breathe();
-  }
 }

@@ -95,7 +95,7 @@ export function positionRoutes(
     },
     async (request, reply) => {
       const { items, ...when } = await positions.company(asked(request.query));
-      const page = pageOfItems(items.filter(matches(request.query)), request.query, {
+      const page = await pageOfItems(items.filter(matches(request.query)), request.query, {
         fields: ["license", "name", "metric", "required", "held", "rights", "requested", "used", "overUnder", "idle"],
         keyOf: (item) => item.license,
       });
@@ -133,7 +133,7 @@ export function positionRoutes(
         ...asked(request.query),
         rollup: request.query.rollup === true,
       });
-      const page = pageOfItems(items.filter(matches(request.query)), request.query, {
+      const page = await pageOfItems(items.filter(matches(request.query)), request.query, {
         fields: [
           "license",
           "name",
@@ -175,7 +175,7 @@ export function positionRoutes(
       const wanted = sifted(items, matches(request.query));
       if (limit === undefined && cursor === undefined && sort === undefined)
         return sendItems(request, reply, { ...when }, wanted);
-      const page = pageOfItems([...wanted], request.query, {
+      const page = await pageOfItems(wanted, request.query, {
         fields: ["department", "license", "name", "metric", "rights", "required", "used", "overUnder", "state"],
         keyOf: (item) => `${item.department}\u0000${item.license}`,
       });

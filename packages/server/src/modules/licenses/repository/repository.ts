@@ -20,7 +20,7 @@ import {
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
-import { breathe, slicesOf } from "../../../slices.ts";
+import { breathe, pagesOf, slicesOf } from "../../../slices.ts";
 import { keepTraits } from "../coverage/index.ts";
 import { holdCounting, recordingTime, touchPositions } from "../version.ts";
 import { packLicenses, unpackLicenses } from "./pack.ts";
@@ -51,21 +51,16 @@ export interface Repository extends UsageRepository {
   ): Promise<ReadonlyMap<string, Metric>>;
   /** Counts `used` anew from the open intervals, in slices and inside the given snapshot; nothing is written. */
   recount(trx?: Trx): Promise<{
-    readonly usage: readonly UsageRow[];
-    readonly users: readonly { employee: number; department: number; license: number; devices: number }[];
+    readonly usage: Iterable<UsageRow>;
+    readonly users: Iterable<{ employee: number; department: number; license: number; devices: number }>;
     readonly devices: number;
   }>;
   /** Replaces the stored counters by a recount, inside the transaction. */
   rebuild(trx: Trx): Promise<void>;
-  /** What a device uses now. */
-  licensesOf(device: number): Promise<
-    readonly {
-      readonly license: string;
-      readonly class?: UnmanagedClass;
-      readonly count: number;
-      readonly since: number;
-    }[]
-  >;
+  /** What devices use now. */
+  licensesOf(
+    devices: readonly number[],
+  ): Promise<ReadonlyMap<number, readonly (ClassedLicense & { readonly since: number })[]>>;
   /** Devices above `after` that use the licence, ascending, at most `limit`. */
   devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
   /** Open intervals of the devices above `after`, up to and including `last`, for comparing with what their facts yield. */
@@ -264,13 +259,7 @@ export function createRepository(deps: {
 
   const rebuild = async (trx: Trx): Promise<void> => {
     const usage = usageBy(await repositoryStore.metrics(trx));
-    for (let after = 0; ;) {
-      const rows = await repositoryStore.openAfter(trx, after, 1000);
-      if (rows.length === 0) break;
-      for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
-      after = rows[rows.length - 1]?.device ?? after;
-      await breathe();
-    }
+    for await (const rows of openPages(trx)) for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
     await repositoryStore.clearUsage(trx);
     await writeUsage(trx, usage);
     await touchPositions(db, trx, deps.clock.now(), { everything: true });
@@ -356,44 +345,39 @@ export function createRepository(deps: {
       const from = trx ?? db.kysely;
       const usage = usageBy(await repositoryStore.metrics(from));
       let count = 0;
-      for (let after = 0; ;) {
-        const rows = await repositoryStore.openAfter(from, after, 1000);
-        if (rows.length === 0) break;
+      for await (const rows of openPages(from)) {
         for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
         count += rows.length;
-        after = rows[rows.length - 1]?.device ?? after;
-        await breathe();
       }
-      return {
-        usage: usage.used(),
-        users: [...usage.users()],
-        devices: count,
-      };
+      return { usage: usage.each(), users: usage.users(), devices: count };
     },
 
     rebuild,
 
-    async licensesOf(device) {
-      const row = (await repositoryStore.open(db.kysely, [device], undefined)).get(device);
-      if (row === undefined) return [];
+    async licensesOf(devices) {
+      const open = await repositoryStore.open(db.kysely, devices, undefined);
+      if (open.size === 0) return new Map();
       const uses = usesByOrdinal(await repositoryStore.licenses(db.kysely));
-      return unpackLicenses(row.licenses).map(([license, count]) => ({
-        ...(uses.get(license) ?? { license: String(license) }),
-        count,
-        since: row.since,
-      }));
+      return new Map(
+        [...open].map(([device, { licenses, since }]) => [
+          device,
+          unpackLicenses(licenses).map(([license, count]) => ({
+            ...(uses.get(license) ?? { license: String(license) }),
+            count,
+            since,
+          })),
+        ]),
+      );
     },
 
     async devicesWith(license, after, limit) {
       const uses = usesByOrdinal(await repositoryStore.licenses(db.kysely));
       const wanted = new Set([...uses].flatMap(([ordinal, use]) => (use.license === license ? [ordinal] : [])));
       const found: number[] = [];
-      for (let from = after; wanted.size > 0 && found.length < limit;) {
-        const rows = await repositoryStore.openAfter(db.kysely, from, 1000);
-        if (rows.length === 0) break;
+      if (wanted.size === 0) return [];
+      for await (const rows of openPages(db.kysely, after)) {
         for (const row of rows) if (unpackLicenses(row.licenses).some(([l]) => wanted.has(l))) found.push(row.device);
-        from = rows[rows.length - 1]?.device ?? from;
-        await breathe();
+        if (found.length >= limit) break;
       }
       return found.slice(0, limit);
     },
@@ -417,6 +401,13 @@ export function createRepository(deps: {
     },
   };
 }
+
+const openPages = (from: Database["kysely"] | Trx, after = 0) =>
+  pagesOf(
+    after,
+    (behind, limit) => repositoryStore.openAfter(from, behind, limit),
+    (row) => row.device,
+  );
 
 const usageBy = (metricOf: ReadonlyMap<number, string>): Usage =>
   createUsage((license) => metricOf.get(license) === "user");

@@ -158,7 +158,7 @@ async function counted(s: Company): Promise<Record<string, number>> {
       .select("ordinal")
       .where("id", "=", device.id)
       .executeTakeFirstOrThrow();
-    for (const { license } of await s.repository.licensesOf(ordinal)) {
+    for (const { license } of (await s.repository.licensesOf([ordinal])).get(ordinal) ?? []) {
       const perUser = licenses[license as keyof typeof licenses] === "user";
       if (perUser && waiting.has(device.id)) continue;
       const key = `${device.countsFor ?? ""} ${license}`;
