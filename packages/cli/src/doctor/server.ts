@@ -44,8 +44,10 @@ export async function* checkServer(options: ClientOptions & { readonly server: s
   });
   yield await attempt("applications", server, async () => {
     const client = await createApiClient(options);
-    const { applications, faults, requested } = (await client.get("/api/v1/applications/verification")).body as {
+    const { applications, complete, faults, requested } = (await client.get("/api/v1/applications/verification"))
+      .body as {
       applications?: number;
+      complete?: boolean;
       faults?: readonly { readonly application?: string; readonly what?: string }[];
       requested?: readonly { readonly department?: string; readonly license?: string }[];
     };
@@ -55,6 +57,8 @@ export async function* checkServer(options: ClientOptions & { readonly server: s
       throw new Finding(
         `${faults?.length} signatures do not verify, first: ${altered.what} of ${altered.application}; something else changed the store`,
       );
+    if (complete === false)
+      throw new Finding("an application was taken away, added or put back; something else changed the store");
     if (differs !== undefined)
       throw new Finding(
         `${requested?.length} requested numbers are not what is outstanding, first: ${differs.department} ${differs.license}`,

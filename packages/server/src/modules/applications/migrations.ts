@@ -1,5 +1,7 @@
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
+import { sumWith } from "./register.ts";
+import { applicationStore } from "./store.ts";
 
 export const applicationMigrations: readonly Migration[] = [
   {
@@ -68,6 +70,23 @@ export const applicationMigrations: readonly Migration[] = [
         .addColumn("currency", "text", (c) => c.notNull())
         .addColumn("changed_at", time, (c) => c.notNull())
         .addPrimaryKeyConstraint("app_budgets_key", ["cost_centre", "period"] as never)
+        .execute();
+    },
+  },
+  {
+    name: "202611301810-application-register",
+    async up(db) {
+      await db.schema
+        .createTable("app_register")
+        .addColumn("id", "integer", (c) => c.primaryKey())
+        .addColumn("applications", "integer", (c) => c.notNull())
+        .addColumn("sum", "text", (c) => c.notNull())
+        .addColumn("seal", "text", (c) => c.notNull())
+        .execute();
+      const seals = (await applicationStore.allSeals(db)).map(({ seal }) => seal);
+      await db
+        .insertInto("app_register")
+        .values({ id: 1, applications: seals.length, sum: sumWith("0", seals), seal: "" })
         .execute();
     },
   },

@@ -1,11 +1,12 @@
 /**
  * Purpose: whole applications in and out of the store. Whoever changes one loads it, makes the changed record and saves it, and saving seals it: so no
- * change is stored unsealed.
+ * change is stored unsealed, nor without the register's knowledge.
  * Call with the ledger's lock held.
  */
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import { groupBy } from "./group.ts";
+import type { Register } from "./register.ts";
 import type { ApplicationRecord, Seals } from "./seal.ts";
 import { applicationStore as store } from "./store.ts";
 
@@ -18,8 +19,12 @@ export interface Records {
   save(trx: Trx, records: readonly ApplicationRecord[]): Promise<void>;
 }
 
-export function createRecords(deps: { readonly db: Database; readonly seals: Seals }): Records {
-  const { db, seals } = deps;
+export function createRecords(deps: {
+  readonly db: Database;
+  readonly seals: Seals;
+  readonly register: Pick<Register, "move">;
+}): Records {
+  const { db, seals, register } = deps;
   const load: Records["load"] = async (trx, ids) => {
     const rows = new Map((await store.byIds(trx, db.dialect, ids)).map((row) => [row.id, row]));
     const steps = groupBy(await store.stepsOf(trx, db.dialect, ids), (step) => step.application);
@@ -40,6 +45,7 @@ export function createRecords(deps: { readonly db: Database; readonly seals: Sea
       const { row, steps } = seals.sealed(record);
       await store.insert(trx, row);
       await store.insertSteps(db, trx, steps);
+      await register.move(trx, [], [row.seal]);
     },
     async save(trx, records) {
       if (records.length === 0) return;
@@ -62,6 +68,11 @@ export function createRecords(deps: { readonly db: Database; readonly seals: Sea
         trx,
         sealed.flatMap(({ grants }) => grants),
       );
+      await register.move(trx, records.map(sealOf), sealed.map(sealOf));
     },
   };
+}
+
+function sealOf({ row }: ApplicationRecord): string {
+  return row.seal;
 }

@@ -137,10 +137,12 @@ export function applicationRoutes(
       onRequest: authorize.role("auditor"),
       schema: {
         tags,
-        summary: "Check every signature, and that requested is what is approved and outstanding",
+        summary:
+          "Check every signature, that no application is missing, and that requested is what is approved and outstanding",
         response: {
           200: Type.Object({
             applications: Type.Integer(),
+            complete: Type.Boolean({ description: "None was taken away, added or put back as it was" }),
             faults: Type.Array(Type.Object({ application: Type.String(), what: Type.String() })),
             requested: Type.Array(
               Type.Object({

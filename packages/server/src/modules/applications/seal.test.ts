@@ -70,6 +70,37 @@ forEachStore((store) => {
         }
       }
 
+      // Nor can a whole application go, or come back as it was with the seal of then - not even where its department's numbers follow.
+      const complete = async (): Promise<boolean> => (await applications.verifyAll()).complete;
+      const all = async (of: string) => ({
+        rows: await db.kysely.selectFrom("app_applications").selectAll().where("id", "=", of).execute(),
+        steps: await db.kysely.selectFrom("app_steps").selectAll().where("application", "=", of).execute(),
+      });
+      const putBack = async (of: string, { rows, steps }: Partial<Awaited<ReturnType<typeof all>>>): Promise<void> => {
+        await db.kysely.deleteFrom("app_applications").where("id", "=", of).execute();
+        await db.kysely.deleteFrom("app_steps").where("application", "=", of).execute();
+        if (rows !== undefined) await db.kysely.insertInto("app_applications").values(rows).execute();
+        if (steps !== undefined) await db.kysely.insertInto("app_steps").values(steps).execute();
+      };
+      expect(await complete()).toBe(true);
+      const third = (await applications.file(input, manager)).id;
+      const early = await all(third);
+      await applications.withdraw(third, "w", manager);
+      expect(await complete()).toBe(true);
+      const late = await all(third);
+      await putBack(third, early);
+      expect([await found(), await complete()]).toEqual([[], false]);
+      await putBack(third, late);
+      expect(await complete()).toBe(true);
+      await putBack(third, {});
+      expect([await found(), await complete()]).toEqual([[], false]);
+      // What comes after does not hide it, nor does a register that fits and is not signed so.
+      await applications.withdraw((await applications.file(input, manager)).id, "w", manager);
+      expect([await found(), await complete()]).toEqual([[], false]);
+      await sql`update app_register set applications = applications - 1`.execute(db.kysely);
+      await applications.withdraw((await applications.file(input, manager)).id, "w", manager);
+      expect(await complete()).toBe(false);
+
       // A decision whose seal was made anew by a thief of the database alone would still not have its signature.
       await sql`update app_steps set comment = 'else' where application = ${id} and place = 1`.execute(db.kysely);
       expect(await found()).toEqual([`${id} step 1`, `${id} record`]);
@@ -80,7 +111,7 @@ forEachStore((store) => {
       await sql`update app_steps set comment = 'a' where application = ${id} and place = 1`.execute(db.kysely);
       await sql`update app_applications set content = '{' where id = ${id}`.execute(db.kysely);
       expect(await found()).toContain(`${id} content`);
-      expect((await applications.list({ limit: 10 }, manager)).rows).toHaveLength(2);
+      expect((await applications.list({ limit: 10 }, manager)).rows).toHaveLength(4);
       expect(await applications.get(id, manager)).toMatchObject({ reason: "", signaturesValid: false });
       await sql`delete from app_steps where application = ${other} and place = 2`.execute(db.kysely);
       await sql`insert into app_grants (application, source, quantity, at) values (${other}, 's', 1, 1)`.execute(

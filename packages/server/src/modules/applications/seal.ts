@@ -1,7 +1,7 @@
 /**
- * Purpose: what makes a later change of an application show. Three kinds of signature, all by the server's signing key: over what was filed; over each
- * decision together with the signature before it (a chain from the filing to the last decision); and the seal, over everything stored about the
- * application, renewed by whoever changes it.
+ * Purpose: what makes a later change of an application show. Four kinds of signature, all by the server's signing key: over what was filed; over each
+ * decision together with the signature before it (a chain from the filing to the last decision); the seal, over everything stored about the
+ * application, renewed by whoever changes it; and one over the register of all seals (register.ts).
  * Invariants: every stored column is covered by the seal, so a value, a step or a grant that was changed, added or taken away is found; the columns
  * are listed here by name, so a column added later leaves older seals valid.
  */
@@ -37,14 +37,22 @@ export interface Seals {
   signDecision(row: Pick<ApplicationRow, "id" | "content">, step: StepRow, before: string): string;
   /** The record with its seal renewed. */
   sealed(record: ApplicationRecord): ApplicationRecord;
+  signRegister(register: RegisterNumbers): string;
+  isRegister(register: RegisterNumbers & { readonly seal: string }): boolean;
   /** What does not agree with its signature: `content`, `step 2`, `record`. Empty = all is as it was written. */
   faultsOf(record: ApplicationRecord): readonly string[];
+}
+
+export interface RegisterNumbers {
+  readonly applications: number;
+  readonly sum: string;
 }
 
 const types = {
   content: "application/v1",
   decision: "application-decision/v1",
   record: "application-record/v1",
+  register: "application-register/v1",
 } as const;
 
 export function createSeals(keys: { signer(): Signer; root(): TrustRoot }): Seals {
@@ -75,6 +83,8 @@ export function createSeals(keys: { signer(): Signer; root(): TrustRoot }): Seal
       ...record,
       row: { ...record.row, seal: sign(types.record, recordText(record)) },
     }),
+    signRegister: (register) => sign(types.register, registerText(register)),
+    isRegister: (register) => verifies(types.register, registerText(register), register.seal),
     faultsOf(record) {
       const { row, steps } = record;
       const faults: string[] = [];
@@ -109,6 +119,10 @@ function decisionText(row: Pick<ApplicationRow, "id" | "content">, step: StepRow
     at: step.decided_at,
     before,
   });
+}
+
+function registerText({ applications, sum }: RegisterNumbers): string {
+  return canonicalJson({ applications, sum });
 }
 
 function recordText({ row, steps, grants }: ApplicationRecord): string {

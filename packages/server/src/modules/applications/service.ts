@@ -24,6 +24,7 @@ import { createApproval, type Place } from "./approval.ts";
 import { createBudgets, type Budgets } from "./budgets.ts";
 import { createRecords } from "./records.ts";
 import { createRoutes, openStep, skipRest, waitingFor } from "./route.ts";
+import { createRegister } from "./register.ts";
 import { createSeals, type ApplicationRecord } from "./seal.ts";
 import { createSettlement, type Settlement } from "./settle.ts";
 import { applicationStore as store } from "./store.ts";
@@ -82,7 +83,8 @@ export function createApplications(deps: {
 }): Applications {
   const { db, clock, events, timezone } = deps;
   const seals = createSeals(deps.access);
-  const records = createRecords({ db, seals });
+  const register = createRegister({ db, seals });
+  const records = createRecords({ db, seals, register });
   const routes = createRoutes({ db });
   const budgets = createBudgets({ db, clock, timezone });
   const approval = createApproval({ db, positions: deps.positions, budgets });
@@ -196,7 +198,7 @@ export function createApplications(deps: {
   return {
     budgets,
     settlement: createSettlement({ db, records }),
-    verifyAll: createVerification({ db, records, seals }),
+    verifyAll: createVerification({ db, records, seals, register }),
 
     async file(input, caller, idempotency) {
       const key = idempotency === undefined ? null : sha256Hex(`${caller.tokenId}\n${idempotency}`);

@@ -156,6 +156,14 @@ export const applicationStore = {
       rows.map((row) => [row.id, ...settable.map((c): BulkValue => row[c.name as keyof ApplicationRow])]),
     ),
 
+  allSeals: (db: Db) => db.selectFrom("app_applications").select("seal").execute(),
+
+  register: (db: Db) =>
+    db.selectFrom("app_register").select(["applications", "sum", "seal"]).where("id", "=", 1).executeTakeFirst(),
+
+  setRegister: (trx: Trx, row: Omit<Schema["app_register"], "id">) =>
+    trx.updateTable("app_register").set(row).where("id", "=", 1).execute(),
+
   removeSteps: (trx: Trx, dialect: DialectName, ids: readonly string[]) =>
     trx
       .deleteFrom("app_steps")

@@ -53,6 +53,8 @@ export interface ApplicationTables {
   };
   /** What purchase runs granted. */
   app_grants: { application: string; source: string; quantity: number; at: number };
+  /** One row: what shows that none was taken away or put back (register.ts). */
+  app_register: { id: number; applications: number; sum: string; seal: string };
   app_budgets: {
     cost_centre: string;
     /** `2026` or `2026-11` */

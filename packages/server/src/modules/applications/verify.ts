@@ -1,15 +1,18 @@
 /**
- * Purpose: the check of all applications: every signature, and that each department's requested is what is approved for it and outstanding.
+ * Purpose: the check of all applications: every signature, that none is missing, and that each department's requested is what is approved for it and outstanding.
  * It writes nothing; each page of applications is read in a snapshot of its own and verified in slices.
  */
 import type { Database } from "../../db/database.ts";
 import { breathe } from "../../slices.ts";
 import type { Records } from "./records.ts";
+import type { Register } from "./register.ts";
 import type { Seals } from "./seal.ts";
 import { applicationStore as store } from "./store.ts";
 
 export interface VerificationResult {
   readonly applications: number;
+  /** None was taken away, added or put back as it was. */
+  readonly complete: boolean;
   /** At most 1,000. `what`: `content`, `step 2`, `record`. */
   readonly faults: readonly { readonly application: string; readonly what: string }[];
   /** Where requested differs from what is outstanding; at most 1,000. */
@@ -29,8 +32,9 @@ export function createVerification(deps: {
   readonly db: Database;
   readonly records: Records;
   readonly seals: Seals;
+  readonly register: Pick<Register, "agrees">;
 }): Verification {
-  const { db, records, seals } = deps;
+  const { db, records, seals, register } = deps;
   return async () => {
     const faults: { application: string; what: string }[] = [];
     let applications = 0;
@@ -51,7 +55,7 @@ export function createVerification(deps: {
       if (last === undefined) break;
       after = last.row.id;
     }
-    return { applications, faults, requested: await differences() };
+    return { applications, complete: await register.agrees(), faults, requested: await differences() };
   };
 
   async function differences(): Promise<VerificationResult["requested"]> {
