@@ -107,10 +107,15 @@ async function movePeople(
   if (change.withRights !== true) return place();
   if (to === null)
     return report(`${at}/withRights`, "value-invalid", { reason: "rights belong to a department: name one in `to`" });
-  const sources = moving.flatMap(({ department }) =>
-    department === null || department === to.ordinal ? [] : [department],
-  );
-  await withRights(step, [...new Set(sources)], to, `${at}/to`, place);
+  const sources = new Map<DraftDepartment, Set<string>>();
+  for (const { id, department } of moving) {
+    const from = department === null ? undefined : draft.departments.get(department);
+    if (from === undefined || from === to) continue;
+    const people = sources.get(from);
+    if (people === undefined) sources.set(from, new Set([id]));
+    else people.add(id);
+  }
+  await withRights(step, sources, to, at, place);
 }
 
 function moveDepartment({ draft, report }: Interpreting, code: string, to: string | null, at: string): void {
@@ -243,11 +248,8 @@ async function split(step: Interpreting, change: SplitChange, at: string): Promi
   move();
   const stays = (await step.used([from.ordinal])).get(from.ordinal);
   const along = goesAlong(before.used.get(from.ordinal), stays);
-  divideRequired(step, change, from, to, at, (license) => {
-    const inUse = before.used.get(from.ordinal)?.get(license) ?? 0;
-    const went = along.get(license) ?? 0;
-    return inUse > 0 ? [went, inUse - went] : [moving, before.people - moving];
-  });
+  const used = before.used.get(from.ordinal);
+  divideRequired(step, change, from, to, at, requiredAlong(used, along, [moving, before.people - moving]));
   if (change.rights === undefined) {
     for (const [license, used] of along) shiftRights(step, from.ordinal, to, license, used, `${at}/to`);
   } else
@@ -267,7 +269,7 @@ async function split(step: Interpreting, change: SplitChange, at: string): Promi
 /** `required` goes along as said, else as its use - where nothing is in use, the people - went and stayed. */
 function divideRequired(
   step: Interpreting,
-  change: SplitChange,
+  change: Pick<SplitChange, "rights">,
   from: DraftDepartment,
   to: DraftDepartment,
   at: string,
@@ -299,7 +301,7 @@ function divideRequired(
 /** Open applications go along whole, with what of them is requested: those named, else those of the people who go. */
 async function handApplications(
   step: Interpreting,
-  change: SplitChange,
+  change: Pick<SplitChange, "employees" | "applications">,
   from: DraftDepartment,
   to: DraftDepartment,
   at: string,
@@ -334,20 +336,43 @@ function heirOf(draft: Draft, department: DraftDepartment): DraftDepartment | un
   return heir;
 }
 
-/** Does `move`, and moves for each licence as many rights as used went along, at most what the department had. */
+/**
+ * Does `move`, and takes along from each department what a split that says nothing more would: as many rights as used went, at most what it had, its
+ * part of what is required, and the open applications of the people who go.
+ */
 async function withRights(
   step: Interpreting,
-  sources: readonly number[],
+  sources: ReadonlyMap<DraftDepartment, ReadonlySet<string>>,
   to: DraftDepartment,
-  path: string,
+  at: string,
   move: () => Promise<void>,
 ): Promise<void> {
-  const before = await step.used(sources);
+  const ordinals = [...sources.keys()].map(({ ordinal }) => ordinal);
+  const before = await step.used(ordinals);
+  const people = new Map<DraftDepartment, number>();
+  for (const from of sources.keys()) people.set(from, await step.headcount(from.ordinal));
   await move();
-  const after = await step.used(sources);
-  for (const source of sources)
-    for (const [license, used] of goesAlong(before.get(source), after.get(source)))
-      shiftRights(step, source, to, license, used, path);
+  const after = await step.used(ordinals);
+  for (const [from, moving] of sources) {
+    const along = goesAlong(before.get(from.ordinal), after.get(from.ordinal));
+    const stayed = (people.get(from) ?? 0) - moving.size;
+    divideRequired(step, {}, from, to, at, requiredAlong(before.get(from.ordinal), along, [moving.size, stayed]));
+    for (const [license, used] of along) shiftRights(step, from.ordinal, to, license, used, `${at}/to`);
+    await handApplications(step, { employees: [...moving] }, from, to, at);
+  }
+}
+
+/** By what `required` is divided: its use, else the people, that went and stayed. */
+function requiredAlong(
+  before: ReadonlyMap<number, number> | undefined,
+  along: ReadonlyMap<number, number>,
+  people: readonly [went: number, stayed: number],
+): (license: number) => readonly [went: number, stayed: number] {
+  return (license) => {
+    const inUse = before?.get(license) ?? 0;
+    const went = along.get(license) ?? 0;
+    return inUse > 0 ? [went, inUse - went] : people;
+  };
 }
 
 /** Licence → how many of what was used went along. */

@@ -69,6 +69,46 @@ forEachStore((store) => {
       expect((await outcome([{ type: "hire", employee: "E1" }], true)).allocations).toEqual([]);
     });
 
+    it("people who move with their rights take along what a split would: part of what is required, and their open applications", async () => {
+      await company();
+      const rights = { rights: 5, required: 5 };
+      await ok(made.api("PUT", "/api/v1/departments/D1/licenses/@OLD", { json: rights }));
+      const json = { department: "D1", license: "@OLD", quantity: 2, reason: "more" };
+      const ids: string[] = [];
+      for (const applicant of ["E1", "E2", "E1"]) {
+        const { id } = (await post("/api/v1/applications", { ...json, applicant })).json<{ id: string }>();
+        ids.push(id);
+      }
+      for (const id of ids.slice(0, 2)) await ok(made.api("POST", `/api/v1/applications/${id}/approve`));
+      const move = { type: "move", employees: ["E1"], to: "D2" };
+      const stays = await outcome([move], true);
+      expect([
+        stays.applications,
+        stays.positions.map((p) => [p.department, p.rights.after, p.required.after]),
+      ]).toEqual([
+        [],
+        [
+          ["D1", 5, 5],
+          ["D2", 0, 0],
+        ],
+      ]);
+      const preview = await outcome([{ ...move, withRights: true }], true);
+      expect(await outcome([{ ...move, withRights: true }], false)).toEqual(preview);
+      expect(preview.applications.map((a) => a.application).sort()).toEqual([ids[0], ids[2]].sort());
+      // One of two in use goes: so do two of the five required, the odd one stays.
+      expect(
+        preview.positions.map((p) =>
+          [p.department, p.used, p.rights, p.required, p.requested].map((n) => (typeof n === "string" ? n : n.after)),
+        ),
+      ).toEqual([
+        ["D1", 1, 4, 3, 2],
+        ["D2", 1, 1, 2, 2],
+      ]);
+      expect((await ok(made.api("GET", "/api/v1/applications/verification"))).json()).toMatchObject({
+        ...{ complete: true, faults: [], requested: [] },
+      });
+    });
+
     it("a split takes along the applications of who goes, or those named, with what they still request", async () => {
       await company();
       const file = async (applicant: string, quantity: number): Promise<string> => {

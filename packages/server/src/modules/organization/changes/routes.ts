@@ -69,7 +69,10 @@ const Change = Type.Object(
       }),
     ),
     withRights: optional(
-      Type.Boolean({ description: "move: per licence as many rights go along as used, at most what there are" }),
+      Type.Boolean({
+        description:
+          "move: per licence as many rights go along as used, at most what there are; with them the part of required that goes by use, and the people's open applications",
+      }),
     ),
   },
   strict,

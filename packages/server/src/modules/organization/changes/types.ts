@@ -37,7 +37,10 @@ export interface MoveChange extends People {
   readonly department?: string;
   /** Department code; `unassigned` or null: none. */
   readonly to: string | null;
-  /** People take rights along: for each licence as many as they use, at most what their department has. */
+  /**
+   * People take rights along: for each licence as many as they use, at most what their department has; and what a split would take: their part of what
+   * is required, and their open applications.
+   */
   readonly withRights?: boolean;
 }
 export interface LeaveChange extends People {
