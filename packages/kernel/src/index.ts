@@ -4,4 +4,5 @@ export * from "./errors.ts";
 export * from "./ids.ts";
 export * from "./kernel-errors.ts";
 export * from "./log.ts";
+export * from "./shares.ts";
 export * from "./tls.ts";

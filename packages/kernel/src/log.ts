@@ -3,6 +3,7 @@
  */
 import { createRequire } from "node:module";
 import type { Logger as PinoLogger } from "pino";
+import type { Clock } from "./clock.ts";
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
 
@@ -39,3 +40,31 @@ export function createLog(
 }
 
 export const silentLog: Log = { info() {}, warn() {}, error() {}, debug() {}, child: () => silentLog };
+
+const sparedEveryMs = 60_000;
+const sparedKeys = 10_000;
+
+/**
+ * For warnings that whoever calls can cause as often as they like: of one event by one `node` (the field of that name) the first `most` a minute are
+ * written; the first one after that minute says how many were left out (`unwritten`). A hostile sender is named and does not fill the disk.
+ */
+export function sparing(log: Log, clock: Pick<Clock, "now">, most = 20): Pick<Log, "warn"> {
+  const seen = new Map<string, { since: number; count: number }>();
+  return {
+    warn(event, fields = {}) {
+      const now = clock.now();
+      const key = `${event} ${String(fields["node"] ?? "")}`;
+      const known = seen.get(key);
+      // A clock that was set back begins anew, too.
+      if (known !== undefined && now >= known.since && now - known.since < sparedEveryMs) {
+        if (++known.count <= most) log.warn(event, fields);
+        return;
+      }
+      seen.delete(key);
+      if (seen.size >= sparedKeys) seen.delete(seen.keys().next().value as string);
+      seen.set(key, { since: now, count: 1 });
+      const unwritten = known === undefined ? 0 : Math.max(0, known.count - most);
+      log.warn(event, unwritten === 0 ? fields : { ...fields, unwritten });
+    },
+  };
+}

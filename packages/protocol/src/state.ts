@@ -277,6 +277,7 @@ export function unpackDetails(bytes: Uint8Array, titleCount: number): readonly (
   const counts = details.copies ?? new Array<number>(titleCount).fill(1);
   if (counts.length !== titleCount) throw new RangeError("details do not fit the titles");
   const total = counts.reduce((sum, n) => sum + n, 0);
+  if (total > maxTitles * 2) throw new RangeError("details are of too many copies");
   for (const column of [details.installedAt?.at, details.path?.at, details.lastUsedAt?.at, details.size])
     if (column !== undefined && column.length !== total) throw new RangeError("details do not fit the titles");
   const text = (column: Static<typeof TextColumn> | undefined, i: number): string | undefined => {
@@ -284,6 +285,8 @@ export function unpackDetails(bytes: Uint8Array, titleCount: number): readonly (
     return at < 0 ? undefined : column?.values[at];
   };
   let next = 0;
+  // A few bytes can name one long text forty thousand times.
+  let room = maxUnpackedBytes;
   return counts.map((count) => {
     const copies: TitleDetail[] = [];
     for (let n = 0; n < count; n++, next++) {
@@ -291,6 +294,8 @@ export function unpackDetails(bytes: Uint8Array, titleCount: number): readonly (
       const path = text(details.path, next);
       const lastUsedAt = text(details.lastUsedAt, next);
       const size = details.size?.[next] ?? -1;
+      room -= (installedAt?.length ?? 0) + (path?.length ?? 0) + (lastUsedAt?.length ?? 0);
+      if (room < 0) throw new RangeError("details are too long");
       copies.push({
         ...(installedAt !== undefined && { installedAt }),
         ...(size >= 0 && { size }),

@@ -52,6 +52,17 @@ export const StatusReport = Type.Object(
 export type StatusReport = Static<typeof StatusReport>;
 export const validateStatusReport = validator(StatusReport);
 
+/** Answer to a status. */
+export const StatusAnswer = Type.Object(
+  {
+    /** Nodes that the company's server has removed, for relays: they refuse them, too. */
+    removed: Type.Optional(Type.Array(Type.String({ pattern: "^[0-9a-f]{32}$" }), { maxItems: 10_000 })),
+  },
+  { additionalProperties: true },
+);
+export type StatusAnswer = Static<typeof StatusAnswer>;
+export const validateStatusAnswer = validator(StatusAnswer);
+
 const Count = Type.Integer();
 export const Unmanaged = Type.Object({ preinstalled: Count, individual: Count, other: Count });
 

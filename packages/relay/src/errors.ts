@@ -57,6 +57,11 @@ export const relayErrors = defineErrors({
     action: "Update the older node; one minor version apart keeps working.",
   },
   "route-not-found": { status: 404, message: "There is no route {route}", action: "A relay serves /ingest/v1 only." },
+  "node-removed": {
+    status: 403,
+    message: "This node was removed by an administrator",
+    action: "If it is to come back, enrol it again with a token of the company's server.",
+  },
   "dictionary-none": {
     status: 404,
     message: "This relay holds no dictionary yet",

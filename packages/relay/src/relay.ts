@@ -45,6 +45,7 @@ import { registerReports } from "./intake/reports.ts";
 import { openVerdicts } from "./intake/verdicts.ts";
 import { createMetrics } from "./metrics.ts";
 import { createStatusBoard } from "./status/board.ts";
+import { openRemoved } from "./status/removed.ts";
 import { registerStatus } from "./status/status-route.ts";
 
 export interface RelayOptions {
@@ -181,7 +182,10 @@ export function createRelay(options: RelayOptions): Relay {
       ...{ dir: join(config.data, "blobs"), maxBytes: limits.cacheBytes, uplink, bandwidth, clock, log },
     });
 
-    const authenticate = createAuthenticate({ root: () => root, now });
+    const removed = await openRemoved({
+      ...{ file: join(config.data, "removed.json"), log, onChange: () => hub.cut(removed.has) },
+    });
+    const authenticate = createAuthenticate({ root: () => root, removed, now });
     const hello = (): DownMessage => ({
       ...{ type: "hello", time: new Date(now()).toISOString(), dictionary: dictionary.version },
     });
@@ -189,7 +193,7 @@ export function createRelay(options: RelayOptions): Relay {
       ...{ authenticate, hello, maxConnections: limits.connections, now, random, clock, log },
       onPresence: () => downward.presenceChanged(),
     });
-    const board = createStatusBoard({ own, uplink, clock, log });
+    const board = createStatusBoard({ ...{ own, uplink, clock, log }, onRemoved: (ids) => void removed.heard(ids) });
     const downward = createDownward({ hub, verdicts, titles, dictionary, clock, sayPresence });
 
     const setAside = await openSetAside({
@@ -267,7 +271,7 @@ export function createRelay(options: RelayOptions): Relay {
     const refused = metrics.counter("daicho_relay_refused_total", "Requests refused, by code.", "code");
     const http = createHttp({ clock, log, now, admission, authenticate, refused });
     registerReports({
-      ...{ http, spool, verdicts, nextContact, now, random, log, dictionaryVersion: () => dictionary.version },
+      ...{ http, spool, verdicts, nextContact, now, random, clock, log, dictionaryVersion: () => dictionary.version },
       answered: metrics.counter(
         "daicho_relay_reports_total",
         "Reports answered to the nodes below, by answer.",
@@ -278,7 +282,7 @@ export function createRelay(options: RelayOptions): Relay {
     registerPassThrough({ http, uplink, titles });
     registerDictionary(http, dictionary);
     registerBlobs(http, blobs, clock);
-    registerStatus(http, board);
+    registerStatus(http, board, removed);
     registerHealth({ http, metrics, spool, hub, uplink, dictionary, verdicts, admission, blobs, clock });
     await http.app.ready();
     undo.push(() => http.app.close());

@@ -27,7 +27,14 @@ import {
   type Applications,
 } from "./modules/applications/index.ts";
 import { createCompanies, createUpstream, groupRoutes } from "./modules/group/index.ts";
-import { createNodes, installProtocolCheck, nodeIngestRoutes, nodeRoutes, type Nodes } from "./modules/nodes/index.ts";
+import {
+  createNodes,
+  createRemoved,
+  installProtocolCheck,
+  nodeIngestRoutes,
+  nodeRoutes,
+  type Nodes,
+} from "./modules/nodes/index.ts";
 import { pageRoute } from "./modules/page/index.ts";
 import {
   createDeviceDirectory,
@@ -153,7 +160,8 @@ export async function createServer(options: {
   const events = createEvents(log);
   const stopSharing = shareEvents({ events, servers, clock });
   const access = await createAccessService({ db, clock, company: config.name });
-  const authorize = createAuthorize({ access, clock });
+  const removed = await createRemoved({ db, servers });
+  const authorize = createAuthorize({ access, clock, removed });
   const metrics = createMetrics();
   const policies = await createPolicies({
     db,
@@ -214,6 +222,7 @@ export async function createServer(options: {
     devices: directory,
     repository,
     deriver: derivation.current,
+    removed,
     onOutdated: () => void derivation.refresh(),
     limits: config.reports,
     onCommit({ results, milliseconds, countsChanged }) {
@@ -369,6 +378,7 @@ export async function createServer(options: {
     dataDir: config.data,
     program: programVersion,
     agents: config.role === "group" ? undefined : createAgentEnrollment({ clock, devices: directory }),
+    removed,
     agentDictionaryCounts,
   });
   const companies = createCompanies({
@@ -507,7 +517,7 @@ export async function createServer(options: {
     authorize,
     identitiesOf: (devices) => headStore.identitiesOf(db.kysely, devices),
   });
-  nodeIngestRoutes(app, { nodes, policies, authorize, clock, role: config.role });
+  nodeIngestRoutes(app, { nodes, policies, authorize, clock, log, role: config.role });
   groupRoutes(app, { companies, authorize, role: config.role });
   pageRoute(app, {
     access,

@@ -33,6 +33,11 @@ export const serverErrors = defineErrors({
     retryable: true,
     action: "Sign again with the time of this answer; correct the node's clock.",
   },
+  "node-removed": {
+    status: 403,
+    message: "This node was removed by an administrator",
+    action: "If it is to come back, enrol it again with a token of this server.",
+  },
   "not-allowed": {
     status: 403,
     message: "This token's role ({role}) may not do this",

@@ -17,6 +17,7 @@ import {
   validateDictionary,
   validateEnterprisePolicy,
   validateReportsResponse,
+  validateStatusAnswer,
   verifyDocument,
   type CompanyPositions,
   type Dictionary,
@@ -95,7 +96,11 @@ export interface Uplink {
     held?: Held,
     signal?: AbortSignal,
   ): Promise<UplinkResult<FetchedDocument<EnterprisePolicy>>>;
-  postStatus(nodes: readonly NodeStatus[], signal?: AbortSignal): Promise<UplinkResult<void>>;
+  /** Answers which nodes the company has removed, where the node above says so. */
+  postStatus(
+    nodes: readonly NodeStatus[],
+    signal?: AbortSignal,
+  ): Promise<UplinkResult<{ readonly removed: readonly string[] | undefined }>>;
   postCompanyPositions(positions: CompanyPositions, signal?: AbortSignal): Promise<UplinkResult<void>>;
   /** Value of the Authorization header, fresh enough to be sent now. */
   authorization(): string;
@@ -165,10 +170,14 @@ export function createUplink(options: UplinkOptions): Uplink {
     });
   }
 
-  async function postJson(path: string, value: unknown, signal: AbortSignal | undefined): Promise<UplinkResult<void>> {
+  async function postJson(
+    path: string,
+    value: unknown,
+    signal: AbortSignal | undefined,
+  ): Promise<UplinkResult<Answer>> {
     const body = await zip(Buffer.from(JSON.stringify(value)));
     const headers = { "content-type": "application/json", "content-encoding": "gzip" };
-    return map(await request("POST", path, { body, headers, signal }), () => undefined);
+    return request("POST", path, { body, headers, signal });
   }
 
   async function fetchDocument<T>(
@@ -254,8 +263,14 @@ export function createUplink(options: UplinkOptions): Uplink {
     },
     // One implementation for both paths; the path decides the payload's type.
     fetchDocument,
-    postStatus: (nodes, signal) => postJson("/ingest/v1/status", { nodes }, signal),
-    postCompanyPositions: (positions, signal) => postJson("/ingest/v1/company-positions", positions, signal),
+    async postStatus(nodes, signal) {
+      return map(await postJson("/ingest/v1/status", { nodes }, signal), ({ body }) => {
+        const checked = validateStatusAnswer(parseJson(body));
+        return { removed: checked.ok ? checked.value.removed : undefined };
+      });
+    },
+    postCompanyPositions: async (positions, signal) =>
+      map(await postJson("/ingest/v1/company-positions", positions, signal), () => undefined),
     close: () => transport.close(),
   };
 }

@@ -60,7 +60,7 @@ test("status from below is merged with the relay's own and passed up within abou
   const body = {
     nodes: [{ ...failing, reason: { code: "document-altered", message: "x" }, at: new Date().toISOString() }],
   };
-  expect((await post(upper.url, agent, "/ingest/v1/status", Buffer.from(JSON.stringify(body)))).status).toBe(204);
+  expect((await post(upper.url, agent, "/ingest/v1/status", Buffer.from(JSON.stringify(body)))).status).toBe(200);
   const seen = await until(() => site.above.statuses.flat().find((status) => status.id === agent.id));
   expect(seen).toMatchObject({ state: "failed", parent: upperId });
 });

@@ -30,6 +30,8 @@ export interface Hub {
   broadcast(message: DownMessage): void;
   /** To those of the devices that are connected here, and to the relays below for the rest. */
   toDevices(devices: readonly string[], make: (devices: string[]) => DownMessage): void;
+  /** Ends the connections of these. */
+  cut(those: (id: string) => boolean): void;
   close(): Promise<void>;
 }
 
@@ -100,7 +102,10 @@ export function createHub(options: HubOptions): Hub {
 
   function join(socket: WebSocket, { id, kind }: Certificate): void {
     const connection: Connection = { id, kind, socket, alive: true, below: nobody };
-    connections.get(id)?.socket.close(4001, "replaced");
+    const earlier = connections.get(id)?.socket;
+    earlier?.close(4001, "replaced");
+    // Whoever does not answer that must not pile up sockets.
+    if (earlier !== undefined) clock.after(1000, () => earlier.terminate());
     connections.set(id, connection);
     socket.on("pong", () => (connection.alive = true));
     socket.on("message", (data, binary) => heard(connection, data, binary));
@@ -116,7 +121,9 @@ export function createHub(options: HubOptions): Hub {
 
   function heard(connection: Connection, data: RawData, binary: boolean): void {
     connection.alive = true;
-    if (binary || connection.kind !== "relay") return;
+    // An agent has nothing to say here; whoever talks all the time is kept off the loop.
+    if (connection.kind !== "relay") return connection.socket.close(1008, "not a message of this channel");
+    if (binary) return;
     let value: unknown;
     try {
       value = JSON.parse(String(data));
@@ -198,6 +205,9 @@ export function createHub(options: HubOptions): Hub {
       if (elsewhere.length === 0) return;
       const relays = [...connections.values()].filter((connection) => connection.kind === "relay");
       void sendToAll(relays, make(elsewhere));
+    },
+    cut(those) {
+      for (const [id, { socket }] of connections) if (those(id)) socket.terminate();
     },
     async close() {
       closed = true;

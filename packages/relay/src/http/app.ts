@@ -4,8 +4,9 @@
  * Invariant: an unexpected error answers with a reference only; its text stays in the log.
  */
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { DaichoError, newId, type Clock, type Log } from "@daicho/kernel";
+import { createShares, DaichoError, newId, type Clock, type Log, type Shares } from "@daicho/kernel";
 import {
+  maxBatchBytes,
   protocolHeader,
   problemContentType,
   protocolVersion,
@@ -28,12 +29,14 @@ declare module "fastify" {
   }
 }
 
+type Hook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+
 export interface Http {
   readonly app: FastifyInstance;
   /** For a route's `onRequest`: the caller must be an enrolled node of one of these kinds. */
-  node(
-    ...kinds: readonly NodeKind[]
-  ): (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void;
+  node(...kinds: readonly NodeKind[]): Hook;
+  /** For a route's `onRequest` that anybody may call: each address has its share of the room. */
+  readonly anybody: Hook;
   /** The body, unpacked. */
   body(request: FastifyRequest, limit: number): Promise<Buffer>;
   /** The body as JSON of this shape. @throws input-invalid */
@@ -41,6 +44,11 @@ export interface Http {
 }
 
 const defaultBodyLimit = 1024 * 1024;
+/** Of the requests worked on at once: an agent has one connection, a relay a few; behind an address may be an office. */
+const requestsPerNode = 8;
+const requestsPerAddress = 32;
+/** Of the bytes held at once: some batches of a relay, or one of the largest. */
+const bytesPerNode = maxBatchBytes;
 
 export function createHttp(deps: {
   readonly clock: Clock;
@@ -52,6 +60,9 @@ export function createHttp(deps: {
   readonly refused: Counter;
 }): Http {
   const { clock, log, admission, authenticate } = deps;
+  const nodeShares = createShares(requestsPerNode);
+  const addressShares = createShares(requestsPerAddress);
+  const byteShares = createShares(bytesPerNode);
   const app = fastify({ logger: false, bodyLimit: defaultBodyLimit, routerOptions: { maxParamLength: 128 } });
 
   // Bodies stay bytes until the route that knows their bound and meaning takes them.
@@ -96,14 +107,28 @@ export function createHttp(deps: {
     return reply.code(error.status).send(JSON.stringify(problemOf(error, deps.now())));
   }
 
+  /** One that sends its bodies for ever must not hold the room of all. */
+  function share(shares: Shares, caller: string, amount: number, reply: FastifyReply): void {
+    const giveBack = shares.take(caller, amount);
+    if (giveBack === undefined)
+      throw relayErrors.make("overloaded", { reason: "requests of one caller" }, { retryAfter: 10 });
+    reply.raw.once("close", giveBack);
+  }
+
   const http: Http = {
     app,
     node:
       (...kinds) =>
-      (request, _reply, done) => {
+      (request, reply, done) => {
         request.node = authenticate(callerOf(request.headers), kinds);
+        share(nodeShares, request.node.id, 1, reply);
+        share(byteShares, request.node.id, announcedBytes(request), reply);
         done();
       },
+    anybody(request, reply, done) {
+      share(addressShares, request.ip, 1, reply);
+      done();
+    },
     async body(request, limit) {
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       const ticket = request.ticket;

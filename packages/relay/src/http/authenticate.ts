@@ -1,6 +1,6 @@
 /**
  * Purpose: who is calling: a node of this company, proven against the pinned root without asking the server.
- * Runs before the body is read, so that a stranger costs a header.
+ * Runs before the body is read, so that a stranger costs a header. Whom the company removed is refused as far as this relay has heard of it.
  */
 import {
   createCredentialVerifier,
@@ -18,11 +18,12 @@ export interface Caller {
   readonly protocol: string | undefined;
 }
 
-/** @throws credential-…, clock-skew, kind-not-allowed, version-unsupported */
+/** @throws credential-…, clock-skew, node-removed, kind-not-allowed, version-unsupported */
 export type Authenticate = (caller: Caller, kinds: readonly NodeKind[]) => Certificate;
 
 export function createAuthenticate(options: {
   readonly root: () => TrustRoot;
+  readonly removed: { has(id: string): boolean };
   /** The right time, as far as this node knows it. */
   readonly now: () => number;
 }): Authenticate {
@@ -36,6 +37,7 @@ export function createAuthenticate(options: {
     const result = verify(caller.authorization);
     if (!result.ok) throw relayErrors.make(result.refusal);
     const { certificate } = result;
+    if (options.removed.has(certificate.id)) throw relayErrors.make("node-removed");
     if (!kinds.includes(certificate.kind)) throw relayErrors.make("kind-not-allowed", { kind: certificate.kind });
     return certificate;
   };

@@ -28,7 +28,7 @@ export function registerPassThrough({ http, uplink, titles }: PassThroughOptions
   const maxHashBytes = maxTitles * titleHashBytes;
 
   // No credential yet: the token in the body is the proof, and the server checks it.
-  http.app.post("/ingest/v1/enroll", { bodyLimit: maxEnrollBytes }, async (request, reply) => {
+  http.app.post("/ingest/v1/enroll", { onRequest: http.anybody, bodyLimit: maxEnrollBytes }, async (request, reply) => {
     const asked = await http.json(request, maxEnrollBytes, validateEnrollRequest);
     const result = await uplink.request("POST", "/ingest/v1/enroll", {
       body: Buffer.from(JSON.stringify(asked)),

@@ -16,7 +16,7 @@ import {
   type ReportResult,
   type ReportsResponse,
 } from "@daicho/protocol";
-import { isDaichoError, type Log } from "@daicho/kernel";
+import { isDaichoError, sparing, type Clock, type Log } from "@daicho/kernel";
 import { spoolErrors, type Spool } from "@daicho/spool";
 import { relayErrors } from "../errors.ts";
 import type { Http } from "../http/app.ts";
@@ -32,6 +32,7 @@ export interface IntakeOptions {
   readonly nextContact: Pick<NextContact, "seconds">;
   readonly now: () => number;
   readonly random: () => number;
+  readonly clock: Clock;
   readonly log: Log;
   /** Counts answers by status. */
   readonly answered: Counter;
@@ -45,6 +46,7 @@ const sliceEnvelopes = 50;
 export function registerReports(options: IntakeOptions): void {
   const { http, spool, verdicts, answered } = options;
   const examine = createExaminer();
+  const { warn } = sparing(options.log, options.clock);
 
   http.app.post(
     "/ingest/v1/reports",
@@ -85,7 +87,7 @@ export function registerReports(options: IntakeOptions): void {
       verdicts.taken(examined.header, sender.kind === "agent");
     }
     // One line for a batch: a hostile sender must not fill the log.
-    if (refused.size > 0) options.log.warn("reports-rejected", { sender: sender.id, codes: [...refused] });
+    if (refused.size > 0) warn("reports-rejected", { node: sender.id, codes: [...refused] });
     if (accepted.length > 0) await store(accepted);
     return results;
   }

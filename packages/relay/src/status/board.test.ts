@@ -23,6 +23,9 @@ interface Setup {
   /** Moves time on and lets what was started settle. */
   pass(ms: number): Promise<void>;
   away: boolean;
+  removed: readonly string[] | undefined;
+  /** What was handed on of `removed`. */
+  readonly heard: (readonly string[])[];
 }
 
 function setup(): Setup {
@@ -32,12 +35,15 @@ function setup(): Setup {
     postStatus(nodes: readonly NodeStatus[]) {
       if (made.away) return Promise.resolve({ kind: "retry" as const, code: "ECONNREFUSED", after: 1000 });
       said.push([...nodes]);
-      return Promise.resolve({ kind: "ok" as const, value: undefined });
+      return Promise.resolve({ kind: "ok" as const, value: { removed: made.removed } });
     },
   };
-  const board = createStatusBoard({ own: () => status(me), uplink, clock, log: silentLog });
+  const board = createStatusBoard({
+    ...{ own: () => status(me), uplink, clock, log: silentLog },
+    onRemoved: (ids) => void made.heard.push(ids),
+  });
   const made: Setup = {
-    ...{ board, said, away: false },
+    ...{ board, said, away: false, removed: undefined, heard: [] },
     async pass(ms) {
       clock.advance(ms);
       await new Promise((resolve) => setImmediate(resolve));
@@ -105,4 +111,13 @@ test("an agent appears while something failed; its recovery is passed on once an
   await pass(1000);
   expect(said.at(-1)?.[1]).toMatchObject({ name: "pc-1", state: "complete" });
   expect(board.size).toBe(0);
+});
+
+test("whom the node above has removed is handed on, where it says so", async () => {
+  const setUp = setup();
+  await setUp.pass(60_000);
+  expect(setUp.heard).toEqual([]);
+  setUp.removed = ["a"];
+  await setUp.pass(60_000);
+  expect(setUp.heard).toEqual([["a"]]);
 });

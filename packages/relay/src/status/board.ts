@@ -23,6 +23,8 @@ export interface StatusBoard {
 export interface StatusBoardOptions {
   readonly own: () => NodeStatus;
   readonly uplink: Pick<Uplink, "postStatus">;
+  /** The nodes above have removed these. */
+  readonly onRemoved: (ids: readonly string[]) => void;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -87,8 +89,10 @@ export function createStatusBoard(options: StatusBoardOptions): StatusBoard {
       for (const [id, entry] of entries) if (now - entry.heardAt > forgetAfterMs) entries.delete(id);
       const unsaid = [...entries.values()].filter((entry) => entry.unsaid).slice(0, maxPerReport);
       const result = await uplink.postStatus([own(), ...unsaid.map((entry) => entry.status)]);
-      if (result.kind === "ok") settle(unsaid);
-      else log.debug("status-not-passed", { code: result.kind === "retry" ? result.code : result.problem.code });
+      if (result.kind === "ok") {
+        settle(unsaid);
+        if (result.value.removed !== undefined) options.onRemoved(result.value.removed);
+      } else log.debug("status-not-passed", { code: result.kind === "retry" ? result.code : result.problem.code });
       if (result.kind === "ok" && unsaid.length === maxPerReport) sayer();
     } catch (error) {
       log.warn("status-not-passed", { code: String(error).slice(0, 200) });

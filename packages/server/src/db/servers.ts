@@ -26,6 +26,8 @@ export interface Tidings {
   readonly event: { readonly name: "positions-changed" | "status-changed" };
   /** Nodes of these kinds should hear that there is something new for them. */
   readonly push: { readonly kinds: readonly NodeKind[] };
+  /** The list of removed nodes was changed. */
+  readonly "nodes-removed": Record<string, never>;
   /** Never told: heard when messages may have been lost. */
   readonly missed: Record<string, never>;
 }

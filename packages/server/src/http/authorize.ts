@@ -3,10 +3,11 @@
  * credentials (`/ingest/v1`). Every route names what it needs; one that names nothing cannot be registered under these prefixes.
  *
  * Always as `onRequest`: nobody unknown has a body read, unpacked or judged, and whoever may not call is told just that.
+ * An agent has a few requests under way at once and no more, so that one of them cannot take the room of all.
  */
 import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import { createCredentialVerifier, type Certificate, type NodeKind } from "@daicho/protocol";
-import type { Clock } from "@daicho/kernel";
+import { createShares, type Clock } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
 import { apiRoles, type AccessService, type ApiRole, type Caller } from "../modules/access/index.ts";
 
@@ -28,8 +29,16 @@ export interface Authorize {
   node(...kinds: readonly NodeKind[]): onRequestAsyncHookHandler;
 }
 
-export function createAuthorize(deps: { readonly access: AccessService; readonly clock: Clock }): Authorize {
+/** An agent has one connection; what was cut off may seem to be under way for a while. */
+const requestsPerAgent = 4;
+
+export function createAuthorize(deps: {
+  readonly access: AccessService;
+  readonly clock: Clock;
+  readonly removed: { has(node: string): boolean };
+}): Authorize {
   const verify = createCredentialVerifier({ root: () => deps.access.root(), now: () => deps.clock.now() });
+  const shares = createShares(requestsPerAgent);
   const callerOf = async (request: FastifyRequest): Promise<Caller> => {
     const header = request.headers.authorization;
     const token = header?.startsWith("Bearer ") === true ? header.slice(7).trim() : undefined;
@@ -54,11 +63,18 @@ export function createAuthorize(deps: { readonly access: AccessService; readonly
       },
     node:
       (...kinds) =>
-      async (request: FastifyRequest) => {
+      async (request, reply) => {
         const result = verify(request.headers.authorization);
         if (!result.ok) throw serverErrors.make(result.refusal);
-        if (!kinds.includes(result.certificate.kind))
-          throw serverErrors.make("not-allowed", { role: result.certificate.kind, needed: kinds.join(" or ") });
+        const { id, kind } = result.certificate;
+        if (!kinds.includes(kind)) throw serverErrors.make("not-allowed", { role: kind, needed: kinds.join(" or ") });
+        if (deps.removed.has(id)) throw serverErrors.make("node-removed");
+        // Channels stay open; their hub counts them.
+        if (kind === "agent" && !request.ws) {
+          const giveBack = shares.take(id);
+          if (giveBack === undefined) throw serverErrors.make("overloaded", {}, { retryAfter: 5 + Math.random() * 25 });
+          reply.raw.once("close", giveBack);
+        }
         request.node = result.certificate;
         await Promise.resolve();
       },

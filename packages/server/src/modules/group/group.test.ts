@@ -374,7 +374,7 @@ forEachStore((store) => {
       await group.api("DELETE", `/api/v1/nodes/${b.id}`);
       expect(await b.uplink.postCompanyPositions(report("b", 2))).toMatchObject({
         kind: "refused",
-        problem: { code: "not-allowed" },
+        problem: { code: "node-removed" },
       });
       expect(await a.uplink.postCompanyPositions(report("a", 1, { at: "yesterday" }))).toMatchObject({
         kind: "refused",

@@ -1,6 +1,16 @@
 import fc from "fast-check";
 import { afterEach, expect, it } from "vitest";
-import { enrollProofText, generateKeyPair, packBatch, reportsContentType, type Title } from "@daicho/protocol";
+import {
+  enrollProofText,
+  generateKeyPair,
+  packBatch,
+  packSection,
+  packState,
+  reportsContentType,
+  sealEnvelope,
+  stateDigest,
+  type Title,
+} from "@daicho/protocol";
 import { silentLog } from "@daicho/kernel";
 import { createServer, type Server } from "../../app.ts";
 import { loadServerConfig } from "../../config.ts";
@@ -108,6 +118,30 @@ forEachStore((store) => {
     const shown = await server.facts.factsOf(1);
     expect(shown?.software).toEqual([title("A"), title("C", "2"), title("日本語ソフト")]);
     expect(shown?.hardware?.cpu?.cores).toBe(4);
+  });
+
+  it("what a hostile device says of its copies - a quadrillion of them, or one long text forty thousand times - is not spread out", async () => {
+    await open();
+    const evil = await made("evil");
+    const bombs = [
+      { copies: [2 ** 50] },
+      { copies: [40_000], path: { values: ["x".repeat(4096)], at: new Array<number>(40_000).fill(0) } },
+    ];
+    for (const bomb of bombs) {
+      const packed = packState([title("A")], [], { hostname: "evil", probesVersion: 0 });
+      const state = { ...packed.state, details: packSection(bomb) };
+      const seq = ++evil.seq;
+      const report = sealEnvelope(
+        {
+          ...{ device: evil.id, epoch: 1, seq, kind: "full", state: stateDigest(state), dictionary: 0 },
+          at: new Date(seq * 1000).toISOString(),
+        },
+        { ...state, texts: packSection([...packed.texts.values()]) },
+        evil.signer,
+      );
+      expect(await send(report)).toEqual([{ status: "stored" }]);
+      expect((await server.facts.factsOf(1))?.software).toEqual([title("A")]);
+    }
   });
 
   it("reports repeated, delayed and reordered change nothing (domain §5.1)", async () => {

@@ -15,7 +15,7 @@ import {
   type Machine,
   type ReportResult,
 } from "@daicho/protocol";
-import type { Clock, Log } from "@daicho/kernel";
+import { sparing, type Clock, type Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
@@ -31,8 +31,8 @@ import { orderOf, showsFork } from "./order.ts";
 import { openReport, readReport, rejected, type ReceivedReport, type Sender } from "./report.ts";
 
 export interface Intake {
-  /** One result per envelope, in order. @throws overloaded */
-  submit(envelopes: readonly Buffer[]): Promise<readonly ReportResult[]>;
+  /** One result per envelope, in order. `from`: the node that sent them, for the log. @throws overloaded */
+  submit(envelopes: readonly Buffer[], from?: string): Promise<readonly ReportResult[]>;
   readonly waiting: number;
   /** Forgets cached identities (after enrolment or merging). */
   forget(identity: string): void;
@@ -49,6 +49,8 @@ export interface IntakeDeps {
   readonly devices: DeviceDirectory;
   readonly repository: UsageRepository;
   readonly deriver: () => Deriver;
+  /** Identities an administrator removed. */
+  readonly removed: { has(identity: string): boolean };
   readonly limits: { readonly queue: number; readonly group: number };
   /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
   readonly onOutdated?: () => void;
@@ -67,6 +69,7 @@ interface Job {
 
 export function createIntake(deps: IntakeDeps): Intake {
   const { db, clock, log, limits } = deps;
+  const { warn } = sparing(log, clock);
   const senders = new Map<string, Sender>();
   const queue: Job[] = [];
   let running: Promise<void> | undefined;
@@ -82,6 +85,8 @@ export function createIntake(deps: IntakeDeps): Intake {
       senders.set(row.id, { id: row.id, device: row.device, key });
     }
   };
+
+  const senderOf = (id: string): Sender | undefined => (deps.removed.has(id) ? undefined : senders.get(id));
 
   const run = async (): Promise<void> => {
     while (queue.length > 0) {
@@ -243,7 +248,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       return queue.length;
     },
     forget: (identity) => void senders.delete(identity),
-    async submit(envelopes) {
+    async submit(envelopes, from) {
       if (queue.length + arriving + envelopes.length > limits.queue + limits.group)
         throw serverErrors.make("overloaded", {}, { retryAfter: 1 + Math.random() * 4 });
       arriving += envelopes.length;
@@ -253,24 +258,28 @@ export function createIntake(deps: IntakeDeps): Intake {
         await load(opened.flatMap((o) => (o.ok ? [o.envelope.header.device] : [])));
         // Signatures are checked on other threads; the batch goes on in its own order.
         reads = await Promise.all(
-          opened.map(async (o) =>
-            o.ok ? readReport(o.envelope, senders.get(o.envelope.header.device), deps.titles) : o,
-          ),
+          opened.map(async (o) => (o.ok ? readReport(o.envelope, senderOf(o.envelope.header.device), deps.titles) : o)),
         );
       } finally {
         arriving -= envelopes.length;
       }
+      // One line for all that a batch has of a kind: a hostile sender is named, and must not fill the log.
+      const refused = new Map<string, { readonly identity: string | undefined; reports: number }>();
       const answers = reads.map((read, i) => {
         if (!read.ok) {
           const one = opened[i];
-          log.warn("report-rejected", {
+          const code = read.result.code ?? "none";
+          const line = refused.get(code) ?? {
             identity: one?.ok === true ? one.envelope.header.device : undefined,
-            code: read.result.code,
-          });
+            reports: 0,
+          };
+          line.reports++;
+          refused.set(code, line);
           return Promise.resolve(read.result);
         }
         return new Promise<ReportResult>((resolve, reject) => queue.push({ report: read.report, resolve, reject }));
       });
+      for (const [code, line] of refused) warn("report-rejected", { node: from, code, ...line });
       // What else has arrived by now shares the first commit.
       running ??= new Promise((resolve) => setImmediate(resolve)).then(run);
       return Promise.all(answers);

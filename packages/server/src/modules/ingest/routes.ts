@@ -57,7 +57,7 @@ export function ingestRoutes(
       const envelopes = unpackBatch(bytes);
       if (envelopes === undefined)
         throw serverErrors.make("input-invalid", { faults: "the batch is torn or holds too many envelopes" });
-      const results = await deps.intake.submit(envelopes);
+      const results = await deps.intake.submit(envelopes, request.node?.id);
       const now = deps.clock.now();
       const nextContactSeconds = deps.nextContact(now - since);
       return {

@@ -6,7 +6,7 @@
  */
 import type { WebSocket } from "@fastify/websocket";
 import { validateUpMessage, type Certificate, type DownMessage, type NodeKind } from "@daicho/protocol";
-import type { Clock, Log, Timer } from "@daicho/kernel";
+import { sparing, type Clock, type Log, type Timer } from "@daicho/kernel";
 
 export interface Versions {
   /** Dictionary version for agents and relays. */
@@ -24,6 +24,8 @@ export interface ChannelHub {
   /** These devices, or all, should scan now. Answers how many connections it went to. */
   scanNow(identities?: readonly string[]): number;
   isConnected(id: string): boolean;
+  /** Ends the connections of these. */
+  cut(those: (id: string) => boolean): void;
   /** Direct connections by kind. */
   counts(): Readonly<Record<NodeKind, number>>;
   /** Agents known to be connected here or at relays below. */
@@ -56,7 +58,8 @@ export function createChannelHub(deps: {
   readonly versions: () => Versions;
   readonly maxConnections?: number;
 }): ChannelHub {
-  const { clock, log } = deps;
+  const { clock } = deps;
+  const { warn } = sparing(deps.log, clock);
   const maxConnections = deps.maxConnections ?? 20_000;
   const rounds: Set<Connection>[] = Array.from({ length: parts }, () => new Set());
   const byId = new Map<string, Set<Connection>>();
@@ -127,6 +130,8 @@ export function createChannelHub(deps: {
 
   return {
     accept(socket, node) {
+      // The newest counts: what came before is cut off or was never meant, and nobody may take the room of others.
+      for (const earlier of byId.get(node.id) ?? []) earlier.socket.terminate();
       if (closed || total >= maxConnections) return socket.close(1013, "try again later");
       const connection: Connection = { socket, id: node.id, kind: node.kind, alive: true, messages: 0, below: 0 };
       const round = rounds[total % parts] as Set<Connection>;
@@ -152,7 +157,7 @@ export function createChannelHub(deps: {
         connection.messages++;
         const message = binary ? undefined : readMessage(data);
         if (message === undefined || node.kind !== "relay") {
-          log.warn("channel-message-invalid", { node: node.id });
+          warn("channel-message-invalid", { node: node.id });
           return socket.close(1008, "not a message of this channel");
         }
         connection.below = message.agents;
@@ -180,6 +185,9 @@ export function createChannelHub(deps: {
     },
 
     isConnected: (id) => byId.has(id),
+    cut(those) {
+      for (const [id, connections] of byId) if (those(id)) for (const { socket } of connections) socket.terminate();
+    },
     counts: () => ({ ...count }),
     presence: () => all(["relay"]).reduce((sum, c) => sum + c.below, count.agent),
 

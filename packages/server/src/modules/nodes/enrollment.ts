@@ -19,6 +19,7 @@ import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import type { AccessService } from "../access/index.ts";
+import type { Removed } from "./removed.ts";
 import { nodeStore } from "./store.ts";
 
 export type TokenRow = Awaited<ReturnType<AccessService["takeEnrollmentToken"]>>;
@@ -43,6 +44,7 @@ export function createEnrollment(deps: {
   readonly events: Events;
   readonly clock: Clock;
   readonly log: Log;
+  readonly removed: Pick<Removed, "has" | "changed">;
   readonly company: string;
   readonly role: "corporate" | "group" | "both";
   /** Absent at a pure group server: it has no agents. */
@@ -51,7 +53,7 @@ export function createEnrollment(deps: {
   const { db, access, clock, agents } = deps;
 
   const enrolledWith = async (trx: Trx, request: EnrollRequest, id: string): Promise<string | null | undefined> => {
-    if (request.kind === "agent") return agents?.enrolledWith(trx, id);
+    if (request.kind === "agent") return deps.removed.has(id) ? undefined : agents?.enrolledWith(trx, id);
     const row = await nodeStore.find(trx, id);
     return row?.enrolled_at == null || row.removed_at !== null || row.kind !== request.kind ? undefined : row.token;
   };
@@ -72,7 +74,10 @@ export function createEnrollment(deps: {
       if (isDaichoError(error, "enrollment-token-invalid") && (await isAgain(trx, request, id))) return;
       throw error;
     }
-    if (request.kind === "agent") return agents?.enroll(trx, { ...request, id }, token);
+    if (request.kind === "agent") {
+      if (deps.removed.has(id)) await nodeStore.forgetRemoved(trx, id);
+      return agents?.enroll(trx, { ...request, id }, token);
+    }
     if (request.kind === "server") {
       await nodeStore.lockNames(trx, db.dialect);
       const other = await nodeStore.serverOf(trx, request.name);
@@ -121,6 +126,7 @@ export function createEnrollment(deps: {
       const entry = { request: { ...request, publicKey: canonical }, id };
       // Agents come in crowds and share a commit; the few others take locks that no crowd should wait for.
       await (kind === "agent" ? recordAgent(entry) : db.transaction((trx) => record(trx, entry.request, id)));
+      if (deps.removed.has(id)) await deps.removed.changed();
       deps.log.info("node-enrolled", { node: id, kind });
       if (kind !== "agent") deps.events.emit("status-changed", {});
       return {

@@ -3,7 +3,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { validateEnrollRequest, validateStatusReport } from "@daicho/protocol";
-import { isDaichoError, type Clock } from "@daicho/kernel";
+import { isDaichoError, sparing, type Clock, type Log } from "@daicho/kernel";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { inputInvalid } from "../../http/problem.ts";
@@ -22,11 +22,13 @@ export function nodeIngestRoutes(
     readonly policies: Policies;
     readonly authorize: Authorize;
     readonly clock: Clock;
+    readonly log: Log;
     readonly role: "corporate" | "group" | "both";
   },
 ): void {
   const { nodes, policies, authorize } = deps;
   const hidden = { hide: true };
+  const { warn } = sparing(deps.log, deps.clock);
   const limit = createAttemptLimit({ clock: deps.clock });
   const relay = authorize.node("relay");
 
@@ -52,7 +54,11 @@ export function nodeIngestRoutes(
         if (!asked.ok) throw inputInvalid(asked.faults);
         return await nodes.enrollment.enroll(asked.value);
       } catch (error) {
-        if (counted && isDaichoError(error) && error.status < 500) limit.failed(request.ip);
+        if (isDaichoError(error) && error.status < 500) {
+          if (counted) limit.failed(request.ip);
+          // Whoever tries tokens is seen: by itself, or through which relay.
+          warn("enrollment-refused", { node: request.node?.id, code: error.code });
+        }
         throw error;
       }
     },

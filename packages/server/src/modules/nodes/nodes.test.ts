@@ -8,6 +8,7 @@ import {
   createSigner,
   enrollProofText,
   generateKeyPair,
+  sealEnvelope,
   verifyDocument,
   type EnrollResponse,
   type NodeKind,
@@ -267,6 +268,17 @@ forEachStore((store) => {
       );
     });
 
+    it("of one node the newest connection counts: nobody takes the room of others", async () => {
+      const server = await start("both");
+      const relay = await below(server, "relay", "r1");
+      const [first, second] = [relay.connect(), relay.connect()];
+      await until("one of them", async () => {
+        const { items } = (await server.api("GET", "/api/v1/nodes")).json<{ items: { online: boolean }[] }>();
+        return items[0]?.online === true && first.connected !== second.connected;
+      });
+      expect(server.server.nodes.channel.counts().relay).toBe(1);
+    });
+
     it("refuses strangers with a problem document, and cuts off who sends nonsense", async () => {
       const server = await start("corporate");
       const stranger = await new Promise<number | undefined>((resolve, reject) => {
@@ -388,6 +400,19 @@ forEachStore((store) => {
       expect((await standing(server))["r2"]).toMatchObject({ state: "failed" });
     });
 
+    it("a status from a year ahead does not outrank what is said of that node afterwards", async () => {
+      const server = await start("both");
+      const [liar, honest] = [await below(server, "relay", "r1"), await below(server, "relay", "r2")];
+      const deep = (over: Partial<NodeStatus>): NodeStatus =>
+        honest.status({ id: "d".repeat(32), kind: "relay", name: "deep", ...over });
+      const ahead = new Date(Date.now() + 366 * 86_400_000).toISOString();
+      await liar.uplink.postStatus([liar.status(), deep({ dictionary: 0, state: "failed", at: ahead })]);
+      expect((await standing(server))["deep"]).toMatchObject({ state: "failed" });
+      const soon = new Date(Date.now() + 1_000).toISOString();
+      await honest.uplink.postStatus([honest.status(), deep({ dictionary: 0, state: "none", at: soon })]);
+      expect((await standing(server))["deep"]).toMatchObject({ state: "none" });
+    });
+
     it("what a node may not say is left out: other companies, this server, servers, other kinds", async () => {
       const group = await start("both", { name: "group" });
       const [a, b, relay] = [
@@ -414,7 +439,7 @@ forEachStore((store) => {
         relay.status({ id: a.id, kind: "server", name: "a", company: "a" }),
         relay.status({ id: "f".repeat(32), kind: "relay", name: "evil", company: "a" }),
       ];
-      expect(await (await post(group, relay, "/ingest/v1/status", { nodes: relayed })).json()).toEqual({
+      expect(await (await post(group, relay, "/ingest/v1/status", { nodes: relayed })).json()).toMatchObject({
         accepted: 1,
         refused: 3,
       });
@@ -422,15 +447,63 @@ forEachStore((store) => {
       expect(Object.keys(await standing(group)).sort()).toEqual(["a", "b", "group", "r1"]);
     });
 
-    it("a removed node's reports are refused", async () => {
+    it("a removed node is refused at every route, its channel is cut, and it comes back by enrolling again", async () => {
       const server = await start("both");
       const relay = await below(server, "relay", "r1");
+      const channel = relay.connect();
+      await until("the channel", () => channel.connected);
       await server.api("DELETE", `/api/v1/nodes/${relay.id}`);
-      expect(await relay.uplink.postStatus([relay.status()])).toMatchObject({
-        kind: "refused",
-        problem: { code: "not-allowed" },
-      });
+      await until("it to be cut", () => !channel.connected);
+      const refused = { kind: "refused", problem: { code: "node-removed" } };
+      expect(await relay.uplink.postStatus([relay.status()])).toMatchObject(refused);
+      expect(await relay.uplink.sendReports([Buffer.alloc(0)])).toMatchObject(refused);
+      expect(await relay.uplink.unknownTitles(Buffer.alloc(8))).toMatchObject(refused);
+      for (const path of ["/ingest/v1/dictionary", `/ingest/v1/blobs/${"0".repeat(64)}`] as const)
+        expect(await relay.uplink.request("GET", path)).toMatchObject(refused);
       expect((await standing(server))["r1"]).toBeUndefined();
+      expect((await server.api("DELETE", `/api/v1/nodes/${relay.id}`)).status).toBe(404);
+      expect((await server.api("DELETE", "/api/v1/nodes/nobody")).status).toBe(404);
+
+      const token = await server.enrollmentToken(1);
+      const proof = relay.identity.signer.sign(enrollProofText({ token, kind: "relay", name: "r1" }));
+      const { publicKey } = relay.identity.signer;
+      const again = { token, publicKey, kind: "relay", name: "r1", proof: proof.toString("base64url") };
+      expect((await post(server, relay, "/ingest/v1/enroll", again)).status).toBe(200);
+      expect(await relay.uplink.postStatus([relay.status()])).toMatchObject({ kind: "ok" });
+    });
+
+    it("a removed device is refused by name, its reports by whatever way they come; relays are told", async () => {
+      const server = await start("both");
+      const relay = await below(server, "relay", "r1");
+      const agent = await below(server, "agent", "pc-1");
+      const report = sealEnvelope(
+        {
+          device: agent.id,
+          epoch: 1,
+          seq: 1,
+          kind: "heartbeat",
+          state: "0".repeat(64),
+          dictionary: 0,
+          at: "2026-01-01",
+        },
+        {},
+        agent.identity.signer,
+      );
+      const answer = async () => {
+        const sent = await relay.uplink.sendReports([report]);
+        return sent.kind === "ok" ? sent.value.results : sent;
+      };
+      expect(await answer()).toMatchObject([{ status: "need-full" }]);
+      expect(await relay.uplink.postStatus([relay.status()])).toMatchObject({ value: { removed: [] } });
+      expect((await server.api("DELETE", `/api/v1/nodes/${agent.id}`)).status).toBe(204);
+      expect(await answer()).toMatchObject([{ status: "rejected", code: "device-unknown" }]);
+      expect(await agent.uplink.sendReports([report])).toMatchObject({ problem: { code: "node-removed" } });
+      expect(await relay.uplink.postStatus([relay.status()])).toMatchObject({ value: { removed: [agent.id] } });
+      // What relays say of it no longer counts, nor makes it forgotten.
+      const failing = relay.status({ id: agent.id, kind: "agent", name: "pc-1", state: "complete" });
+      await relay.uplink.postStatus([relay.status(), failing]);
+      expect(await answer()).toMatchObject([{ status: "rejected", code: "device-unknown" }]);
+      expect((await server.api("GET", `/api/v1/devices/${agent.id}`)).status).toBe(200);
     });
 
     it("huge, deep, unpacking or malformed reports are refused, and the server goes on", async () => {

@@ -154,13 +154,18 @@ export function nodeRoutes(
       onRequest: authorize.role("admin"),
       schema: {
         tags: ["nodes"],
-        summary: "Remove a node: it is no longer listed and its status and positions are refused until it enrols again",
+        summary: "Remove a node or a device's agent: whatever it sends is refused until it enrols again",
+        description:
+          "The id of a node, or of a device: then what reports for it. Relays below learn it with the next answer to their status, within a minute. A device stays in the ledger. Revoke the enrolment token, too, if it may have got into other hands.",
         params: Type.Object({ id: Type.String({ maxLength: 64 }) }),
       },
     },
     async (request, reply) => {
-      if (!(await nodes.remove(request.params.id)))
-        throw serverErrors.make("not-found", { what: "node", id: request.params.id });
+      const { id } = request.params;
+      const identities = await deps.identitiesOf([id]);
+      let removed = await nodes.remove(id);
+      for (const identity of identities) removed = (await nodes.remove(identity)) || removed;
+      if (!removed) throw serverErrors.make("not-found", { what: "node", id: request.params.id });
       return reply.code(204).send();
     },
   );

@@ -17,6 +17,7 @@ import { createChannelHub, type ChannelHub } from "./channel.ts";
 import { distribution, selfItem, statusOf, type DistributionInput, type DistributionItem } from "./distribution.ts";
 import { createEnrollment, type AgentEnrollment, type Enrollment } from "./enrollment.ts";
 import { createReach, type Reach } from "./reach.ts";
+import type { Removed } from "./removed.ts";
 import { createStatusIntake, type StatusIntake } from "./status.ts";
 import { nodeStore, type NodeRow } from "./store.ts";
 
@@ -49,6 +50,7 @@ export interface Nodes {
   /** The enrolled server of a company, if it has one here. */
   serverOf(company: string): Promise<NodeRow | undefined>;
   companies(trx?: Trx): Promise<readonly NodeRow[]>;
+  /** A node, or the identity of a device; false = there is none that is not removed already. */
   remove(id: string): Promise<boolean>;
   stop(): void;
 }
@@ -69,6 +71,7 @@ export function createNodes(deps: {
   readonly dataDir: string;
   readonly program: string;
   readonly agents: AgentEnrollment | undefined;
+  readonly removed: Removed;
   readonly agentDictionaryCounts: AgentDictionaryCounts | undefined;
 }): Nodes {
   const { db, policies, events, clock, company, access } = deps;
@@ -78,6 +81,7 @@ export function createNodes(deps: {
     log: deps.log,
     versions: () => ({ dictionary: policies.current().generation, enterprise: policies.state().enterprise }),
   });
+  deps.removed.watch(() => channel.cut(deps.removed.has));
   const reach = createReach({ channel, servers: deps.servers });
   // Every server tells the nodes that are connected to it.
   const offDictionary = events.on("dictionary-changed", () => channel.policyChanged(["agent", "relay"]));
@@ -150,15 +154,26 @@ export function createNodes(deps: {
     companies: async (trx) => (await nodeStore.servers(trx ?? db.kysely)).filter((row) => row.enrolled_at !== null),
 
     async remove(node) {
-      const removed = await nodeStore.remove(db.kysely, node, clock.now());
-      if (removed) events.emit("status-changed", {});
-      return removed;
+      const at = clock.now();
+      const done = await db.transaction(async (trx) => {
+        if (await nodeStore.remove(trx, node, at)) return true;
+        // Devices are listed as nodes only while something fails there.
+        if (deps.removed.has(node) || (await deps.agents?.enrolledWith(trx, node)) === undefined) return false;
+        await nodeStore.insertRemoved(trx, { id: node, kind: "agent", name: node, company, at });
+        return true;
+      });
+      if (!done) return false;
+      deps.log.info("node-removed", { node });
+      await deps.removed.changed();
+      events.emit("status-changed", {});
+      return true;
     },
 
     stop() {
       offDictionary();
       offEnterprise();
       reach.stop();
+      deps.removed.stop();
       channel.close();
     },
   };

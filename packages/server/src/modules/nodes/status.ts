@@ -8,14 +8,23 @@
  * A status that came by another way is taken only if it was made later. Only known fields are kept, so a row is bounded.
  */
 import type { Certificate, NodeStatus, StatusReport } from "@daicho/protocol";
-import type { Clock, Log } from "@daicho/kernel";
+import { sparing, type Clock, type Log } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
+import type { Removed } from "./removed.ts";
 import { nodeStore, type NodeRow, type ReportedRow } from "./store.ts";
 
 export interface StatusIntake {
-  accept(sender: Certificate, report: StatusReport): Promise<{ readonly accepted: number; readonly refused: number }>;
+  accept(
+    sender: Certificate,
+    report: StatusReport,
+  ): Promise<{
+    readonly accepted: number;
+    readonly refused: number;
+    /** For relays. */
+    readonly removed?: readonly string[];
+  }>;
 }
 
 /** What is kept of a reported status. */
@@ -36,8 +45,10 @@ export function createStatusIntake(deps: {
   readonly company: string;
   /** Id of this server. */
   readonly self: () => string;
+  readonly removed: Pick<Removed, "ids">;
 }): StatusIntake {
   const { db, clock } = deps;
+  const { warn } = sparing(deps.log, clock);
 
   return {
     async accept(sender, report) {
@@ -48,9 +59,7 @@ export function createStatusIntake(deps: {
 
       const outcome = await db.transaction(async (trx) => {
         const known = await nodeStore.findMany(trx, [...new Set([...items.keys(), sender.id])]);
-        const own = known.get(sender.id);
-        if (own?.removed_at != null)
-          throw serverErrors.make("not-allowed", { role: "removed node", needed: "node that is enrolled" });
+        if (known.get(sender.id)?.removed_at != null) throw serverErrors.make("node-removed");
         const claims = new Map((await nodeStore.companies(trx)).map((c) => [c.company, c.via]));
         const room = maxNodesBelow - Number((await nodeStore.countBelow(trx, sender.id)).count);
         const rows: ReportedRow[] = [];
@@ -67,7 +76,7 @@ export function createStatusIntake(deps: {
           }
           if (row === undefined && !isSelf && ++added > room) continue;
           if (row !== undefined && row.via !== sender.id && !isSelf && !isLater(item, row)) continue;
-          const kept = keep(item);
+          const kept = keep(item, now);
           changed ||= row === undefined || differs(row.status, kept);
           rows.push({
             id: item.id,
@@ -92,9 +101,9 @@ export function createStatusIntake(deps: {
       });
 
       const refused = report.nodes.length - outcome.accepted;
-      if (refused > 0) deps.log.warn("status-items-refused", { node: sender.id, count: refused });
+      if (refused > 0) warn("status-items-refused", { node: sender.id, count: refused });
       if (outcome.changed) deps.events.emit("status-changed", {});
-      return { accepted: outcome.accepted, refused };
+      return { accepted: outcome.accepted, refused, ...(sender.kind === "relay" && { removed: deps.removed.ids }) };
     },
   };
 
@@ -125,7 +134,8 @@ function isLater(item: NodeStatus, row: NodeRow): boolean {
   return !(Date.parse(item.at) <= Date.parse((JSON.parse(row.status) as KeptStatus).at));
 }
 
-function keep(item: NodeStatus): KeptStatus {
+/** `now`: nothing was said later than now - a time ahead would outrank all that others say for as long. */
+function keep(item: NodeStatus, now: number): KeptStatus {
   const agents = (item as { agents?: unknown }).agents;
   return {
     ...(item.program !== undefined && { program: item.program }),
@@ -133,7 +143,7 @@ function keep(item: NodeStatus): KeptStatus {
     dictionary: item.dictionary,
     state: item.state,
     ...(item.reason !== undefined && { reason: { code: item.reason.code, message: item.reason.message } }),
-    at: item.at,
+    at: new Date(Math.min(now, Date.parse(item.at) || now)).toISOString(),
     ...(item.spool !== undefined && {
       spool: {
         records: item.spool.records,

@@ -139,6 +139,7 @@ export const nodeStore = {
       await db
         .deleteFrom("node_nodes")
         .where("kind", "=", "agent")
+        .where("removed_at", "is", null)
         .where("id", "in", ids.slice(at, at + idsPerStatement))
         .execute();
   },
@@ -150,6 +151,7 @@ export const nodeStore = {
       .select("id")
       .where("via", "=", via)
       .where("kind", "=", "agent")
+      .where("removed_at", "is", null)
       .execute();
     const gone = rows.map((r) => r.id).filter((id) => !keep.has(id));
     await nodeStore.dropAgents(db, gone);
@@ -161,6 +163,7 @@ export const nodeStore = {
       .deleteFrom("node_nodes")
       .where("via", "=", via)
       .where("kind", "=", "agent")
+      .where("removed_at", "is", null)
       .where("last_seen_at", "<", before)
       .executeTakeFirst();
     return Number(result.numDeletedRows);
@@ -181,6 +184,30 @@ export const nodeStore = {
       .select((eb) => eb.fn.countAll<number>().as("count"))
       .where("via", "=", via)
       .executeTakeFirstOrThrow(),
+
+  /** Oldest first. */
+  removed: (db: Db) =>
+    db
+      .selectFrom("node_nodes")
+      .select("id")
+      .where("removed_at", "is not", null)
+      .orderBy("removed_at")
+      .orderBy("id")
+      .execute(),
+
+  /** A device that is not listed: its name here is all that is known of it. */
+  insertRemoved: (db: Db, row: Pick<NodeRow, "id" | "kind" | "name" | "company"> & { readonly at: number }) =>
+    db
+      .insertInto("node_nodes")
+      .values({
+        ...{ id: row.id, kind: row.kind, name: row.name, company: row.company, parent: null, public_key: null },
+        ...{ status: null, enrolled_at: null, last_seen_at: row.at, via: null, token: null, removed_at: row.at },
+      })
+      .onConflict((c) => c.column("id").doUpdateSet({ removed_at: row.at }))
+      .execute(),
+
+  forgetRemoved: (db: Db, id: string) =>
+    db.deleteFrom("node_nodes").where("id", "=", id).where("kind", "=", "agent").execute(),
 
   async remove(db: Db, id: string, at: number): Promise<boolean> {
     const result = await db
