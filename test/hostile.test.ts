@@ -82,7 +82,7 @@ const withLogs = async (work: () => Promise<void>): Promise<void> => {
 
 function shuffled<T>(list: readonly T[]): T[] {
   const left = [...list];
-  return Array.from(left, () => left.splice(chance.whole(left.length), 1)[0] as T);
+  return Array.from(list, () => left.splice(chance.whole(left.length), 1)[0] as T);
 }
 
 beforeAll(async () => {
@@ -112,10 +112,19 @@ describe("a relay that means harm", { sequential: true, timeout: 400_000 }, () =
       await until("all of it to be swallowed", async () => (await spoolOf(relay)) === 0 && held.length >= 24);
       between.swallow = undefined;
       await expectHealed();
+      // It is named, by what the devices themselves signed.
+      const missing = async (): Promise<unknown> =>
+        (await acme.api.list<{ name: string; missing?: { reports: number; devices: number } }>("/api/v1/nodes"))
+          .filter(({ name }) => name === "relay")
+          .map(({ missing: of }) => of && [of.reports, of.devices]);
+      expect(await missing()).toEqual([[24, 4]]);
+      await until("the log to say so", () => acme.process.logged("reports-missing") > 0);
       // The reports are of January by their own clock: a week more or less makes no difference to anybody.
       const late = shuffled([...held, ...held]);
       const answers = await deliver(late);
       expect(new Set(answers)).toEqual(new Set(["duplicate"]));
+      // They came after all.
+      expect(await missing()).toEqual([undefined]);
       await expectHealed();
     }));
 

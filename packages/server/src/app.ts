@@ -51,6 +51,7 @@ import {
 import {
   createAgentEnrollment,
   createIntake,
+  createMissing,
   createInventoryImport,
   createNextContact,
   ingestRoutes,
@@ -213,6 +214,13 @@ export async function createServer(options: {
     "Duration of the commits that reports share",
     [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10],
   );
+  const missing = createMissing({ db, clock, log });
+  metrics.gauge(
+    "daicho_reports_missing",
+    "Reports of the last 30 days that were acknowledged below and never came, by the node they were to come through",
+    async () => Object.fromEntries([...(await missing.byNode())].map(([node, { reports }]) => [node, reports])),
+    "node",
+  );
   const intake = createIntake({
     db,
     clock,
@@ -223,6 +231,7 @@ export async function createServer(options: {
     repository,
     deriver: derivation.current,
     removed,
+    missing,
     onOutdated: () => void derivation.refresh(),
     limits: config.reports,
     onCommit({ results, milliseconds, countsChanged }) {
@@ -379,6 +388,7 @@ export async function createServer(options: {
     program: programVersion,
     agents: config.role === "group" ? undefined : createAgentEnrollment({ clock, devices: directory }),
     removed,
+    missing: missing.byNode,
     agentDictionaryCounts,
   });
   const companies = createCompanies({

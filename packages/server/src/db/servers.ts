@@ -36,6 +36,8 @@ export interface Tidings {
 export interface Questions {
   /** Sends "scan now" to the connected of these nodes, or to all: how many connections it went to. */
   readonly "scan-now": readonly [{ readonly identities?: readonly string[] }, number];
+  /** Sends words to all connected devices: how many connections it went to. */
+  readonly message: readonly [{ readonly text: string }, number];
   /** Which of these nodes are connected, and how many agents are, here and at relays below. */
   readonly connected: readonly [
     { readonly nodes: readonly string[] },

@@ -120,6 +120,48 @@ forEachStore((store) => {
     expect(shown?.hardware?.cpu?.cores).toBe(4);
   });
 
+  it("reports that were acknowledged below and never came are named by the way they were to come; what was refused here, or came late, is not", async () => {
+    await open();
+    const through = (node: string, ...reports: readonly Buffer[]) => server.intake.submit(reports, node);
+    const missing = async () =>
+      Object.fromEntries([...(await server.nodes.missing())].map(([node, m]) => [node, [m.reports, m.devices]]));
+    const device = await made("pc01");
+    device.install([title("A")]);
+    await through("r1", device.report("full"));
+    const dropped: Buffer[] = [];
+    for (const name of ["B", "C"]) {
+      device.install([title(name)]);
+      dropped.push(device.report("delta"));
+    }
+    const [beat, again] = [device.report("heartbeat"), device.report("heartbeat")];
+    expect(await through("r1", beat, again)).toMatchObject([{ status: "need-full" }, { status: "need-full" }]);
+    expect(await missing()).toEqual({ r1: [2, 1] });
+    await through("r1", device.report("full"), device.report("heartbeat"));
+    expect(await through("r2", dropped[0] as Buffer, dropped[0] as Buffer, beat)).toMatchObject([
+      { status: "duplicate" },
+      { status: "duplicate" },
+      { status: "duplicate" },
+    ]);
+    expect(await missing()).toEqual({ r1: [1, 1] });
+    expect((await server.facts.factsOf(1))?.software).toEqual([title("C")]);
+
+    // Refused for a title nobody told the text of: what builds on it does not fit either, but it came.
+    device.install([title("D")]);
+    await through("r2", device.report("full", { texts: false }), device.report("heartbeat"));
+    expect(await missing()).toEqual({ r1: [1, 1] });
+
+    // A device that makes up gaps fills no table.
+    const evil = await made("evil");
+    evil.install([title("A")]);
+    await through("r3", evil.report("full"));
+    evil.install([title("B")]);
+    for (let i = 0; i < 10; i++) {
+      evil.seq += 1000;
+      await through("r3", evil.report("heartbeat"));
+    }
+    expect((await missing())["r3"]?.[0]).toBeLessThanOrEqual(40);
+  });
+
   it("what a hostile device says of its copies - a quadrillion of them, or one long text forty thousand times - is not spread out", async () => {
     await open();
     const evil = await made("evil");

@@ -27,6 +27,7 @@ import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inv
 import { applyDifference, difference } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
+import type { Judged, Missing } from "./missing.ts";
 import { orderOf, showsFork } from "./order.ts";
 import { openReport, readReport, rejected, type ReceivedReport, type Sender } from "./report.ts";
 
@@ -51,6 +52,7 @@ export interface IntakeDeps {
   readonly deriver: () => Deriver;
   /** Identities an administrator removed. */
   readonly removed: { has(identity: string): boolean };
+  readonly missing: Pick<Missing, "note">;
   readonly limits: { readonly queue: number; readonly group: number };
   /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
   readonly onOutdated?: () => void;
@@ -63,6 +65,8 @@ export interface IntakeDeps {
 
 interface Job {
   readonly report: ReceivedReport;
+  /** The node that brought it. */
+  readonly from: string | undefined;
   readonly resolve: (result: ReportResult) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -92,7 +96,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     while (queue.length > 0) {
       const group = queue.splice(0, limits.group);
       try {
-        const results = await commit(group.map((job) => job.report));
+        const results = await commit(group);
         group.forEach((job, i) => job.resolve(results[i] as ReportResult));
       } catch (error) {
         if (group.length === 1) group[0]?.reject(error);
@@ -105,26 +109,29 @@ export function createIntake(deps: IntakeDeps): Intake {
   const oneByOne = async (group: readonly Job[]): Promise<void> => {
     for (const job of group)
       try {
-        job.resolve((await commit([job.report]))[0] as ReportResult);
+        job.resolve((await commit([job]))[0] as ReportResult);
       } catch (error) {
         job.reject(error);
       }
   };
 
-  const commit = async (reports: readonly ReceivedReport[]): Promise<ReportResult[]> => {
+  const commit = async (jobs: readonly Pick<Job, "report" | "from">[]): Promise<ReportResult[]> => {
     const started = clock.now();
+    const reports = jobs.map((job) => job.report);
     await deps.titles.learn(reports.flatMap((r) => r.texts));
     await deps.titles.find(
       reports.flatMap((r) => (r.ids === undefined ? [r.titles ?? r.added, r.removed] : [r.removed])),
     );
-    const { results, countsChanged, titlesChanged, generation } = await db.transaction((trx) => store(trx, reports));
+    const { results, countsChanged, titlesChanged, generation } = await db.transaction((trx) =>
+      store(trx, jobs, reports),
+    );
     if (titlesChanged) deps.index.grown();
     if (generation !== deps.deriver().generation) deps.onOutdated?.();
     deps.onCommit?.({ results, milliseconds: clock.now() - started, countsChanged });
     return results;
   };
 
-  const store = async (trx: Trx, reports: readonly ReceivedReport[]) => {
+  const store = async (trx: Trx, jobs: readonly Pick<Job, "report" | "from">[], reports: readonly ReceivedReport[]) => {
     const now = clock.now();
     const deriver = deps.deriver();
     const ids = [...new Set(reports.map((r) => r.sender.device))].sort((a, b) => a - b);
@@ -137,11 +144,12 @@ export function createIntake(deps: IntakeDeps): Intake {
     await deps.titles.know(trx, [...states.values()].map((state) => state.titles)); // prettier-ignore
 
     const results: ReportResult[] = [];
+    const judged: Judged[] = [];
     const first = new Map<string, string>();
     const changed = new Map<number, { head: HeadRow; states: StateChange[] }>();
     const turn = createTurns();
 
-    for (const report of reports) {
+    for (const { report, from } of jobs) {
       const { header, sender } = report;
       const identity = identities.get(sender.id);
       if (identity === undefined) {
@@ -157,8 +165,12 @@ export function createIntake(deps: IntakeDeps): Intake {
       const earlier = changed.get(sender.device);
       const head = earlier?.head ?? heads.get(sender.device);
       const refusal = await admit(trx, report, head, identity, now);
+      const refuse = (result: ReportResult): void => {
+        results.push(result);
+        judged.push({ header, result, from, held: head?.identity === sender.id ? head : undefined });
+      };
       if (refusal !== undefined) {
-        results.push(refusal);
+        refuse(refusal);
         continue;
       }
       let change: StateChange | undefined;
@@ -166,7 +178,7 @@ export function createIntake(deps: IntakeDeps): Intake {
         const before = earlier?.states.at(-1)?.state ?? states.get(sender.device);
         const applied = applyReport(report, before, deps.titles);
         if (!applied.ok) {
-          results.push(applied.result);
+          refuse(applied.result);
           continue;
         }
         change = applied.change;
@@ -201,6 +213,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       trx,
       [...first].map(([id, evidence]) => ({ id, evidence })),
     );
+    await deps.missing.note(trx, judged);
     const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changed.values()], now);
     return { results, ...committed, generation: deriver.generation };
   };
@@ -277,7 +290,9 @@ export function createIntake(deps: IntakeDeps): Intake {
           refused.set(code, line);
           return Promise.resolve(read.result);
         }
-        return new Promise<ReportResult>((resolve, reject) => queue.push({ report: read.report, resolve, reject }));
+        return new Promise<ReportResult>((resolve, reject) =>
+          queue.push({ report: read.report, from, resolve, reject }),
+        );
       });
       for (const [code, line] of refused) warn("report-rejected", { node: from, code, ...line });
       // What else has arrived by now shares the first commit.

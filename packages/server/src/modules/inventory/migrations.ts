@@ -158,6 +158,21 @@ export const inventoryMigrations: readonly Migration[] = [
       await sql`create index inv_titles_name on inv_titles (lower(name))`.execute(db);
     },
   },
+  {
+    name: "202611301800-inventory-missing",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      await db.schema
+        .createTable("inv_missing")
+        .addColumn("identity", "text", (c) => c.notNull())
+        .addColumn("epoch", time, (c) => c.notNull())
+        .addColumn("seq", time, (c) => c.notNull())
+        .addColumn("via", "text")
+        .addColumn("at", time, (c) => c.notNull())
+        .addPrimaryKeyConstraint("inv_missing_key", ["identity", "epoch", "seq"])
+        .execute();
+    },
+  },
 ];
 
 function packed(value: unknown, pack: (text: string) => Buffer): Buffer | null {

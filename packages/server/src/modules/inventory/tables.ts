@@ -71,6 +71,11 @@ export interface InventoryTables {
   inv_changes: { id: Generated<number>; device: number; at: number; change: Buffer };
   /** Which devices have a title: bitmap containers of 65,536 ordinals, written behind from inv_changes. */
   inv_postings: { title: number; chunk: number; container: Buffer };
+  /**
+   * Numbers of reports that a device made and that never came, with the node that brought what showed it (ingest/missing.ts); `via` null: it came
+   * and was refused, so it is not missing.
+   */
+  inv_missing: { identity: string; epoch: number; seq: number; via: string | null; at: number };
   /** Named positions in inv_changes up to which derived data is merged. */
   inv_marks: { name: string; change: number };
 }

@@ -23,6 +23,8 @@ export interface ChannelHub {
   needFull(identities: readonly string[], code?: string): void;
   /** These devices, or all, should scan now. Answers how many connections it went to. */
   scanNow(identities?: readonly string[]): number;
+  /** Words for whoever sits before the devices below. Answers how many connections it went to. */
+  message(text: string): number;
   isConnected(id: string): boolean;
   /** Ends the connections of these. */
   cut(those: (id: string) => boolean): void;
@@ -182,6 +184,11 @@ export function createChannelHub(deps: {
       if (identities !== undefined) return toDevices(identities, (devices) => ({ type: "scan-now", devices }));
       const text = encode({ type: "scan-now" });
       return broadcast(["server", "relay", "agent"], () => text);
+    },
+
+    message(words) {
+      const text = encode({ type: "message", text: words });
+      return broadcast(["relay", "agent"], () => text);
     },
 
     isConnected: (id) => byId.has(id),

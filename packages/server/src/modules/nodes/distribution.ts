@@ -5,6 +5,7 @@
  */
 import type { DistributionState, NodeKind } from "@daicho/protocol";
 import type { Fault, PolicyState } from "../policies/index.ts";
+import type { MissingReports } from "./service.ts";
 import type { NodeRow } from "./store.ts";
 import type { KeptStatus } from "./status.ts";
 
@@ -29,6 +30,14 @@ export interface DistributionItem {
   readonly spool?: KeptStatus["spool"];
   readonly connected?: number;
   readonly agents?: KeptStatus["agents"];
+  /** Reports that this node or one below it acknowledged and did not bring. */
+  readonly missing?: MissingItem;
+}
+
+export interface MissingItem {
+  readonly reports: number;
+  readonly devices: number;
+  readonly lastAt: string;
 }
 
 export interface DistributionInput {
@@ -41,6 +50,7 @@ export interface DistributionInput {
   /** Each company's server: what its relays are held against. */
   readonly servers: readonly NodeRow[];
   readonly agents: { readonly current: number; readonly behind: number } | undefined;
+  readonly missing: Awaited<ReturnType<MissingReports>>;
   readonly now: number;
 }
 
@@ -84,6 +94,7 @@ export function distribution(input: DistributionInput): readonly DistributionIte
         lastSeenAt: new Date(row.last_seen_at).toISOString(),
         lag: lagOf(status, held, current, input.now),
         ...(status?.spool !== undefined && { spool: status.spool }),
+        ...missingAt(input.missing, row.id),
         ...(status?.connected !== undefined && { connected: status.connected }),
         ...(status?.agents !== undefined && { agents: status.agents }),
       };
@@ -145,6 +156,11 @@ function lagOf(status: KeptStatus | undefined, held: number, current: number, no
     ...(status !== undefined && { versions: Math.max(0, current - held) }),
     ...(Number.isFinite(oldest) && { seconds: Math.max(0, Math.round((now - oldest) / 1000)) }),
   };
+}
+
+export function missingAt(missing: DistributionInput["missing"], node: string): { missing?: MissingItem } {
+  const at = missing.get(node);
+  return at === undefined ? {} : { missing: { ...at, lastAt: new Date(at.lastAt).toISOString() } };
 }
 
 export function statusOf(row: Pick<NodeRow, "status">): KeptStatus | undefined {

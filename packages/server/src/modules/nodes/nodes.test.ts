@@ -255,6 +255,11 @@ forEachStore((store) => {
         relay.heard.find((m) => m.type === "need-full" && m.devices[0] === device),
       );
       expect((await server.api("POST", "/api/v1/nodes/scan-now", { as: "auditor" })).status).toBe(403);
+      const words = { text: "本日18時に停止します" };
+      expect((await server.api("POST", "/api/v1/nodes/message", { json: words, as: "auditor" })).status).toBe(403);
+      expect((await server.api("POST", "/api/v1/nodes/message", { json: { text: "" } })).status).toBe(400);
+      expect((await server.api("POST", "/api/v1/nodes/message", { json: words })).json()).toEqual({ connections: 1 });
+      await until("the words", () => relay.heard.some((m) => m.type === "message" && m.text === words.text));
       expect((await server.api("POST", "/api/v1/nodes/scan-now", { as: "manager" })).json()).toEqual({
         connections: 2,
       });

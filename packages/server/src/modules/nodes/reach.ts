@@ -11,6 +11,8 @@ export interface Reach {
   announce(kinds: readonly NodeKind[]): void;
   /** These devices (ids of their identities), or all, should scan now. Answers how many connections it went to. */
   scanNow(identities?: readonly string[]): Promise<number>;
+  /** Words for all devices below. Answers how many connections it went to. */
+  message(text: string): Promise<number>;
   /** Which of the nodes are connected, and how many agents are known to be, here or at relays below. */
   connected(nodes: readonly string[]): Promise<{ readonly nodes: ReadonlySet<string>; readonly agents: number }>;
 }
@@ -24,6 +26,7 @@ export function createReach(deps: {
 }): Reach & { stop(): void } {
   const { channel, servers } = deps;
   servers.answer("scan-now", ({ identities }) => channel.scanNow(identities));
+  servers.answer("message", ({ text }) => channel.message(text));
   servers.answer("connected", ({ nodes }) => ({
     nodes: nodes.filter(channel.isConnected),
     agents: channel.presence(),
@@ -42,6 +45,9 @@ export function createReach(deps: {
       const questions = identities === undefined ? [{}] : parts(identities).map((some) => ({ identities: some }));
       const answers = await Promise.all(questions.map((question) => servers.ask("scan-now", question)));
       return answers.flat().reduce((sum, n) => sum + n, 0);
+    },
+    async message(text) {
+      return (await servers.ask("message", { text })).reduce((sum, n) => sum + n, 0);
     },
     async connected(nodes) {
       const answers = await Promise.all(parts(nodes, true).map((some) => servers.ask("connected", { nodes: some })));

@@ -5,13 +5,22 @@ import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
 import { decodeCursor, encodeCursor, ListQuery, listOf, sendList } from "../../http/list.ts";
 import type { Policies } from "../policies/index.ts";
-import { statusOf } from "./distribution.ts";
+import { missingAt, statusOf } from "./distribution.ts";
 import type { Nodes } from "./service.ts";
 
 const Integer = Type.Optional(Type.Integer());
 const Text = Type.Optional(Type.String());
 const Spool = Type.Optional(Type.Object({ records: Type.Integer(), bytes: Type.Integer(), oldestAt: Text }));
 const Agents = Type.Optional(Type.Object({ current: Type.Integer(), behind: Type.Integer() }));
+const Missing = Type.Optional(
+  Type.Object(
+    { reports: Type.Integer(), devices: Type.Integer(), lastAt: Type.String() },
+    {
+      description:
+        "Reports of the last 30 days that this node, or one below it, acknowledged and did not bring, as far as devices' own signed numbers show. A full report has repaired each device.",
+    },
+  ),
+);
 const Reason = Type.Optional(Type.Object({ code: Type.String(), message: Type.String() }));
 
 const DistributionItem = Type.Object({
@@ -29,6 +38,7 @@ const DistributionItem = Type.Object({
   spool: Spool,
   connected: Integer,
   agents: Agents,
+  missing: Missing,
 });
 const NodeItem = Type.Object({
   id: Type.String(),
@@ -44,6 +54,7 @@ const NodeItem = Type.Object({
   dictionary: Integer,
   spool: Spool,
   connected: Integer,
+  missing: Missing,
 });
 const DistributionQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 10_000 })),
@@ -121,6 +132,7 @@ export function nodeRoutes(
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);
       const connected = await nodes.reach.connected(shown.map((row) => row.id));
+      const missing = await nodes.missing();
       const items = shown.map((row) => {
         const status = statusOf(row);
         return {
@@ -139,6 +151,7 @@ export function nodeRoutes(
             spool: status.spool,
             connected: status.connected,
           }),
+          ...missingAt(missing, row.id),
         };
       });
       return sendList(request, reply, {
@@ -196,5 +209,21 @@ export function nodeRoutes(
       );
       return reply.code(202).send({ connections });
     },
+  );
+
+  app.post<{ Body: { text: string } }>(
+    "/api/v1/nodes/message",
+    {
+      onRequest: authorize.role("manager"),
+      schema: {
+        tags: ["nodes"],
+        summary: "Send words to the devices below",
+        description:
+          "To every agent that is connected, here or at a relay below; `daicho agent status` shows the last five. It is not kept for the others, and not signed: a relay in between could alter it.",
+        body: Type.Object({ text: Type.String({ minLength: 1, maxLength: 1000 }) }, { additionalProperties: false }),
+        response: { 202: Type.Object({ connections: Type.Integer() }) },
+      },
+    },
+    async (request, reply) => reply.code(202).send({ connections: await nodes.reach.message(request.body.text) }),
   );
 }

@@ -24,6 +24,11 @@ import { nodeStore, type NodeRow } from "./store.ts";
 /** Agents by the dictionary they hold: implemented by whoever keeps the devices' heads. */
 export type AgentDictionaryCounts = () => Promise<{ readonly current: number; readonly behind: number }>;
 
+/** Reports that were acknowledged below and never came, by the node they were to come through. */
+export type MissingReports = () => Promise<
+  ReadonlyMap<string, { readonly reports: number; readonly devices: number; readonly lastAt: number }>
+>;
+
 export interface Nodes {
   /** This server's id: the fingerprint of its root key, which is also its identity towards the group. */
   readonly id: string;
@@ -49,6 +54,7 @@ export interface Nodes {
   }): Promise<readonly NodeRow[]>;
   /** The enrolled server of a company, if it has one here. */
   serverOf(company: string): Promise<NodeRow | undefined>;
+  readonly missing: MissingReports;
   companies(trx?: Trx): Promise<readonly NodeRow[]>;
   /** A node, or the identity of a device; false = there is none that is not removed already. */
   remove(id: string): Promise<boolean>;
@@ -72,6 +78,7 @@ export function createNodes(deps: {
   readonly program: string;
   readonly agents: AgentEnrollment | undefined;
   readonly removed: Removed;
+  readonly missing: MissingReports;
   readonly agentDictionaryCounts: AgentDictionaryCounts | undefined;
 }): Nodes {
   const { db, policies, events, clock, company, access } = deps;
@@ -102,6 +109,7 @@ export function createNodes(deps: {
       generates: deps.role !== "group",
       enterpriseOf: (dictionary) => policies.enterpriseOf(dictionary),
       agents: await agentCounts?.(),
+      missing: await deps.missing(),
       now: clock.now(),
     };
   }
@@ -149,6 +157,7 @@ export function createNodes(deps: {
       return [own, ...below.map((row) => reportOf(row))];
     },
 
+    missing: deps.missing,
     page: (filter) => nodeStore.page(db.kysely, filter),
     serverOf: (name) => nodeStore.serverOf(db.kysely, name),
     companies: async (trx) => (await nodeStore.servers(trx ?? db.kysely)).filter((row) => row.enrolled_at !== null),
