@@ -42,8 +42,8 @@ export interface ServerConfig {
     readonly pooled: boolean;
     readonly pooledLicenses: readonly string[];
   };
-  readonly mail?: Readonly<Record<string, unknown>>;
-  readonly alerts?: Readonly<Record<string, unknown>>;
+  readonly mail?: { readonly smtp?: string; readonly from?: string };
+  readonly alerts?: { readonly digest?: string; readonly timezone?: string };
 }
 
 export const serverConfigSchema = {
@@ -174,8 +174,24 @@ export const serverConfigSchema = {
         },
       },
     },
-    mail: { type: "object", description: "SMTP settings: { smtp, from }." },
-    alerts: { type: "object", description: "Alert digest schedule: { digest, timezone }." },
+    mail: {
+      type: "object",
+      additionalProperties: false,
+      description: "Where mail goes out; kept for alerts, which are not sent yet.",
+      properties: {
+        smtp: { type: "string", pattern: "^smtps?://", description: "Mail server: smtp://host:587." },
+        from: { type: "string", pattern: "^[^@\\s]+@[^@\\s]+$", description: "Address mail comes from." },
+      },
+    },
+    alerts: {
+      type: "object",
+      additionalProperties: false,
+      description: "When alerts are put together into one mail; kept for alerts, which are not sent yet.",
+      properties: {
+        digest: { type: "string", description: "When, as in a crontab: minute, hour, day, month, weekday." },
+        timezone: { type: "string", description: "Time zone of the schedule." },
+      },
+    },
   },
 } as const;
 
@@ -185,11 +201,16 @@ export function loadServerConfig(options: {
   readonly flags?: Readonly<Record<string, unknown>>;
 }): ServerConfig {
   const config = loadConfig<ServerConfig>({ schema: serverConfigSchema, ...options });
-  const fault = config.purchase && scheduleFault(config.purchase.schedule, config.purchase.timezone);
-  if (fault !== undefined)
-    throw kernelErrors.make("config-invalid", {
-      file: options.file ?? "configuration",
-      faults: `purchase.${fault.key}: ${fault.reason}`,
-    });
+  const { purchase, alerts } = config;
+  const schedules = [
+    ...(purchase ? [{ at: "purchase", key: "schedule", cron: purchase.schedule, timezone: purchase.timezone }] : []),
+    ...(alerts ? [{ at: "alerts", key: "digest", cron: alerts.digest, timezone: alerts.timezone }] : []),
+  ];
+  const faults = schedules.flatMap(({ at, key, cron, timezone }) => {
+    const fault = scheduleFault(cron ?? "0 0 * * *", timezone ?? "UTC");
+    return fault === undefined ? [] : [`${at}.${fault.key === "schedule" ? key : fault.key}: ${fault.reason}`];
+  });
+  if (faults.length > 0)
+    throw kernelErrors.make("config-invalid", { file: options.file ?? "configuration", faults: faults.join("; ") });
   return config;
 }
