@@ -399,12 +399,15 @@ forEachStore((store) => {
       const csv = await ok(made.api("GET", `/api/v1/purchase-runs/${id}.csv`));
       expect(csv.headers.get("content-type")).toContain("text/csv");
       const lines = csv.text.trim().split(/\r?\n/);
-      expect(lines).toHaveLength(8);
+      expect(lines).toHaveLength(16);
       expect(lines[0]).toBe(
-        "kind,period,run,license,department,costCentre,quantity,unitPrice,amount,currency,order,supplierOrder",
+        "kind,period,run,license,department,costCentre,quantity,unitPrice,amount,currency,order,supplierOrder,packSize,reason,before,after,requestedBefore,requestedAfter",
       );
-      expect(lines[1]).toBe(`order,2026-11,${id},@A,,,2,1000,2000,JPY,2026-11/0001,`);
-      expect(lines[7]).toBe(`chargeback,2026-11,${id},@B,D005,CC-5,1,,166,JPY,,`);
+      expect(lines[1]).toBe(`order,2026-11,${id},@A,,,2,1000,2000,JPY,2026-11/0001,,,,,,,`);
+      expect(lines[7]).toBe(`chargeback,2026-11,${id},@B,D005,CC-5,1,,166,JPY,,,,,,,,`);
+      // All of the report: what idle rights saved, what is lacking and not bought, every right that changed.
+      expect(lines[8]).toBe(`saved-by-idle,2026-11,${id},@B,,,2,,,,,,,,,,,`);
+      expect(lines[9]).toBe(`rights,2026-11,${id},@A,D001,,,,,,,,,,1,2,0,0`);
     });
 
     it("refuses what it does not know: who may not, no such run, no such period, a group", async () => {

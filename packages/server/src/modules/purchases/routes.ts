@@ -151,7 +151,7 @@ export function purchaseRoutes(
       ...read,
       schema: {
         tags,
-        summary: "One run; with `.csv` after its id, or asked for as text/csv, its orders and chargebacks as a table",
+        summary: "One run; with `.csv` after its id, or asked for as text/csv, all it says as a table",
         params: Id,
         response: { 200: Run },
       },

@@ -1,6 +1,7 @@
 /**
  * Purpose: a purchase run as a body. A first run over 1,000 departments and 100 licences changes 100,000 rights: it is written in slices, so that
- * nobody else waits for it. As CSV it is one table of its orders and of who pays for them.
+ * nobody else waits for it. As CSV it is one table of all its report says: orders, who pays for them, what idle rights saved, what is lacking but was
+ * not bought, and every right that changed.
  */
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -33,14 +34,19 @@ function* linesOf(run: PurchaseRun): Generator<object> {
   for (const { order = "", supplierOrder = "", ...rest } of run.orders)
     yield line({ ...head, kind: "order", order, supplierOrder, ...rest });
   for (const chargeback of run.chargebacks) yield line({ ...head, kind: "chargeback", ...chargeback });
+  for (const saved of run.savedByIdle) yield line({ ...head, kind: "saved-by-idle", ...saved });
+  for (const skipped of run.skipped) yield line({ ...head, kind: "skipped", ...skipped });
+  for (const right of run.rights) yield line({ ...head, kind: "rights", ...right });
 }
+
+const columns = [
+  ...["kind", "period", "run", "license", "department", "costCentre", "quantity", "unitPrice", "amount", "currency"],
+  ...["order", "supplierOrder", "packSize", "reason", "before", "after", "requestedBefore", "requestedAfter"],
+];
 
 /** The same columns in every line. */
 function line(values: Readonly<Record<string, string | number>>): object {
-  const columns = ["kind", "period", "run", "license", "department", "costCentre", "quantity", "unitPrice", "amount"];
-  return Object.fromEntries(
-    [...columns, "currency", "order", "supplierOrder"].map((name) => [name, values[name] ?? ""]),
-  );
+  return Object.fromEntries(columns.map((name) => [name, values[name] ?? ""]));
 }
 
 const sliceSize = 1000;
