@@ -44,9 +44,9 @@ export interface Http {
 }
 
 const defaultBodyLimit = 1024 * 1024;
-/** Of the requests worked on at once: an agent has one connection, a relay a few; behind an address may be an office. */
+/** Of the requests worked on at once (256): an agent has one connection, a relay a few; behind an address may be an office that enrols. */
 const requestsPerNode = 8;
-const requestsPerAddress = 32;
+const requestsPerAddress = 128;
 /** Of the bytes held at once: some batches of a relay, or one of the largest. */
 const bytesPerNode = maxBatchBytes;
 
