@@ -17,7 +17,7 @@ import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { compiledOnFirstUse } from "./http/schemas.ts";
 import { installSlicedAnswers } from "./http/sliced-answers.ts";
-import { installProblems } from "./http/problem.ts";
+import { installProblems, unreadableAddress } from "./http/problem.ts";
 import { watchRoutes } from "./http/routes.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
 import {
@@ -452,6 +452,9 @@ export async function createServer(options: {
       https: { cert: tls.cert ?? "", key: tls.key ?? "", ...(tls.ca !== undefined && { ca: tls.ca }) },
     }),
     schemaController: compiledOnFirstUse,
+    // Ids have up to 128 characters, each up to nine in an address.
+    routerOptions: { maxParamLength: 2048 },
+    frameworkErrors: unreadableAddress,
     // The schemas are ours and typed: holding each against the meta-schema costs a good part of every start.
     ajv: {
       customOptions: {
@@ -485,11 +488,11 @@ export async function createServer(options: {
     departmentExists: organization.departmentExists,
     employeeExists: async (id) => (await organization.employee(id)) !== undefined,
   });
-  organizationRoutes(app, { organization, authorize });
+  organizationRoutes(app, { organization, authorize, keys: access });
   scim.routes(app, { authorize, log });
   orgChangeRoutes(app, { orgChanges, authorize });
   handOverRoutes(app, { handOvers, authorize });
-  deviceRoutes(app, { devices, authorize });
+  deviceRoutes(app, { devices, authorize, keys: access });
   mergeRoutes(app, { merges, authorize });
   entitlementRoutes(app, { entitlements, authorize });
   classificationRoutes(app, { classifications, authorize });

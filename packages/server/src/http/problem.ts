@@ -4,7 +4,7 @@
  */
 import { problemContentType, type Problem } from "@daicho/protocol";
 import { DaichoError, newId, type Clock, type Log } from "@daicho/kernel";
-import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { connectionLoss } from "../db/database.ts";
 import { serverErrors } from "../errors.ts";
 
@@ -28,6 +28,15 @@ export function inputInvalid(faults: readonly { readonly path: string; readonly 
     .map((f) => `${f.path === "" ? "body" : f.path}: ${f.message}`)
     .join("; ");
   return Object.assign(serverErrors.make("input-invalid", { faults: text }), { faults: faults.slice(0, 100) });
+}
+
+/** For `frameworkErrors`: the address cannot be read, so there is no route to ask. */
+export function unreadableAddress(error: FastifyError, _request: FastifyRequest, reply: FastifyReply): void {
+  const message = error.code === "FST_ERR_MAX_PARAM_LENGTH" ? "has a part that is too long" : "cannot be decoded";
+  void reply
+    .code(400)
+    .type(problemContentType)
+    .send(JSON.stringify(problemOf(inputInvalid([{ path: "path", message }]), 0)));
 }
 
 export function installProblems(
@@ -59,6 +68,8 @@ export function installProblems(
     void reply.header("allow", allowed);
     send(reply, serverErrors.make("method-not-allowed", { method: request.method, path, allowed }));
   });
+  // No body of this type is any route's: it would be told as a wrong body otherwise.
+  app.removeContentTypeParser("text/plain");
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (error instanceof DaichoError) return send(reply, error);
     if (error.validation !== undefined) {
@@ -79,7 +90,8 @@ export function installProblems(
         ),
       );
     }
-    if (error.statusCode === 413) return send(reply, serverErrors.make("too-large", { limit: "allowed" }));
+    if (error.statusCode === 413)
+      return send(reply, serverErrors.make("too-large", { limit: request.routeOptions.bodyLimit }));
     if (error.statusCode === 415)
       return send(
         reply,

@@ -1,13 +1,15 @@
 /**
  * Purpose: the usual routes of a resource that is told apart by a key its owner chose: list, get, create, replace, change.
  * PUT creates or replaces (an absent optional field is cleared), PATCH changes what is given, POST creates. A POST with an `Idempotency-Key` that
- * is repeated finds its own work done and is answered as the first time; if what is there differs, it is a conflict.
+ * is repeated finds its own work done and is answered as the first time; if what is there differs, or the key came with something else before, it
+ * is a conflict.
  */
 import { Type, type TSchema } from "@sinclair/typebox";
 import type { FastifyInstance, RouteShorthandOptions } from "fastify";
 import { isDaichoError } from "@daicho/kernel";
 import { serverErrors } from "../errors.ts";
 import type { WriteMode } from "../rows.ts";
+import type { AccessService } from "../modules/access/index.ts";
 import type { Authorize } from "./authorize.ts";
 import { ListQuery, listOf, sendPage } from "./list.ts";
 import type { Page } from "../db/page.ts";
@@ -37,6 +39,11 @@ export interface Resource<Item extends object> {
   ): Promise<{ readonly created: boolean; readonly saved: Item }>;
 }
 
+export interface ResourceAccess {
+  readonly authorize: Authorize;
+  readonly keys: Pick<AccessService, "claimKey" | "releaseKey">;
+}
+
 /** The same schema, or null. Written as a list of types, so that Ajv's coercion leaves null alone. */
 export function orNull(schema: TSchema): TSchema {
   return {
@@ -48,7 +55,7 @@ export function orNull(schema: TSchema): TSchema {
 
 export function resourceRoutes<Item extends object>(
   app: FastifyInstance,
-  authorize: Authorize,
+  { authorize, keys }: ResourceAccess,
   resource: Resource<Item>,
 ): void {
   const { path, what, key } = resource;
@@ -78,7 +85,10 @@ export function resourceRoutes<Item extends object>(
       ...read,
       ...schema({
         summary: `List: ${resource.tag}`,
-        querystring: Type.Object({ ...ListQuery.properties, ...mapValues(resource.filters, (s) => Type.Optional(s)) }),
+        querystring: Type.Object({
+          ...ListQuery.properties,
+          ...mapValues({ [key]: Text(resource.keyLimit), ...resource.filters }, (s) => Type.Optional(s)),
+        }),
         response: { 200: listOf(resource.item) },
       }),
     },
@@ -111,14 +121,18 @@ export function resourceRoutes<Item extends object>(
     },
     async (request, reply) => {
       const body = request.body as Record<string, unknown>;
+      const given = request.headers["idempotency-key"];
+      if (given === undefined) return reply.code(201).send((await resource.save(body, "create")).saved);
+      const name = [path, request.caller?.tokenId, given].join("\n");
+      const first = await keys.claimKey(name, body);
       try {
         return await reply.code(201).send((await resource.save(body, "create")).saved);
       } catch (error) {
-        if (request.headers["idempotency-key"] === undefined || !isDaichoError(error, "already-exists")) throw error;
-        const item = await resource.get(body[key] as string);
-        if (item === undefined || !Object.entries(body).every(([name, value]) => sameValue(item, name, value)))
-          throw error;
-        return reply.code(201).send(item);
+        const item = isDaichoError(error, "already-exists") ? await resource.get(body[key] as string) : undefined;
+        if (item !== undefined && Object.entries(body).every(([field, value]) => sameValue(item, field, value)))
+          return reply.code(201).send(item);
+        if (first) await keys.releaseKey(name);
+        throw error;
       }
     },
   );

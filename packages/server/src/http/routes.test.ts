@@ -30,6 +30,58 @@ onSqlite((store) => {
     await s.stop();
   });
 
+  it("a list filters by every field it names, and refuses what it has no filter for", async () => {
+    const s = await startServer(store, { role: "corporate" });
+    const id = "日".repeat(128);
+    for (const code of ["D1", "D2"]) await s.api("POST", "/api/v1/departments", { json: { code, name: "x" } });
+    await s.api("POST", "/api/v1/employees", { json: { id: "E1", name: "x" } });
+    for (const name of ["PC1", id]) await s.api("POST", "/api/v1/devices", { json: { id: name, hostname: "h" } });
+    const found = async (path: string): Promise<number> =>
+      (await s.api("GET", `/api/v1/${path}`)).json<{ items: unknown[] }>().items.length;
+    expect(await found("departments?code=D2")).toBe(1);
+    expect([await found("employees?id=E1"), await found("employees?id=E2")]).toEqual([1, 0]);
+    expect([await found("devices?id=PC1"), await found(`devices?id=${encodeURIComponent(id)}`)]).toEqual([1, 1]);
+    expect((await s.api("GET", `/api/v1/devices/${encodeURIComponent(id)}`)).status).toBe(200);
+    for (const path of ["departments?colour=red", "positions?limit=1&nothing=1", "devices?lastSeenAt=x"]) {
+      const refused = await s.api("GET", `/api/v1/${path}`);
+      expect([refused.status, refused.json()["code"]]).toEqual([400, "input-invalid"]);
+      expect(refused.text).toContain("unknown field");
+    }
+    await s.stop();
+  });
+
+  it("what cannot be read is told as a problem too: an address, a type of body, a body that is too large", async () => {
+    const s = await startServer(store, { role: "corporate" });
+    for (const path of ["/api/v1/devices/%E0%A4%A", `/api/v1/devices/${"x".repeat(5000)}`]) {
+      const refused = await s.api("GET", path);
+      expect([refused.status, refused.json()["code"]]).toEqual([400, "input-invalid"]);
+    }
+    const text = await s.api("POST", "/api/v1/departments", { body: "code: D1", type: "text/plain" });
+    expect([text.status, text.json()["code"]]).toEqual([415, "media-type-unsupported"]);
+    const large = await s.api("POST", "/api/v1/departments", { json: { code: "D1", name: "x".repeat(40_000_000) } });
+    expect(large.json()).toMatchObject({ code: "too-large", title: expect.stringMatching(/than \d+ bytes/) as string });
+    await s.stop();
+  });
+
+  it("an idempotency key makes one thing: again it is answered the same, with another body it is a conflict", async () => {
+    const s = await startServer(store, { role: "corporate" });
+    const post = (json: object, key: string) =>
+      s.api("POST", "/api/v1/departments", { json, headers: { "idempotency-key": key } });
+    const made = await Promise.all([1, 2, 3].map(() => post({ code: "D1", name: "x" }, "k1")));
+    expect(made.map((m) => [m.status, m.text])).toEqual(Array(3).fill([201, made[0]?.text]));
+    expect((await post({ name: "x", code: "D1" }, "k1")).status).toBe(201);
+    for (const other of [
+      { code: "D2", name: "x" },
+      { code: "D1", name: "y" },
+    ])
+      expect((await post(other, "k1")).json()["code"]).toBe("conflict");
+    expect((await s.api("GET", "/api/v1/departments/D2")).status).toBe(404);
+    // What came to nothing leaves the key free.
+    expect((await post({ code: "D3", name: "x", parent: "D9" }, "k2")).status).toBeGreaterThanOrEqual(400);
+    expect((await post({ code: "D3", name: "x", parent: "D1" }, "k2")).status).toBe(201);
+    await s.stop();
+  });
+
   it("a path that is there for other methods says which, and one that is nowhere is not found", async () => {
     const s = await startServer(store, { role: "corporate" });
     const wrong = await s.api("POST", "/api/v1/departments/D1", { json: {} });

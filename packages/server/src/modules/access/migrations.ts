@@ -42,4 +42,21 @@ export const accessMigrations: readonly Migration[] = [
       await db.schema.alterTable("access_api_tokens").addColumn("employee", "text").execute();
     },
   },
+  {
+    name: "202611301800-access-idempotency-keys",
+    async up(db, dialect) {
+      const { time } = columnTypes(dialect);
+      await db.schema
+        .createTable("access_idempotency_keys")
+        .addColumn("name", "text", (c) => c.primaryKey())
+        .addColumn("body", "text", (c) => c.notNull())
+        .addColumn("created_at", time, (c) => c.notNull())
+        .execute();
+      await db.schema
+        .createIndex("access_idempotency_keys_created")
+        .on("access_idempotency_keys")
+        .column("created_at")
+        .execute();
+    },
+  },
 ];

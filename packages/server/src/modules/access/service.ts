@@ -30,6 +30,8 @@ import { accessStore, type EnrollmentTokenRow } from "./store.ts";
 export const apiRoles = ["admin", "manager", "auditor", "employee", "provisioner"] as const;
 export type ApiRole = (typeof apiRoles)[number];
 
+const keyLifeMs = 24 * 60 * 60 * 1000;
+
 /** Who calls with an API token. */
 export interface Caller {
   readonly tokenId: string;
@@ -78,6 +80,13 @@ export interface AccessService {
   takeEnrollmentToken(trx: Trx, token: string): Promise<EnrollmentTokenRow>;
   /** Tokens that put devices into a department follow its new code. */
   departmentsChanged(trx: Trx, changed: { readonly codes: ReadonlyMap<string, string> }): Promise<void>;
+  /**
+   * An idempotency key, named with its caller, comes with this body: true the first time, false where it came with the same before. It is known
+   * for a day. @throws conflict where it came with another body
+   */
+  claimKey(name: string, body: Readonly<Record<string, unknown>>): Promise<boolean>;
+  /** What the key was claimed for came to nothing: it can come with another body. */
+  releaseKey(name: string): Promise<void>;
   issueCertificate(node: {
     readonly id: string;
     readonly kind: NodeKind;
@@ -193,6 +202,25 @@ export async function createAccessService(deps: {
       if (row === undefined || !(await accessStore.takeEnrollmentUse(trx, row.id, clock.now())))
         throw serverErrors.make("enrollment-token-invalid");
       return row;
+    },
+
+    async claimKey(name, body) {
+      const now = clock.now();
+      const row = {
+        name: sha256Hex(name),
+        body: sha256Hex(JSON.stringify(Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1)))),
+        created_at: now,
+      };
+      await accessStore.forgetKeys(db.kysely, now - keyLifeMs);
+      if (await accessStore.claimKey(db.kysely, row)) return true;
+      const claim = await accessStore.findClaim(db.kysely, row.name);
+      if (claim !== undefined && claim.body !== row.body)
+        throw serverErrors.make("conflict", { reason: "This Idempotency-Key came with another request before" });
+      return false;
+    },
+
+    async releaseKey(name) {
+      await accessStore.releaseKey(db.kysely, sha256Hex(name));
     },
 
     issueCertificate: (node) =>

@@ -43,6 +43,24 @@ export const accessStore = {
       .where("revoked_at", "is", null)
       .executeTakeFirst(),
 
+  /** False where the name is claimed already. */
+  claimKey: async (db: Db, row: Schema["access_idempotency_keys"]): Promise<boolean> =>
+    wasInserted(
+      await db
+        .insertInto("access_idempotency_keys")
+        .values(row)
+        .onConflict((c) => c.column("name").doNothing())
+        .executeTakeFirst(),
+    ),
+
+  findClaim: (db: Db, name: string) =>
+    db.selectFrom("access_idempotency_keys").selectAll().where("name", "=", name).executeTakeFirst(),
+
+  releaseKey: (db: Db, name: string) => db.deleteFrom("access_idempotency_keys").where("name", "=", name).execute(),
+
+  forgetKeys: (db: Db, before: number) =>
+    db.deleteFrom("access_idempotency_keys").where("created_at", "<", before).execute(),
+
   /** False where a token of this id is there already. */
   insertEnrollmentToken: async (db: Db, row: Omit<EnrollmentTokenRow, "used">): Promise<boolean> =>
     wasInserted(

@@ -14,6 +14,8 @@ export interface AccessTables {
     /** Employee id: whom the token acts for. */
     employee: string | null;
   };
+  /** Which body an `Idempotency-Key` came with, where what was made does not say so itself; both as digests, for a day. */
+  access_idempotency_keys: { name: string; body: string; created_at: number };
   access_enrollment_tokens: {
     id: string;
     secret_hash: string;

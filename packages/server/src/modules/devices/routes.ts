@@ -2,8 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import { Hardware, RecognizedCode, Title } from "@daicho/protocol";
 import type { FastifyInstance } from "fastify";
-import type { Authorize } from "../../http/authorize.ts";
-import { resourceRoutes } from "../../http/resource.ts";
+import { resourceRoutes, type ResourceAccess } from "../../http/resource.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import type { Device, Devices } from "./service.ts";
 import { deviceStates, type DeviceInput } from "./write.ts";
@@ -39,12 +38,9 @@ const DeviceItem = Type.Object({
   scan: Type.Optional(Type.Object({}, { additionalProperties: true })),
 });
 
-export function deviceRoutes(
-  app: FastifyInstance,
-  deps: { readonly devices: Devices; readonly authorize: Authorize },
-): void {
-  const { devices, authorize } = deps;
-  resourceRoutes<Device>(app, authorize, {
+export function deviceRoutes(app: FastifyInstance, deps: { readonly devices: Devices } & ResourceAccess): void {
+  const { devices } = deps;
+  resourceRoutes<Device>(app, deps, {
     path: "/api/v1/devices",
     tag: "devices",
     what: "device",

@@ -61,6 +61,7 @@ export type DeviceField = (typeof deviceFields)[number];
 const fromReport: readonly DeviceField[] = ["software", "codes", "scan", "scannedAt"];
 
 export interface DeviceFilter {
+  readonly id?: string;
   readonly hostname?: string;
   readonly serial?: string;
   readonly state?: string;
@@ -124,6 +125,7 @@ export function createDevices(
 
   const filtered = async (query: DeviceFilter) => {
     let select = store.list(db.kysely).where("v.merged_into", "is", null);
+    if (query.id !== undefined) select = select.where("v.id", "=", query.id);
     if (query.hostname !== undefined) select = select.where("v.hostname", "=", query.hostname);
     if (query.serial !== undefined) select = select.where("v.serial", "=", query.serial);
     if (query.state !== undefined) select = select.where("v.state", "=", query.state);

@@ -18,7 +18,7 @@ const Software = Type.Object({
   identifier: Type.Optional(Type.String()),
   devices: Type.Integer({ description: "How many devices have exactly this title" }),
 });
-const SoftwareQuery = Type.Intersect([
+const SoftwareQuery = Type.Composite([
   ListQuery,
   Type.Object({
     name: Type.Optional(Type.String({ maxLength: 512 })),

@@ -60,7 +60,7 @@ const DistributionQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 10_000 })),
   cursor: Type.Optional(Type.String({ maxLength: 512 })),
 });
-const NodeQuery = Type.Intersect([
+const NodeQuery = Type.Composite([
   ListQuery,
   Type.Object({
     kind: Type.Optional(Type.String({ enum: ["relay", "server", "agent"] })),

@@ -1,8 +1,7 @@
 /** Purpose: `/api/v1/departments` and `/api/v1/employees` (contract.md "Administration"). */
 import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
-import type { Authorize } from "../../http/authorize.ts";
-import { resourceRoutes } from "../../http/resource.ts";
+import { resourceRoutes, type ResourceAccess } from "../../http/resource.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import type { DepartmentInput } from "./departments.ts";
 import type { EmployeeInput } from "./employees.ts";
@@ -31,11 +30,11 @@ const EmployeeItem = Type.Object({
 
 export function organizationRoutes(
   app: FastifyInstance,
-  deps: { readonly organization: Organization; readonly authorize: Authorize },
+  deps: { readonly organization: Organization } & ResourceAccess,
 ): void {
-  const { organization, authorize } = deps;
+  const { organization } = deps;
 
-  resourceRoutes<Department>(app, authorize, {
+  resourceRoutes<Department>(app, deps, {
     path: "/api/v1/departments",
     tag: "departments",
     what: "department",
@@ -57,7 +56,7 @@ export function organizationRoutes(
     save: (input, mode) => organization.saveDepartment(input as unknown as DepartmentInput, mode),
   });
 
-  resourceRoutes<Employee>(app, authorize, {
+  resourceRoutes<Employee>(app, deps, {
     path: "/api/v1/employees",
     tag: "employees",
     what: "employee",

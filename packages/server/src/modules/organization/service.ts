@@ -66,6 +66,7 @@ export interface Organization {
 }
 
 export interface DepartmentFilter {
+  readonly code?: string;
   readonly name?: string;
   readonly parent?: string;
   readonly manager?: string;
@@ -77,6 +78,7 @@ export interface DepartmentFilter {
 }
 
 export interface EmployeeFilter {
+  readonly id?: string;
   readonly state?: string;
   readonly name?: string;
   readonly mail?: string;
@@ -130,6 +132,7 @@ export function createOrganization(deps: {
     async listDepartments(query) {
       let select = store.departmentList(db.kysely);
       if (query.dissolved !== true) select = select.where("d.dissolved_at", "is", null);
+      if (query.code !== undefined) select = select.where("d.code", "=", query.code);
       if (query.name !== undefined) select = select.where("d.name", "=", query.name);
       if (query.parent !== undefined) select = select.where("p.code", "=", query.parent);
       if (query.manager !== undefined) select = select.where("d.manager", "=", query.manager);
@@ -161,6 +164,7 @@ export function createOrganization(deps: {
     async listEmployees(query) {
       let select = store.employeeList(db.kysely);
       if (query.state !== undefined) select = select.where("e.left_at", query.state === "left" ? "is not" : "is", null);
+      if (query.id !== undefined) select = select.where("e.id", "=", query.id);
       if (query.name !== undefined) select = select.where("e.name", "=", query.name);
       if (query.mail !== undefined) select = select.where("e.mail", "=", query.mail);
       if (query.manager !== undefined) select = select.where("e.manager", "=", query.manager);
