@@ -171,7 +171,8 @@ function* examine(
     for (const probe of candidates) {
       const known = best.get(probe.text);
       if (known !== undefined && known.path <= inside) continue;
-      if (!probe.place(fields)) continue;
+      // A policy speaks of a Windows disk with its drive's letter, wherever it is mounted now.
+      if (!probe.place(fields) && (rooted.direct || !probe.place({ ...fields, path: `C:${inside}` }))) continue;
       if (fields["size"] === undefined) {
         open = openRegular(entry, host, inside, rooted, findings);
         if (open === undefined) return;

@@ -56,6 +56,16 @@ describe("the file walk", () => {
     expect(result).toMatchObject({ complete: true, files: 4 });
   });
 
+  it("knows a mounted Windows disk by its drive's letter too", async () => {
+    const root = makeRoot({ "Program Files/App/App.exe": "12345" });
+    const probes = [
+      `file(path ~ "C:\\\\Program Files\\\\*\\\\app.exe")`,
+      `file(path = "c:\\\\program files\\\\app\\\\app.exe", size = 5)`,
+    ];
+    const result = await run(root, [...probes, `file(path ~ "D:\\\\*\\\\app.exe")`]);
+    expect(result.hits.map(({ found }) => found["path"])).toEqual(Array(2).fill("/Program Files/App/App.exe"));
+  });
+
   it("reads no version before name, path and size fit, and hashes only what fits all else", async () => {
     const root = makeRoot({ "a/app.exe": "1234567890", "b/app.exe": "12345", "c/app.exe": "1234567890" });
     const asked: string[] = [];
