@@ -186,8 +186,22 @@ export interface PackedState {
 
 /** Facts → state. Deterministic: the order in which titles were found does not matter. */
 export function packState(titles: readonly Title[], hits: readonly ProbeHit[], machine: Machine): PackedState {
+  const steps = packStateSteps(titles, hits, machine);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps, for whoever must give way in between: tens of thousands of titles take a while. */
+export function* packStateSteps(
+  titles: readonly Title[],
+  hits: readonly ProbeHit[],
+  machine: Machine,
+): Generator<void, PackedState> {
   const groups = new Map<string, { hash: Buffer; text: TitleText; copies: TitleDetail[] }>();
-  for (const title of titles) {
+  for (const [i, title] of titles.entries()) {
+    if (i % titlesAtOnce === 0) yield;
     const text = titleText(title);
     const hash = hashTitle(text);
     const key = hash.toString("hex");
@@ -196,7 +210,11 @@ export function packState(titles: readonly Title[], hits: readonly ProbeHit[], m
     else group.copies.push(title);
   }
   const sorted = [...groups.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
-  const copies = sorted.flatMap(([, group]) => group.copies.map(detailKey).sort().map(detailFromKey));
+  const copies: TitleDetail[] = [];
+  for (const [i, [, group]] of sorted.entries()) {
+    if (i % titlesAtOnce === 0) yield;
+    for (const key of group.copies.map(detailKey).sort()) copies.push(detailFromKey(key));
+  }
   const probes = [...hits].sort(
     (a, b) => compareText(a.probe, b.probe) || compareText(JSON.stringify(a), JSON.stringify(b)),
   );
@@ -215,6 +233,8 @@ export function packState(titles: readonly Title[], hits: readonly ProbeHit[], m
     texts: new Map(sorted.map(([key, group]) => [key, group.text])),
   };
 }
+
+const titlesAtOnce = 250;
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createTurns, inSteps, readInRanges } from "./slices.ts";
+import { createTurns, eachPolitely, inSteps, pagesOf, readInRanges, slicesOf } from "./slices.ts";
 
 /** Keeps the thread for that long. */
 function busy(milliseconds: number): void {
@@ -41,6 +41,31 @@ describe("long work in slices", () => {
       sizes.push(size);
     expect(sizes.slice(0, 3)).toEqual([32, 64, 128]);
     expect(sizes[3]).toBeLessThan(128);
+  });
+
+  it("slices and pages hold every item once, in order; those that took long are followed by shorter ones", async () => {
+    const items = Array.from({ length: 500 }, (_, i) => i);
+    const read = (after: number, limit: number): Promise<number[]> =>
+      Promise.resolve(items.slice(after + 1, after + 1 + limit));
+    for (const parts of [slicesOf(items, 64), pagesOf(-1, read, (last) => last, 64)]) {
+      const seen: number[] = [];
+      const sizes: number[] = [];
+      for await (const part of parts) {
+        seen.push(...part);
+        sizes.push(part.length);
+        if (part.length === 64) busy(40);
+      }
+      expect(seen).toEqual(items);
+      expect(sizes.slice(0, 3)).toEqual([16, 32, 64]);
+      expect(sizes[3]).toBeLessThan(64);
+    }
+  });
+
+  it("several short pieces of work in a row are a long one: others run in between", async () => {
+    let others = 0;
+    setImmediate(() => others++);
+    for (let i = 0; i < 10 && others === 0; i++) await eachPolitely([1], () => busy(2), 5);
+    expect(others).toBe(1);
   });
 
   it("steps end with what they come to, and others run in between", async () => {

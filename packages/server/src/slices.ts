@@ -8,6 +8,19 @@ export function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Since when this turn of the loop has been at work that gives way; undefined until it is. */
+let begun: number | undefined;
+
+/** Whether this turn of the loop has lasted so long, whoever it worked for: several short pieces of work in a row are a long one. */
+function isLong(milliseconds: number): boolean {
+  const now = performance.now();
+  if (begun === undefined) {
+    begun = now;
+    setImmediate(() => (begun = undefined));
+  }
+  return now - begun >= milliseconds;
+}
+
 /** For how long this thread has worked since it began, ms, whoever for. Waiting for a store that answers by itself is no work. */
 const worked = (): number => performance.eventLoopUtilization().active;
 
@@ -75,21 +88,19 @@ export async function* pagesOf<T, K>(
     const rows = await read(after, limit);
     if (rows.length > 0) yield rows;
     pace.end();
+    await breathe();
     const last = rows[rows.length - 1];
     if (last === undefined || rows.length < limit) return;
-    await breathe();
     after = keyOf(last);
   }
 }
 
-/** Calls `work` for each item and breathes whenever `milliseconds` have gone by. */
+/** Calls `work` for each item and breathes whenever the loop has been held for `milliseconds`. */
 export async function eachPolitely<T>(items: Iterable<T>, work: (item: T) => void, milliseconds = 8): Promise<void> {
-  let until = performance.now() + milliseconds;
+  isLong(milliseconds);
   for (const item of items) {
     work(item);
-    if (performance.now() < until) continue;
-    await breathe();
-    until = performance.now() + milliseconds;
+    if (isLong(milliseconds)) await breathe();
   }
 }
 
@@ -102,13 +113,11 @@ export async function mapPolitely<T, U>(items: Iterable<T>, make: (item: T) => U
 
 /** Takes the steps one after the other, in the same way; answers what they come to. */
 export async function inSteps<T>(steps: Iterator<void | undefined, T>, milliseconds = 8): Promise<T> {
-  let until = performance.now() + milliseconds;
+  isLong(milliseconds);
   for (;;) {
     const step = steps.next();
     if (step.done === true) return step.value;
-    if (performance.now() < until) continue;
-    await breathe();
-    until = performance.now() + milliseconds;
+    if (isLong(milliseconds)) await breathe();
   }
 }
 
@@ -118,12 +127,10 @@ export async function eachInTurn<T>(
   work: (item: T) => Promise<void>,
   milliseconds = 8,
 ): Promise<void> {
-  let until = performance.now() + milliseconds;
+  isLong(milliseconds);
   for (const item of items) {
     await work(item);
-    if (performance.now() < until) continue;
-    await breathe();
-    until = performance.now() + milliseconds;
+    if (isLong(milliseconds)) await breathe();
   }
 }
 

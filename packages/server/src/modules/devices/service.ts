@@ -108,7 +108,7 @@ export function createDevices(
   const shown = async (rows: readonly Listed[], fields: ReadonlySet<DeviceField>): Promise<Device[]> => {
     const needsReport = fromReport.some((field) => fields.has(field));
     const out: Device[] = [];
-    for await (const slice of slicesOf(rows, 500)) {
+    for await (const slice of slicesOf(rows, 200)) {
       const ordinals = slice.map((row) => row.ordinal);
       const seen = fields.has("lastSeenAt") ? await facts.lastSeenOf(ordinals) : undefined;
       const hardware = fields.has("hardware") ? await facts.hardwareOf(ordinals) : undefined;

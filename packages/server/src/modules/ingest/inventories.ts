@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import {
   machineOf,
   packSection,
-  packState,
+  packStateSteps,
   stateDigest,
   validateInventory,
   type Inventory,
@@ -16,7 +16,7 @@ import {
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
-import { createTurns, eachPolitely } from "../../slices.ts";
+import { createTurns, eachPolitely, inSteps } from "../../slices.ts";
 import { writeDeviceChanges, type DeviceChange } from "../inventory/commit.ts";
 import { reshapedFrom } from "../licenses/coverage/index.ts";
 import type { AssertedCode, Deriver } from "../inventory/deriver.ts";
@@ -55,8 +55,8 @@ export function createInventoryImport(deps: {
       // One has up to tens of thousands of titles.
       const checked: ReturnType<typeof validateInventory>[] = [];
       await eachPolitely(inventories, (value) => void checked.push(validateInventory(value)));
-      const packed: (ReturnType<typeof packInventory> | undefined)[] = [];
-      await eachPolitely(checked, (c) => void packed.push(c.ok ? packInventory(c.value) : undefined));
+      const packed: (Awaited<ReturnType<typeof packInventory>> | undefined)[] = [];
+      for (const one of checked) packed.push(one.ok ? await packInventory(one.value) : undefined);
       const texts: TitleText[] = [];
       const bad: boolean[] = [];
       await eachPolitely(packed, (one) => {
@@ -164,10 +164,10 @@ export function createInventoryImport(deps: {
   };
 }
 
-function packInventory(inventory: Inventory) {
+async function packInventory(inventory: Inventory) {
   const hits = hitsOf(inventory);
   const machine = machineOf(inventory, inventory.scan?.dictionaryVersion ?? 0);
-  return { inventory, hits, ...packState(inventory.software, hits, machine) };
+  return { inventory, hits, ...(await inSteps(packStateSteps(inventory.software, hits, machine))) };
 }
 
 /** Hits of machine probes that the inventory's codes name as their evidence. */

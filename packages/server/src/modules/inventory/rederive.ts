@@ -7,7 +7,7 @@
 import { digestSections, hashTitle, movedSum, titleText, unpackMachine } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
-import { breathe, eachPolitely, pagesOf, slicesOf } from "../../slices.ts";
+import { breathe, createPace, eachPolitely, pagesOf, slicesOf } from "../../slices.ts";
 import type { OpenLicenses, Repository } from "../licenses/repository/index.ts";
 import { isBase, titlesOfBase, unpackDifference, unpackTitles, type PackedTitles } from "./bases.ts";
 import { createCases } from "./cases.ts";
@@ -27,7 +27,7 @@ export interface FactDifference {
   readonly recomputed: number | string;
 }
 
-const sliceDevices = 500;
+const mostDevices = 500;
 const unreadable = "unreadable";
 
 export async function* rederive(deps: {
@@ -46,6 +46,7 @@ export async function* rederive(deps: {
     const digestOf = createDigests(titles, await brokenBases(db));
     yield* learnTitles(titles, deriver);
     let expect = createExpectations(deriver);
+    const pace = createPace({ first: 100, least: 30, most: mostDevices });
     for (let after = 0; ;) {
       if (deriver.generation !== deps.generation()) {
         // Another policy is in force: what is left is held against that one.
@@ -53,8 +54,10 @@ export async function* rederive(deps: {
         yield* learnTitles(titles, deriver);
         expect = createExpectations(deriver);
       }
-      const from = after;
-      const { last, differences } = await db.snapshot((trx) => compareSlice(deps, trx, { expect, digestOf }, from));
+      const range = { after, limit: pace.size };
+      pace.begin();
+      const { last, differences } = await db.snapshot((trx) => compareSlice(deps, trx, { expect, digestOf }, range));
+      pace.end();
       yield* differences;
       if (last === undefined) return;
       after = last;
@@ -114,10 +117,10 @@ async function compareSlice(
   deps: Parameters<typeof rederive>[0],
   trx: Trx,
   { expect, digestOf }: { readonly expect: Expectations; readonly digestOf: (row: ReportedRow) => string },
-  after: number,
+  { after, limit }: { readonly after: number; readonly limit: number },
 ): Promise<{ last: number | undefined; differences: readonly FactDifference[] }> {
-  const rows = await stateStore.reportedAfter(trx, after, sliceDevices);
-  const last = rows.length < sliceDevices ? undefined : rows.at(-1)?.device;
+  const rows = await stateStore.reportedAfter(trx, after, limit);
+  const last = rows.length < limit ? undefined : rows.at(-1)?.device;
   const upTo = last ?? Number.MAX_SAFE_INTEGER;
   const open = await deps.repository.openLicenses(trx, after, upTo);
   const disposed = await deps.devices.disposedBetween(trx, after, upTo);

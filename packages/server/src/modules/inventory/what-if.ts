@@ -9,7 +9,7 @@ import type { Dictionary, LicensePolicy } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
-import { breathe, eachPolitely, inSteps } from "../../slices.ts";
+import { breathe, createPace, eachPolitely, inSteps } from "../../slices.ts";
 import { createCases, type CaseFacts } from "./cases.ts";
 import { createDeriver, type Deriver } from "./deriver.ts";
 import { stateStore } from "./state-store.ts";
@@ -39,7 +39,7 @@ export type AskWhatIf = (candidate: {
   readonly licensePolicy: LicensePolicy;
 }) => Promise<WhatIf>;
 
-const slice = 1000;
+const most = 1000;
 
 export function createWhatIf(deps: {
   readonly db: Database;
@@ -137,11 +137,14 @@ async function outcomesOf(
       return outcome;
     },
   );
+  const pace = createPace({ first: 100, least: 50, most });
   for (let from = 0; ;) {
+    pace.begin();
     const { rows, disposed } = await db.snapshot(async (trx) => {
-      const rows = await stateStore.factsAfter(trx, from, slice);
+      const rows = await stateStore.factsAfter(trx, from, pace.size);
       return { rows, disposed: await directory.disposedBetween(trx, from, rows.at(-1)?.device ?? from) };
     });
+    pace.end();
     const last = rows.at(-1);
     if (last === undefined) return [...outcomes.values()];
     from = last.device;

@@ -80,12 +80,14 @@ export async function inputOf(facts: CoverageFacts, group: readonly number[], at
   await eachPolitely(facts.installations.values(), (list) => {
     for (const one of list) if (members.has(one.license)) installations.push(one);
   });
+  const entitlements: CoverInput["entitlements"][number][] = [];
+  await eachPolitely(rules.entitlements, (entitlement) => {
+    if (members.has(entitlement.license)) entitlements.push({ ...entitlement, validity: validityAt(entitlement, at) });
+  });
   return {
     licenses: group.flatMap((license) => rules.licenses.get(license) ?? []),
     installations,
-    entitlements: rules.entitlements
-      .filter(({ license }) => members.has(license))
-      .map((entitlement) => ({ ...entitlement, validity: validityAt(entitlement, at) })),
+    entitlements,
     allocations: rules.allocations.filter(({ license }) => members.has(license)),
     traits: (device) => facts.traits.get(device),
   };

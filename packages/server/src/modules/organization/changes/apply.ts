@@ -8,7 +8,8 @@ import type { DaichoError } from "@daicho/kernel";
 import type { Database } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { serverErrors } from "../../../errors.ts";
-import { breathe, eachPolitely } from "../../../slices.ts";
+import { createFirstOnes } from "../../../http/first-ones.ts";
+import { eachInTurn, eachPolitely, inSteps } from "../../../slices.ts";
 import { recordingTime } from "../../licenses/index.ts";
 import { codeOf, countsFor, type Draft, type DraftDepartment } from "./draft.ts";
 import { interpret } from "./interpret.ts";
@@ -92,13 +93,7 @@ export function createOrgChangesApply(deps: {
           for (const application of ids) handed.push({ application, from: from.code, to: to.code });
         },
       };
-      let until = performance.now() + 8;
-      for (const [index, change] of changes.entries()) {
-        await interpret(step, change, `/changes/${index}`);
-        if (performance.now() < until) continue;
-        await breathe();
-        until = performance.now() + 8;
-      }
+      await eachInTurn(changes.entries(), ([index, change]) => interpret(step, change, `/changes/${index}`));
       if (faults.length > 0) throw orgChangeInvalid(faults);
 
       await write();
@@ -112,7 +107,7 @@ export function createOrgChangesApply(deps: {
       const after = usedBy(await licenses.shown(trx, [...draft.involved]));
       const outcome: OrgOutcome = {
         ...(await organisationOutcome(draft)),
-        positions: positionsOutcome(draft, codes, before, { used: after }),
+        positions: await positionsOutcome(draft, codes, before, { used: after }),
         applications: handed,
         allocations: freed.map(({ employee, license, quantity }) => ({
           employee: left.get(employee) ?? "",
@@ -237,14 +232,18 @@ async function organisationOutcome(
   };
 }
 
-function positionsOutcome(
+async function positionsOutcome(
   draft: Draft,
   codes: ReadonlyMap<number, string>,
   before: { readonly used: Used; readonly rights: ReadonlyMap<number, ReadonlyMap<number, OrgRightsRow>> },
   after: { readonly used: Used },
-): OrgOutcome["positions"] {
-  const positions: OrgOutcome["positions"][number][] = [];
-  for (const department of new Set([...draft.involved, ...before.used.keys(), ...after.used.keys()])) {
+): Promise<OrgOutcome["positions"]> {
+  // In order of department and licence: there may be 100,000.
+  const positions = createFirstOnes<OrgOutcome["positions"][number]>(Infinity, undefined, (p) => [
+    p.department,
+    p.license,
+  ]);
+  await eachPolitely(new Set([...draft.involved, ...before.used.keys(), ...after.used.keys()]), (department) => {
     const [usedBefore, usedAfter] = [before.used.get(department), after.used.get(department)];
     const [rightsBefore, rightsAfter] = [before.rights.get(department), draft.rightsOf(department)];
     const touched = new Set([
@@ -262,13 +261,12 @@ function positionsOutcome(
         requested: { before: was?.requested ?? 0, after: is?.requested ?? 0 },
       };
       if (Object.values(numbers).some(({ before: b, after: a }) => b !== a))
-        positions.push({
+        positions.put({
           department: codeOf(draft, department),
           license: codes.get(license) ?? String(license),
           ...numbers,
         });
     }
-  }
-  const key = (p: OrgOutcome["positions"][number]): string => `${p.department}\n${p.license}`;
-  return positions.sort((a, b) => (key(a) < key(b) ? -1 : 1));
+  });
+  return (await inSteps(positions.taken())).items;
 }
