@@ -116,9 +116,15 @@ function idOf(bytes: Buffer): number {
   return sha256(bytes).readUIntBE(0, 6);
 }
 
-interface Entry {
+interface Marked {
   readonly ids: Uint32Array;
   readonly marks: Uint32Array;
+}
+
+interface Entry extends Marked {
+  readonly id: number;
+  /** Zero between two searches. */
+  votes: number;
 }
 
 /** The bases that rows may be written with, and the search for a fitting one. */
@@ -136,34 +142,39 @@ const maxBases = 20_000;
 const maxRecent = 512;
 const markCount = 8;
 const votesNeeded = 3;
+/** Of the bases that have a mark, the newest so many are looked at: a search takes the same time however many there are. */
+const mostVoters = 500;
 /** A base is good where a row costs less than this part of its plain bytes; a better one is looked for otherwise. */
 const good = 0.4;
 
 export function createBaseBook(): BaseBook {
   const bases = new Map<number, Entry>();
-  /** Mark → the bases that have it. */
-  const byMark = new Map<number, Set<number>>();
+  /** Mark → the bases that have it, oldest first. */
+  const byMark = new Map<number, Entry[]>();
   /** Sets that no base fits well: when a second one like it comes, what they share becomes a base. */
-  const recent: Entry[] = [];
+  const recent: Marked[] = [];
 
-  const candidates = (marks: Uint32Array): number[] => {
-    const votes = new Map<number, number>();
-    for (const mark of marks) for (const id of byMark.get(mark) ?? []) votes.set(id, (votes.get(id) ?? 0) + 1);
-    return [...votes]
-      .filter(([, n]) => n >= votesNeeded)
-      .sort((a, b) => b[1] - a[1])
-      .slice(0, 3)
-      .map(([id]) => id);
+  const candidates = (marks: Uint32Array): Entry[] => {
+    const lists = [...marks].map((mark) => byMark.get(mark) ?? []);
+    const found: Entry[] = [];
+    for (const list of lists)
+      for (let i = list.length - 1, last = Math.max(0, list.length - mostVoters); i >= last; i--) {
+        const entry = list[i] as Entry;
+        if (entry.votes++ === 0) found.push(entry);
+      }
+    const best = found.filter(({ votes }) => votes >= votesNeeded).sort((a, b) => b.votes - a.votes).slice(0, 3); // prettier-ignore
+    for (const entry of found) entry.votes = 0;
+    return best;
   };
 
   const add = ({ id, bytes }: Base): void => {
     const ids = remember({ id, bytes });
-    const marks = marksOf(ids);
-    bases.set(id, { ids, marks });
-    for (const mark of marks) {
+    const entry = { id, ids, marks: marksOf(ids), votes: 0 };
+    bases.set(id, entry);
+    for (const mark of entry.marks) {
       const list = byMark.get(mark);
-      if (list === undefined) byMark.set(mark, new Set([id]));
-      else list.add(id);
+      if (list === undefined) byMark.set(mark, [entry]);
+      else list.push(entry);
     }
   };
 
@@ -175,7 +186,7 @@ export function createBaseBook(): BaseBook {
       recent.push({ ids, marks });
       return undefined;
     }
-    const shared = common(ids, (recent[like] as Entry).ids);
+    const shared = common(ids, (recent[like] as Marked).ids);
     if (shared.length < fewest || shared.length < ids.length / 2) return undefined;
     recent.splice(like, 1);
     const bytes = packSorted(shared);
@@ -189,22 +200,26 @@ export function createBaseBook(): BaseBook {
     },
     add,
     remove(id) {
-      for (const mark of bases.get(id)?.marks ?? []) byMark.get(mark)?.delete(id);
+      const entry = bases.get(id);
+      if (entry === undefined) return;
+      for (const mark of entry.marks)
+        byMark.set(
+          mark,
+          (byMark.get(mark) ?? []).filter((other) => other !== entry),
+        );
       bases.delete(id);
     },
     pack(ids, hint = null) {
       if (ids.length < fewest) return { base: null, titles: packSorted(ids) };
       const enough = ids.length * good;
-      const against = (id: number): PackedTitles => ({
-        base: id,
-        titles: packAgainst((bases.get(id) as Entry).ids, ids),
-      });
-      const held = hint === null || !bases.has(hint) ? undefined : against(hint);
+      const against = (base: Entry): PackedTitles => ({ base: base.id, titles: packAgainst(base.ids, ids) });
+      const hinted = hint === null ? undefined : bases.get(hint);
+      const held = hinted && against(hinted);
       if (held !== undefined && held.titles.length < enough) return held;
       const marks = marksOf(ids);
       let best: (PackedTitles & { readonly made?: Base }) | undefined = held;
-      for (const id of candidates(marks)) {
-        const packed = against(id);
+      for (const base of candidates(marks)) {
+        const packed = against(base);
         if (best === undefined || packed.titles.length < best.titles.length) best = packed;
         if (best.titles.length < enough) return best;
       }

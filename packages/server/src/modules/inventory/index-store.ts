@@ -1,4 +1,9 @@
-/** Purpose: postings, marks and the change log as rows. */
+/**
+ * Purpose: postings, marks and the change log as rows.
+ * A container is kept in pieces of at most `pieceBytes`: a page of SQLite holds several, where a larger row would take pages of its own and leave the rest
+ * of them empty, and PostgreSQL keeps it in the table itself. What is written at one time lies together, by chunk: while a fleet grows, the
+ * pages of earlier devices are left alone.
+ */
 import { PostgresAdapter, sql, type Kysely } from "kysely";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
@@ -7,40 +12,88 @@ import { among } from "../../db/sets.ts";
 
 type Db = Kysely<Schema> | Trx;
 
+const pieceBytes = 1000;
+
+/** How many of them follows from the container's length alone. */
+export function piecesOf(container: Buffer): Buffer[] {
+  const count = Math.ceil(container.length / pieceBytes);
+  const each = Math.ceil(container.length / count);
+  return Array.from({ length: count }, (_, part) => container.subarray(part * each, (part + 1) * each));
+}
+
+/** Containers of a title, by chunk. */
+export type Containers = ReadonlyMap<number, Buffer>;
+
 export const indexStore = {
-  /** Of one chunk alone, where it is named. */
-  async containers(db: Db, titles: readonly number[], chunk?: number): Promise<Map<number, Map<number, Buffer>>> {
-    const out = new Map<number, Map<number, Buffer>>();
-    if (titles.length === 0) return out;
-    let query = db.selectFrom("inv_postings").selectAll().where("title", "in", titles);
-    if (chunk !== undefined) query = query.where("chunk", "=", chunk);
-    const rows = await query.execute();
-    for (const row of rows) {
-      let chunks = out.get(row.title);
-      if (chunks === undefined) out.set(row.title, (chunks = new Map()));
-      chunks.set(row.chunk, row.container);
+  async containers(
+    db: Db,
+    titles: readonly number[],
+    chunks: readonly number[],
+  ): Promise<ReadonlyMap<number, Containers>> {
+    if (titles.length === 0 || chunks.length === 0) return new Map();
+    const rows = await db
+      .selectFrom("inv_postings")
+      .selectAll()
+      .where(among(db, "chunk", chunks))
+      .where(among(db, "title", titles))
+      .execute();
+    const pieces = new Map<number, Map<number, Buffer[]>>();
+    for (const { title, chunk, part, piece } of rows) {
+      let held = pieces.get(title);
+      if (held === undefined) pieces.set(title, (held = new Map()));
+      let list = held.get(chunk);
+      if (list === undefined) held.set(chunk, (list = []));
+      list[part] = piece;
     }
-    return out;
+    const whole = ([chunk, list]: [number, Buffer[]]): [number, Buffer] => [
+      chunk,
+      list.length === 1 ? (list[0] as Buffer) : Buffer.concat(list),
+    ];
+    return new Map([...pieces].map(([title, held]) => [title, new Map([...held].map(whole))]));
   },
 
+  /** How many chunks there are. */
+  async chunkCount(db: Db): Promise<number> {
+    const row = await db
+      .selectFrom("inv_postings")
+      .select((eb) => eb.fn.max("chunk").as("chunk"))
+      .executeTakeFirst();
+    return (row?.chunk ?? -1) + 1;
+  },
+
+  /** `held`: what is there now. */
   async write(
     db: Database,
     trx: Trx,
-    rows: readonly { title: number; chunk: number; container: Buffer | undefined }[],
+    rows: readonly {
+      readonly title: number;
+      readonly chunk: number;
+      readonly container: Buffer | undefined;
+      readonly held: Buffer | undefined;
+    }[],
   ): Promise<void> {
+    const written: (number | Buffer)[][] = [];
+    for (const { title, chunk, container, held } of rows) {
+      const pieces = container === undefined ? [] : piecesOf(container);
+      for (const [part, piece] of pieces.entries()) written.push([chunk, title, part, piece]);
+      if (held !== undefined && piecesOf(held).length > pieces.length)
+        await trx
+          .deleteFrom("inv_postings")
+          .where("chunk", "=", chunk)
+          .where("title", "=", title)
+          .where("part", ">=", pieces.length)
+          .execute();
+    }
     await db.bulk.insert(
       trx,
       {
         table: "inv_postings",
-        columns: [integer("title"), integer("chunk"), blob("container")],
-        conflict: ["title", "chunk"],
-        update: { container: "replace" },
+        columns: [integer("chunk"), integer("title"), integer("part"), blob("piece")],
+        conflict: ["chunk", "title", "part"],
+        update: { piece: "replace" },
       },
-      rows.filter((row) => row.container !== undefined).map((row) => [row.title, row.chunk, row.container as Buffer]),
+      written,
     );
-    for (const row of rows)
-      if (row.container === undefined)
-        await trx.deleteFrom("inv_postings").where("title", "=", row.title).where("chunk", "=", row.chunk).execute();
   },
 
   clear: (trx: Trx) => trx.deleteFrom("inv_postings").execute(),
@@ -87,7 +140,7 @@ export const indexStore = {
     ),
 
   /**
-   * Changes above `after` and those of `gaps`, at most `limit`, in their order; the mark; and which transactions were under way: all before `oldest` had
+   * Changes above `after` and those of `gaps`, at most `limit`, in their order; the mark; how many chunks there are; and which transactions were under way: all before `oldest` had
    * ended, and none from `next` on had begun. One statement, so that all of it is true for one moment.
    */
   async log(db: Db, mark: string, after: number, gaps: readonly number[], limit: number) {
@@ -100,16 +153,18 @@ export const indexStore = {
       oldest: string | number;
       next: string | number;
       mark: number | null;
+      chunks: number;
       id: number | null;
       device: number;
       change: Buffer;
     }>`select now.*, c.id, c.device, c.change
-      from (select ${under}, (select change from inv_marks where name = ${mark}) as mark) as now
+      from (select ${under}, (select change from inv_marks where name = ${mark}) as mark,
+        (select coalesce(max(chunk) + 1, 0) from inv_postings) as chunks) as now
       left join (select id, device, change from inv_changes where id > ${after} ${filled} order by id limit ${limit}) as c
       on 1 = 1 order by c.id`.execute(db);
     const [now] = rows;
     return {
-      ...{ oldest: Number(now?.oldest), next: Number(now?.next), mark: now?.mark ?? 0 },
+      ...{ oldest: Number(now?.oldest), next: Number(now?.next), mark: now?.mark ?? 0, chunks: now?.chunks ?? 0 },
       rows: rows.flatMap(({ id, device, change }) => (id === null ? [] : [{ id, device, change }])),
     };
   },

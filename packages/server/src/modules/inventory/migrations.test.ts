@@ -1,7 +1,7 @@
 /** A store of an earlier version keeps every fact when it becomes compact. */
 import { sql } from "kysely";
 import { expect, it } from "vitest";
-import { packSection } from "@daicho/protocol";
+import { packSection, sha256 } from "@daicho/protocol";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore } from "./head-store.ts";
 import { indexStore } from "./index-store.ts";
@@ -13,13 +13,26 @@ forEachStore((store) => {
   it("turns rows of an earlier version into compact ones without losing any", async () => {
     const db = await store.open();
     const compact = inventoryMigrations.findIndex((m) => m.name === "202611221400-inventory-compact");
+    // Bitmaps as earlier versions wrote them, and one that is as long as it is now.
+    const bits = Buffer.concat([Buffer.of(1), Buffer.alloc(8192, 0b1001)]);
+    const noise = Buffer.concat([Buffer.of(1), ...Array.from({ length: 256 }, (_, i) => sha256(Buffer.of(i)))]);
     const devices = Array.from({ length: 1100 }, (_, i) => i + 1);
     const id = (device: number): string => device.toString(16).padStart(32, "0");
     const evidence = (device: number): string | null =>
       device % 3 === 0 ? null : JSON.stringify({ hostname: `pc-${device}`, serial: `S${device}`, macs: ["02:00:00:00:00:01"] }); // prettier-ignore
     const titles = packSorted([3, 5, 900]);
     await db.transaction(async (trx) => {
-      for (const table of ["bases", "identities", "heads", "states", "titles", "changes", "postings", "marks"])
+      for (const table of [
+        "bases",
+        "identities",
+        "heads",
+        "states",
+        "titles",
+        "changes",
+        "postings",
+        "marks",
+        "missing",
+      ])
         await sql`drop table ${sql.ref(`inv_${table}`)}`.execute(trx);
       for (const migration of inventoryMigrations.slice(0, compact)) await migration.up(trx as never, db.dialect);
       for (const device of devices) {
@@ -30,10 +43,17 @@ forEachStore((store) => {
       }
       await sql`insert into inv_states (device, titles, details, probes, machine)
         values (1, ${titles}, ${Buffer.of(1)}, ${packSection([])}, ${Buffer.of(2)})`.execute(trx);
-      await sql`insert into inv_postings (title, chunk, container) values (3, 0, ${Buffer.from([0, 1, 0])})`.execute(
-        trx,
-      );
-      await inventoryMigrations[compact]?.up(trx as never, db.dialect);
+      for (const [title, chunk, container] of [
+        [3, 0, Buffer.from([0, 1, 0])],
+        [5, 0, bits],
+        [5, 2, noise],
+        [900, 2, Buffer.from([2, 7, 200, 1])],
+      ])
+        // prettier-ignore
+        await sql`insert into inv_postings (title, chunk, container) values (${title}, ${chunk}, ${container})`.execute(
+          trx,
+        );
+      for (const migration of inventoryMigrations.slice(compact)) await migration.up(trx as never, db.dialect);
     });
     const identities = await headStore.identities(db.kysely, devices.map(id));
     expect(identities).toHaveLength(devices.length);
@@ -51,8 +71,11 @@ forEachStore((store) => {
     expect(heads.get(4)).toMatchObject({ identity: id(4), evidence: "odd text", generation: 5 });
     const state = (await headStore.states(db.kysely, [1])).get(1);
     expect(state).toMatchObject({ titles: Uint32Array.of(3, 5, 900), details: Buffer.of(1), probes: packSection([]) });
-    const posting = (await indexStore.containers(db.kysely, [3])).get(3)?.get(0);
-    expect([...members(posting ?? Buffer.alloc(1))]).toEqual([1]);
+    const postings = await indexStore.containers(db.kysely, [3, 5, 900], [0, 1, 2]);
+    const inChunk = (title: number, chunk: number): number[] => [...members(postings.get(title)?.get(chunk) ?? Buffer.alloc(1))]; // prettier-ignore
+    expect([inChunk(3, 0), inChunk(900, 2)]).toEqual([[1], [7, 207]]);
+    expect(inChunk(5, 0)).toEqual([...members(bits)]);
+    expect(inChunk(5, 2)).toEqual([...members(noise)]);
     await db.transaction(async (trx) => {
       await headStore.setFirstEvidence(db, trx, [
         { id: id(1), evidence: "first" },

@@ -2,6 +2,8 @@ import { sql, type Kysely } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
 import { packEvidence, packText } from "./compact.ts";
+import { piecesOf } from "./index-store.ts";
+import { repackContainer } from "./ordinals.ts";
 
 export const inventoryMigrations: readonly Migration[] = [
   {
@@ -156,6 +158,38 @@ export const inventoryMigrations: readonly Migration[] = [
     name: "202611221500-inventory-title-names",
     async up(db) {
       await sql`create index inv_titles_name on inv_titles (lower(name))`.execute(db);
+    },
+  },
+  {
+    name: "202611301720-inventory-posting-pieces",
+    async up(db, dialect) {
+      await sql`alter table inv_postings rename to inv_postings_1`.execute(db);
+      const { blob } = columnTypes(dialect);
+      const layout = sql.raw(
+        dialect === "sqlite" ? "without rowid" : "with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05)",
+      );
+      await sql`create table inv_postings (chunk integer not null, title integer not null, part integer not null, piece ${sql.raw(blob)} not null,
+        constraint inv_postings_pieces primary key (chunk, title, part)) ${layout}`.execute(db);
+      const { rows: last } = await sql<{
+        chunk: number | null;
+      }>`select max(chunk) as chunk from inv_postings_1`.execute(db);
+      // In the order they lie in, so that no page is split.
+      for (let chunk = 0; chunk <= (last[0]?.chunk ?? -1); chunk++)
+        for (let after = 0; ;) {
+          const { rows } = await sql<{ title: number; container: Buffer }>`select title, container from inv_postings_1
+            where chunk = ${chunk} and title > ${after} order by title limit 500`.execute(db);
+          const pieces = rows.flatMap(({ title, container }) =>
+            piecesOf(repackContainer(container)).map((piece, part) => ({ chunk, title, part, piece })),
+          );
+          for (let at = 0; at < pieces.length; at += 1000)
+            await db
+              .insertInto("inv_postings" as never)
+              .values(pieces.slice(at, at + 1000))
+              .execute();
+          if (rows.length === 0) break;
+          after = rows[rows.length - 1]?.title ?? after;
+        }
+      await sql`drop table inv_postings_1`.execute(db);
     },
   },
   {

@@ -1,35 +1,58 @@
 /**
  * Purpose: sets of device ordinals as containers of 65,536, the form postings are stored and answered in.
  * A container is a kind byte and its payload; the kind is told by the byte, never by the length:
- *   0  sorted 16-bit numbers (written by earlier versions, read still)
- *   1  bitmap of 8,192 bytes
- *   2  differences between sorted numbers as varints: a byte each where a title is on more than one device in 128
- * A set of ordinals is a map chunk → container.
+ *   0        sorted 16-bit numbers (written by earlier versions, read still)
+ *   1        bitmap, as far as it has members; at most 8,192 bytes
+ *   2        differences between sorted numbers as varints
+ *   16 + k   varint count, then the gaps between members as Rice codes of k low bits (rice.ts): near the least that a title spread evenly can take
+ *   32 + k   the same of the numbers that are missing below the last member; varint last + 1 comes first
+ * Whichever is shortest is written. A set of ordinals is a map chunk → container.
  */
 import { readVarint, writeVarint } from "../../db/varint.ts";
+import { packRice, unpackRice } from "./rice.ts";
 
 export const chunkSize = 65_536;
 export const chunkOf = (device: number): number => Math.floor(device / chunkSize);
 const bitmapBytes = chunkSize / 8;
+const bitmap = 1;
+const steps = 2;
+const rice = 16;
+const missing = 32;
 
 /** The members of a container (numbers below 65,536), ascending. */
-export function* members(container: Uint8Array): Generator<number> {
-  if (container[0] === 1) yield* bitsIn(container.subarray(1));
-  else if (container[0] === 2) {
+export function members(container: Uint8Array): Uint16Array {
+  const kind = container[0] as number;
+  if (kind >= rice && kind < missing) {
+    const [count, at] = readVarint(container, 1);
+    return unpackRice(container.subarray(at), kind - rice, count).slice();
+  }
+  if (kind === 0 || kind === steps) {
+    const list = new Uint16Array(containerSize(container));
     let member = 0;
-    for (let at = 1; at < container.length;) {
-      const [step, next] = readVarint(container, at);
-      yield (member += step);
-      at = next;
-    }
-  } else
-    for (let at = 1; at + 1 < container.length; at += 2)
-      yield (container[at] as number) | ((container[at + 1] as number) << 8);
+    for (let at = 1, i = 0; i < list.length; i++)
+      if (kind === 0) {
+        list[i] = (container[at] as number) | ((container[at + 1] as number) << 8);
+        at += 2;
+      } else {
+        const [step, next] = readVarint(container, at);
+        list[i] = member += step;
+        at = next;
+      }
+    return list;
+  }
+  return membersOf(bitmapOf(container));
 }
 
+/** Told by the first bytes, except of a bitmap and of what has a byte or two for each. */
 export function containerSize(container: Uint8Array): number {
-  if (container[0] === 1) return popcount(container.subarray(1));
-  if (container[0] !== 2) return (container.length - 1) / 2;
+  const kind = container[0] as number;
+  if (kind >= missing) {
+    const [end, at] = readVarint(container, 1);
+    return end - readVarint(container, at)[0];
+  }
+  if (kind >= rice) return readVarint(container, 1)[0];
+  if (kind === bitmap) return popcount(container.subarray(1));
+  if (kind !== steps) return (container.length - 1) / 2;
   let count = 0;
   for (let at = 1; at < container.length; at++) if ((container[at] as number) < 0x80) count++;
   return count;
@@ -42,29 +65,26 @@ function bitmapOf(container: Uint8Array | undefined): Uint8Array {
   return bits;
 }
 
-/** Sets the container's members, besides what is set. */
-function layContainer(bits: Uint8Array, container: Uint8Array): void {
-  if (container[0] === 1) layOver(bits, container.subarray(1));
-  else if (container[0] !== 2)
-    for (const member of members(container)) bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
-  else {
-    // The inner loop of "who has it": without a generator it takes a tenth.
-    let member = 0;
-    let step = 0;
-    let shift = 0;
-    for (let at = 1; at < container.length; at++) {
-      const byte = container[at] as number;
-      step |= (byte & 0x7f) << shift;
-      if (byte >= 0x80) {
-        shift += 7;
-        continue;
-      }
-      member += step;
+/** Sets the container's members, besides what is set; those from `upTo` on may be left out. */
+function layContainer(bits: Uint8Array, container: Uint8Array, upTo = chunkSize): void {
+  const kind = container[0] as number;
+  if (kind >= missing) {
+    const [end, from] = readVarint(container, 1);
+    const [count, at] = readVarint(container, from);
+    const own = new Uint8Array(bitmapBytes).fill(0xff, 0, end >> 3);
+    if ((end & 7) !== 0) own[end >> 3] = (1 << (end & 7)) - 1;
+    for (const gone of unpackRice(container.subarray(at), kind - missing, count)) setBit(own, ~gone);
+    layOver(bits, own);
+  } else if (kind >= rice) {
+    const [count, at] = readVarint(container, 1);
+    const list = unpackRice(container.subarray(at), kind - rice, count, upTo);
+    // The inner loop of "who has it".
+    for (let i = 0; i < list.length; i++) {
+      const member = list[i] as number;
       bits[member >> 3] = (bits[member >> 3] as number) | (1 << (member & 7));
-      step = 0;
-      shift = 0;
     }
-  }
+  } else if (kind === bitmap) layOver(bits, container.subarray(1));
+  else for (const member of members(container)) setBit(bits, member);
 }
 
 /** How many members the containers have with these changes, oldest first (`~device` where it went). */
@@ -97,37 +117,67 @@ export function sizeWith(
 /** A set this small is merged as numbers: most titles are rare, and a bitmap is 8 KB to fill and to read. */
 const few = 512;
 
-/** Applies (offset → present?) to a container; undefined where the result is empty. */
-export function changeContainer(
-  container: Uint8Array | undefined,
-  changes: ReadonlyMap<number, boolean>,
-): Buffer | undefined {
+/** Applies changes (offsets in their order, `~offset` where the device lost it) to a container; undefined where the result is empty. */
+export function changeContainer(container: Uint8Array | undefined, changes: readonly number[]): Buffer | undefined {
   const size = container === undefined ? 0 : containerSize(container);
-  if (size + changes.size <= few) {
+  if (size + changes.length <= few) {
     const set = new Set(container === undefined ? [] : members(container));
-    for (const [offset, present] of changes)
-      if (present) set.add(offset);
-      else set.delete(offset);
-    return set.size === 0 ? undefined : packSteps(Uint16Array.from(set).sort());
+    for (const change of changes)
+      if (change >= 0) set.add(change);
+      else set.delete(~change);
+    return packMembers(Uint16Array.from(set).sort());
   }
   const bits = bitmapOf(container);
-  for (const [offset, present] of changes) {
-    const byte = bits[offset >> 3] as number;
-    bits[offset >> 3] = present ? byte | (1 << (offset & 7)) : byte & ~(1 << (offset & 7));
+  for (const change of changes) setBit(bits, change);
+  return packMembers(membersOf(bits), bits);
+}
+
+/** `~offset` clears. */
+function setBit(bits: Uint8Array, change: number): void {
+  const offset = change < 0 ? ~change : change;
+  const byte = bits[offset >> 3] as number;
+  bits[offset >> 3] = change < 0 ? byte & ~(1 << (offset & 7)) : byte | (1 << (offset & 7));
+}
+
+/** The same members in the form that is shortest now: what an earlier version wrote becomes what this one writes. */
+export const repackContainer = (container: Uint8Array): Buffer =>
+  packMembers(members(container)) ?? Buffer.from(container);
+
+/** Sorted members, which `bits` has, too, where there are many. */
+function packMembers(list: Uint16Array, bits?: Uint8Array): Buffer | undefined {
+  if (list.length === 0) return undefined;
+  const end = (list[list.length - 1] as number) + 1;
+  const dense = list.length > end / 2;
+  const gaps = dense ? missingOf(list, end) : list;
+  const { bytes, k } = packRice(gaps);
+  const head = Buffer.alloc(8, dense ? missing + k : rice + k);
+  const at = writeVarint(head, dense ? writeVarint(head, 1, end) : 1, gaps.length);
+  const out = Buffer.concat([head.subarray(0, at), bytes]);
+  if (list.length > few) {
+    const length = (end + 7) >> 3;
+    return out.length <= 1 + length
+      ? out
+      : Buffer.concat([Buffer.of(bitmap), (bits ?? bitmapOf(out)).subarray(0, length)]);
   }
-  const count = popcount(bits);
-  if (count === 0) return undefined;
-  const steps = count >= bitmapBytes ? undefined : packSteps(bitsIn(bits));
-  return steps === undefined || steps.length > bitmapBytes + 1 ? Buffer.concat([Buffer.of(1), bits]) : steps;
+  const others = packSteps(list);
+  return others.length < out.length ? others : out;
+}
+
+function missingOf(list: Uint16Array, end: number): Uint16Array {
+  const gone = new Uint16Array(end - list.length);
+  for (let number = 0, i = 0, g = 0; number < end; number++)
+    if (list[i] === number) i++;
+    else gone[g++] = number;
+  return gone;
 }
 
 export type BitmapUnion = ReturnType<typeof createBitmapUnion>;
 
 /**
  * Devices of several titles together: bits of each are laid over each other, so a product on a million machines costs its bitmaps, not its devices. Where
- * a chunk is named, others are passed over.
+ * a chunk is named, others are passed over, and in it what comes from the offset `upTo` on.
  */
-export function createBitmapUnion(only?: number) {
+export function createBitmapUnion(only?: number, upTo = chunkSize) {
   const chunks = new Map<number, Uint8Array>();
   const over = (chunk: number): Uint8Array => {
     let bits = chunks.get(chunk);
@@ -146,12 +196,11 @@ export function createBitmapUnion(only?: number) {
           let bits = changed.get(chunk);
           if (bits === undefined) changed.set(chunk, (bits = bitmapOf(containers?.get(chunk))));
           const member = device % chunkSize;
-          const byte = bits[member >> 3] as number;
-          bits[member >> 3] = entry < 0 ? byte & ~(1 << (member & 7)) : byte | (1 << (member & 7));
+          setBit(bits, entry < 0 ? ~member : member);
         }
       for (const [chunk, container] of containers ?? []) {
         if (changed.has(chunk) || (only !== undefined && chunk !== only)) continue;
-        layContainer(over(chunk), container);
+        layContainer(over(chunk), container, upTo);
       }
       for (const [chunk, bits] of changed) layOver(over(chunk), bits);
     },
@@ -160,35 +209,44 @@ export function createBitmapUnion(only?: number) {
       for (const bits of chunks.values()) count += popcount(bits);
       return count;
     },
-    /** Those in one chunk, ascending. */
-    *devices(chunk: number): Generator<number> {
+    /** Those in one chunk, ascending, above `after`, at most `limit`. */
+    devices(chunk: number, after: number, limit: number): readonly number[] {
       const bits = chunks.get(chunk);
-      if (bits !== undefined) for (const member of bitsIn(bits)) yield chunk * chunkSize + member;
+      const first = chunk * chunkSize;
+      const found: number[] = [];
+      if (bits === undefined) return found;
+      for (let at = Math.max(0, after + 1 - first); at < upTo && found.length < limit; at++) {
+        const byte = bits[at >> 3] as number;
+        if (byte === 0) at |= 7;
+        else if ((byte & (1 << (at & 7))) !== 0) found.push(first + at);
+      }
+      return found;
     },
   };
 }
 
+/** `other` may be shorter. */
 function layOver(bits: Uint8Array, other: Uint8Array): void {
-  for (let at = 0; at < bitmapBytes; at++) bits[at] = (bits[at] as number) | (other[at] as number);
+  for (let at = 0; at < other.length; at++) bits[at] = (bits[at] as number) | (other[at] as number);
 }
 
-function packSteps(sorted: Iterable<number>): Buffer {
-  let out = Buffer.alloc(1024);
-  out[0] = 2;
+function packSteps(sorted: Uint16Array): Buffer {
+  const out = Buffer.alloc(1 + sorted.length * 3, steps);
   let at = 1;
   let last = 0;
   for (const member of sorted) {
-    if (at + 3 > out.length) out = Buffer.concat([out, Buffer.alloc(out.length)]);
     at = writeVarint(out, at, member - last);
     last = member;
   }
   return Buffer.from(out.subarray(0, at));
 }
 
-function* bitsIn(bits: Uint8Array): Generator<number> {
-  for (let byte = 0; byte < bitmapBytes; byte++)
+function membersOf(bits: Uint8Array): Uint16Array {
+  const list = new Uint16Array(popcount(bits));
+  for (let byte = 0, i = 0; byte < bitmapBytes; byte++)
     for (let rest = bits[byte] as number; rest !== 0; rest &= rest - 1)
-      yield byte * 8 + (31 - Math.clz32(rest & -rest));
+      list[i++] = byte * 8 + (31 - Math.clz32(rest & -rest));
+  return list;
 }
 
 function popcount(bits: Uint8Array): number {

@@ -69,8 +69,8 @@ export interface InventoryTables {
   };
   /** Append-only: each change of a device's titles; feeds the postings and the history. */
   inv_changes: { id: Generated<number>; device: number; at: number; change: Buffer };
-  /** Which devices have a title: bitmap containers of 65,536 ordinals, written behind from inv_changes. */
-  inv_postings: { title: number; chunk: number; container: Buffer };
+  /** Which devices have a title: containers of 65,536 ordinals (ordinals.ts) in pieces, written behind from inv_changes. */
+  inv_postings: { chunk: number; title: number; part: number; piece: Buffer };
   /**
    * Numbers of reports that a device made and that never came, with the node that brought what showed it (ingest/missing.ts); `via` null: it came
    * and was refused, so it is not missing.

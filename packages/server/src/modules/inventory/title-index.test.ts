@@ -5,6 +5,7 @@ import type { Database, Trx } from "../../db/database.ts";
 import { onlyServer } from "../../testing/servers.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore, type StateRow } from "./head-store.ts";
+import { indexStore } from "./index-store.ts";
 import { changeContainer, containerSize, members } from "./ordinals.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";
@@ -40,8 +41,11 @@ it("a container holds what was put in, sparse or dense", () => {
       fc.uniqueArray(fc.nat(65_535), { maxLength: 6000, minLength: 3000 }),
       fc.uniqueArray(fc.nat(65_535), { maxLength: 3000 }),
       (put, drop) => {
-        const first = changeContainer(undefined, new Map(put.map((n) => [n, true])));
-        const second = changeContainer(first, new Map(drop.map((n) => [n, false])));
+        const first = changeContainer(undefined, put);
+        const second = changeContainer(
+          first,
+          drop.map((n) => ~n),
+        );
         const expected = put.filter((n) => !drop.includes(n)).sort((a, b) => a - b);
         expect(second === undefined ? [] : [...members(second)]).toEqual(expected);
         expect(second === undefined ? 0 : containerSize(second)).toBe(expected.length);
@@ -51,7 +55,52 @@ it("a container holds what was put in, sparse or dense", () => {
   );
 });
 
+it("a title spread evenly takes little more than the least possible, whether few have it, many or nearly all", () => {
+  let seed = 5;
+  const random = (): number => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  for (const part of [0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.9, 0.99]) {
+    const put = Array.from({ length: 65_536 }, (_, n) => n).filter(() => random() < part);
+    const container = changeContainer(undefined, put) as Buffer;
+    expect([...members(container)]).toEqual(put);
+    expect(containerSize(container)).toBe(put.length);
+    const p = put.length / 65_536;
+    const least = -(p * Math.log2(p) + (1 - p) * Math.log2(1 - p)) * 8192;
+    expect(container.length / least, `${part}`).toBeLessThan(1.15);
+  }
+});
+
+it("a container that is cut off has the members that are there, and no more", () => {
+  const container = changeContainer(
+    undefined,
+    Array.from({ length: 2000 }, (_, n) => n * 31 + (n % 7)),
+  ) as Buffer;
+  const whole = [...members(container)];
+  for (let length = 4; length < container.length; length += 97) {
+    const some = [...members(container.subarray(0, length))];
+    expect(some.slice(0, -1)).toEqual(whole.slice(0, some.length - 1));
+  }
+});
+
 forEachStore((store) => {
+  it("a container is read as it was written, also where it was longer or another's before", async () => {
+    const db = await store.open();
+    const noise = (from: number): Buffer => changeContainer(undefined, Array.from({ length: 30_000 }, (_, n) => (n * 2 + ((n * n * from) % 2)) % 65_536)) as Buffer; // prettier-ignore
+    const few = changeContainer(undefined, [1, 9]) as Buffer;
+    let held: Buffer | undefined;
+    const other = noise(3);
+    const write = (title: number, container: Buffer | undefined, before: Buffer | undefined): Promise<void> =>
+      db.transaction((trx) => indexStore.write(db, trx, [{ title, chunk: 1, container, held: before }]));
+    await write(8, other, undefined);
+    for (const container of [noise(1), few, noise(7), other.subarray(0, 2500), undefined, few]) {
+      await write(7, container, held);
+      held = container;
+      const there = await indexStore.containers(db.kysely, [7, 8], [0, 1]);
+      expect(there.get(7)?.get(1)).toEqual(container);
+      expect(there.get(8)?.get(1)).toEqual(other);
+      expect((await indexStore.containers(db.kysely, [7, 8], [0])).size).toBe(0);
+    }
+  });
+
   const open = (db: Database): Promise<TitleIndex> =>
     createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer });
 

@@ -14,7 +14,7 @@ import type { Servers } from "../../db/servers.ts";
 import { breathe, createPace, slicesOf } from "../../slices.ts";
 import { changeContainer, chunkOf, chunkSize, createBitmapUnion, sizeWith, type BitmapUnion } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
-import { indexStore } from "./index-store.ts";
+import { indexStore, type Containers } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
 
 export interface TitleIndex {
@@ -61,8 +61,9 @@ export async function createTitleIndex(deps: {
   let entries = 0;
   /** The part being merged, and the last change that is in it; still read by queries. */
   let merging: { readonly tail: Tail; readonly upTo: number } | undefined;
-  /** The mark that the tail begins at. */
+  /** The mark that the tail begins at, and how many chunks the postings have that were merged up to there. */
   let floor = 0;
+  let chunkCount = 0;
   /** The highest change read; of those below it the ones not seen yet; and the change below which none can come any more. */
   let newest = 0;
   const gaps = new Set<number>();
@@ -98,6 +99,7 @@ export async function createTitleIndex(deps: {
       // Another server has merged, or made everything anew: what it has merged need not be kept here.
       if (page.mark !== floor) {
         beginAt(page.mark);
+        chunkCount = page.chunks;
         continue;
       }
       // Before this page's changes are taken: what was open when its statement began may still be missing in it.
@@ -174,18 +176,22 @@ export async function createTitleIndex(deps: {
       merging === own && (await indexStore.holdMark(db, trx, mergeMark)) === token;
     const titles = [...own.tail.keys()].sort((a, b) => a - b);
     for await (const slice of slicesOf(titles, sliceTitles)) {
-      const changes = new Map(slice.map((title) => [title, entriesOf(own.tail.get(title))]));
+      const changes = slice.map((title) => [title, byChunk(entriesOf(own.tail.get(title)))] as const);
+      const chunks = [...new Set(changes.flatMap(([, lists]) => [...lists.keys()]))];
       const written = await db.transaction(async (trx) => {
         if (!(await isMine(trx))) return false;
-        const held = await indexStore.containers(trx, slice);
-        const writes: { title: number; chunk: number; container: Buffer | undefined }[] = [];
-        for (const [title, list] of changes)
-          for (const [chunk, offsets] of byChunk(list))
-            writes.push({ title, chunk, container: changeContainer(held.get(title)?.get(chunk), offsets) });
+        const there = await indexStore.containers(trx, slice, chunks);
+        const writes = changes.flatMap(([title, lists]) =>
+          [...lists].map(([chunk, offsets]) => {
+            const held = there.get(title)?.get(chunk);
+            return { title, chunk, container: changeContainer(held, offsets), held };
+          }),
+        );
         await indexStore.write(db, trx, writes);
         return true;
       });
       if (!written || stopped) return;
+      chunkCount = Math.max(chunkCount, ...chunks.map((chunk) => chunk + 1));
     }
     const done = await db.transaction(
       async (trx) => (await isMine(trx)) && (await indexStore.setMark(db, trx, mark, own.upTo), true),
@@ -200,12 +206,13 @@ export async function createTitleIndex(deps: {
   /** Containers (of one chunk, where it is named), with a tail that has everything since they were written. */
   const withTail = async <T>(
     titles: readonly number[],
-    answer: (containers: Containers, changes: (title: number) => Int32Array[]) => T,
+    answer: (containers: ReadonlyMap<number, Containers>, changes: (title: number) => Int32Array[]) => T,
     chunk?: number,
   ): Promise<T> => {
     for (;;) {
       const before = floor;
-      const held = await db.latest((from) => indexStore.containers(from, titles, chunk));
+      const chunks = chunk === undefined ? Array.from({ length: chunkCount }, (_, at) => at) : [chunk];
+      const held = await db.latest((from) => indexStore.containers(from, titles, chunks));
       await follow();
       if (floor === before)
         return answer(held, (title) => [merging?.tail, tail].map((part) => entriesOf(part?.get(title))));
@@ -224,18 +231,22 @@ export async function createTitleIndex(deps: {
     async devices(titles, { after = 0, limit = 100 } = {}) {
       const found: number[] = [];
       const last = chunkOf(await stateStore.lastDevice(db.kysely));
-      // Container by container: a page needs the first few of all that a million devices fill.
+      // Container by container: a page needs the first few of all that a million devices fill, and of the first of them its beginning, as a rule.
       for (let chunk = chunkOf(after + 1); chunk <= last && found.length < limit; chunk++) {
-        const there = await withTail(
-          titles,
-          (containers, changes) => unionOf(titles, containers, changes, chunk),
-          chunk,
+        const some = Math.max(0, after - chunk * chunkSize) + limit * 16;
+        const wanted = limit - found.length;
+        found.push(
+          ...(await withTail(
+            titles,
+            (containers, changes) => {
+              const within = (upTo?: number): readonly number[] =>
+                unionOf(titles, containers, changes, chunk, upTo).devices(chunk, after, wanted);
+              const first = some < chunkSize ? within(some) : [];
+              return first.length === wanted ? first : within();
+            },
+            chunk,
+          )),
         );
-        for (const device of there.devices(chunk)) {
-          if (device <= after) continue;
-          found.push(device);
-          if (found.length === limit) break;
-        }
       }
       return found;
     },
@@ -290,6 +301,7 @@ export async function createTitleIndex(deps: {
     quiet = clock.after(deps.idleMs ?? 60_000, () => void merge());
   };
   beginAt(await indexStore.mark(db.kysely, mark));
+  chunkCount = await indexStore.chunkCount(db.kysely);
   // Much may have come since the last merge, and reports need not wait for it: only who asks does.
   void follow().catch(failed("titles-unread"));
   const off = [servers.hear("titles", look), servers.hear("missed", look)];
@@ -306,16 +318,15 @@ interface TailList {
   length: number;
 }
 
-type Containers = Awaited<ReturnType<typeof indexStore.containers>>;
-
 /** Of one chunk alone, where it is named. */
 function unionOf(
   titles: readonly number[],
-  containers: Containers,
+  containers: ReadonlyMap<number, Containers>,
   changes: (title: number) => Int32Array[],
   chunk?: number,
+  upTo?: number,
 ): BitmapUnion {
-  const union = createBitmapUnion(chunk);
+  const union = createBitmapUnion(chunk, upTo);
   for (const title of titles) union.add(containers.get(title), changes(title));
   return union;
 }
@@ -337,14 +348,17 @@ function entriesOf(list: TailList | undefined): Int32Array {
   return list === undefined ? noEntries : list.entries.subarray(0, list.length);
 }
 
-function byChunk(list: Int32Array): Map<number, Map<number, boolean>> {
-  const chunks = new Map<number, Map<number, boolean>>();
+/** Changes as `changeContainer` takes them. */
+function byChunk(list: Int32Array): Map<number, number[]> {
+  const chunks = new Map<number, number[]>();
   for (const entry of list) {
     const device = entry < 0 ? ~entry : entry;
     const chunk = chunkOf(device);
-    let offsets = chunks.get(chunk);
-    if (offsets === undefined) chunks.set(chunk, (offsets = new Map()));
-    offsets.set(device % chunkSize, entry >= 0);
+    const offset = device % chunkSize;
+    const change = entry < 0 ? ~offset : offset;
+    const offsets = chunks.get(chunk);
+    if (offsets === undefined) chunks.set(chunk, [change]);
+    else offsets.push(change);
   }
   return chunks;
 }
