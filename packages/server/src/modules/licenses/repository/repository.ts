@@ -6,23 +6,16 @@
  * `recount` makes of the repository; a device that does not count (disposed) has no open interval; intervals of one device never overlap, whatever the clock does.
  * Lock order: devices' heads (by the caller, ascending), then repository rows, then counters in key order.
  */
-import { sql } from "kysely";
 import type { Clock } from "@daicho/kernel";
-import {
-  causeCodes,
-  createUsage,
-  unmanagedClasses,
-  type Cause,
-  type LicenseCount,
-  type UnmanagedClass,
-  type Usage,
-} from "@daicho/licensing";
+import { causeCodes, type Cause, type LicenseCount } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Assignment, DeviceDirectory, UsageRepository } from "../../../ports.ts";
-import { breathe, pagesOf, slicesOf } from "../../../slices.ts";
+import { breathe } from "../../../slices.ts";
 import { keepTraits } from "../coverage/index.ts";
 import { holdCounting, recordingTime, touchPositions } from "../version.ts";
+import { countOpen, moveCounters, openPages, rebuildCounters, type Counted } from "./counters.ts";
+import { ordinalsOf, rowCode, usesByOrdinal, type Use } from "./ordinals.ts";
 import { packLicenses, unpackLicenses } from "./pack.ts";
 import { repositoryStore, type ClosedInterval, type OpenInterval } from "./store.ts";
 
@@ -77,31 +70,6 @@ export interface OpenLicenses {
   unpack(packed: Buffer): readonly ClassedLicense[];
 }
 
-/** Counters written in one go: a few milliseconds. */
-const countersAtOnce = 1000;
-
-interface Use {
-  readonly license: string;
-  readonly class?: UnmanagedClass;
-}
-
-/** The code of the row that counts it: no text from outside holds the separator, so none names a variant. */
-function rowCode({ license, class: of }: Use): string {
-  return of === undefined ? license : `${license}\u001f${of}`;
-}
-
-/** By ordinal what each row counts. */
-function usesByOrdinal(rows: Awaited<ReturnType<typeof repositoryStore.licenses>>): ReadonlyMap<number, Use> {
-  const codes = new Map(rows.map((row) => [row.ordinal, row.code]));
-  return new Map(
-    rows.map((row): [number, Use] => {
-      const of = unmanagedClasses.find((c) => c === row.class);
-      const license = codes.get(row.base ?? row.ordinal) ?? row.code;
-      return [row.ordinal, { license, ...(of !== undefined && { class: of }) }];
-    }),
-  );
-}
-
 export function createRepository(deps: {
   readonly db: Database;
   readonly devices: DeviceDirectory;
@@ -113,48 +81,6 @@ export function createRepository(deps: {
 }): Repository {
   const { db, devices } = deps;
 
-  /** Ordinals of licence rows by `rowCode`; new codes and variants get a row. */
-  const ordinalsOf = async (trx: Trx, uses: readonly Use[]): Promise<ReadonlyMap<string, number>> => {
-    const wanted = [...new Set(uses.flatMap((use) => [use.license, rowCode(use)]))];
-    const known = new Map<string, number>();
-    const look = async (codes: readonly string[]): Promise<void> => {
-      for (const row of await repositoryStore.ordinals(trx, codes)) known.set(row.code, row.ordinal);
-    };
-    const missing = (): string[] => wanted.filter((code) => !known.has(code));
-    await look(wanted);
-    if (missing().length === 0) return known;
-    const licenses = new Set(uses.flatMap(({ license }) => (known.has(license) ? [] : [license])));
-    if (licenses.size > 0) {
-      await repositoryStore.addLicenses(
-        db,
-        trx,
-        [...licenses].map((code) => ({ code, name: code, metric: "device" })),
-      );
-      await look(missing());
-    }
-    const variants = new Map(
-      uses.flatMap((use) =>
-        use.class === undefined || known.has(rowCode(use))
-          ? []
-          : [[rowCode(use), { ...use, class: use.class }] as const],
-      ),
-    );
-    if (variants.size > 0) {
-      const bases = [...variants.values()].map(({ license }) => known.get(license) as number);
-      const metrics = await repositoryStore.metrics(trx, bases);
-      await repositoryStore.addVariants(
-        db,
-        trx,
-        [...variants].map(([code, { license, class: of }]) => {
-          const base = known.get(license) as number;
-          return { code, name: license, metric: metrics.get(base) ?? "device", base, class: of };
-        }),
-      );
-      await look(missing());
-    }
-    return known;
-  };
-
   const apply = async (
     trx: Trx,
     wanted: ReadonlyMap<number, readonly LicenseCount[] | "same">,
@@ -165,8 +91,7 @@ export function createRepository(deps: {
     const open = await repositoryStore.open(trx, ids, db.dialect);
     const assignments = await devices.assignments(trx, ids);
     const at = await recordingTime(trx, asked);
-    const counted: { readonly use: OpenInterval; readonly licenses: readonly LicenseCount[]; readonly sign: 1 | -1 }[] =
-      [];
+    const counted: Counted[] = [];
     const closed: ClosedInterval[] = [];
     const opened: OpenInterval[] = [];
     const gone: number[] = [];
@@ -220,10 +145,7 @@ export function createRepository(deps: {
     await repositoryStore.close(db, trx, closed);
     await repositoryStore.openAll(db, trx, opened);
     await repositoryStore.remove(trx, gone);
-    const ordinals = new Set(counted.flatMap(({ licenses }) => licenses.map(([ordinal]) => ordinal)));
-    const usage = usageBy(await repositoryStore.metrics(trx, [...ordinals]));
-    for (const { use, licenses, sign } of counted) usage.add(use, licenses, sign);
-    await writeUsage(trx, usage);
+    await moveCounters(db, trx, counted);
     // Also where the counts stayed: who uses what decides what covers it.
     const departments = new Set(
       [...open.values(), ...opened].filter(({ device }) => moved.has(device)).map((i) => i.department),
@@ -232,42 +154,14 @@ export function createRepository(deps: {
     return { changed: true };
   };
 
-  const writeUsage = async (trx: Trx, usage: Usage): Promise<void> => {
-    const byDepartment = directChange(usage);
-    let first = true;
-    for await (const slice of slicesOf(userChanges(usage), countersAtOnce)) {
-      // Two first devices of one user, counted at once by two transactions, would both see none before them.
-      if (first && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
-      first = false;
-      const before = await repositoryStore.userUsage(trx, db.dialect, slice);
-      for (const row of slice) {
-        const devices = before.get(userKey(row.employee, row.department, row.license)) ?? 0;
-        const step = Number(devices + row.change > 0) - Number(devices > 0);
-        if (step !== 0) bump(byDepartment, `${row.department}:${row.license}`, step);
-      }
-      await repositoryStore.addUserUsage(db, trx, slice);
-    }
-    const rows = [...byDepartment]
-      .filter(([, change]) => change !== 0)
-      .map(([key, change]) => {
-        const [department, license] = key.split(":").map(Number) as [number, number];
-        return { department, license, change };
-      })
-      .sort((a, b) => a.department - b.department || a.license - b.license);
-    for await (const slice of slicesOf(rows, countersAtOnce)) await repositoryStore.addUsage(db, trx, slice);
-  };
-
   const rebuild = async (trx: Trx): Promise<void> => {
-    const usage = usageBy(await repositoryStore.metrics(trx));
-    for await (const rows of openPages(trx)) for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
-    await repositoryStore.clearUsage(trx);
-    await writeUsage(trx, usage);
+    await rebuildCounters(db, trx);
     await touchPositions(db, trx, deps.clock.now(), { everything: true });
   };
 
   return {
     async record(trx, changes, at, cause = "report") {
-      const ordinals = await ordinalsOf(trx, changes.flatMap((c) => c.licenses)); // prettier-ignore
+      const ordinals = await ordinalsOf(db, trx, changes.flatMap((c) => c.licenses)); // prettier-ignore
       const wanted = new Map(
         changes.map((c) => [
           c.device,
@@ -342,13 +236,7 @@ export function createRepository(deps: {
     },
 
     async recount(trx) {
-      const from = trx ?? db.kysely;
-      const usage = usageBy(await repositoryStore.metrics(from));
-      let count = 0;
-      for await (const rows of openPages(from)) {
-        for (const row of rows) usage.add(row, unpackLicenses(row.licenses), 1);
-        count += rows.length;
-      }
+      const { usage, devices: count } = await countOpen(trx ?? db.kysely);
       return { usage: usage.each(), users: usage.users(), devices: count };
     },
 
@@ -400,31 +288,4 @@ export function createRepository(deps: {
       };
     },
   };
-}
-
-const openPages = (from: Database["kysely"] | Trx, after = 0) =>
-  pagesOf(
-    after,
-    (behind, limit) => repositoryStore.openAfter(from, behind, limit),
-    (row) => row.device,
-  );
-
-const usageBy = (metricOf: ReadonlyMap<number, string>): Usage =>
-  createUsage((license) => metricOf.get(license) === "user");
-
-/** `department:license` → change of used, without what is counted by user. */
-function directChange(usage: Usage): Map<string, number> {
-  return new Map(usage.direct().map((row) => [`${row.department}:${row.license}`, row.used]));
-}
-
-function* userChanges(usage: Usage) {
-  for (const { devices: change, ...row } of usage.users()) if (change !== 0) yield { ...row, change };
-}
-
-function userKey(employee: number, department: number, license: number): string {
-  return `${employee}:${department}:${license}`;
-}
-
-function bump(map: Map<string, number>, key: string, by: number): void {
-  map.set(key, (map.get(key) ?? 0) + by);
 }
