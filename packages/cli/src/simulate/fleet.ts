@@ -4,7 +4,7 @@
  * devices fit in memory, and a second run with the same seed is the same fleet.
  *
  * A device's titles are its profile's at its wave, and a window onto an endless sequence of draws of its own. A change moves
- * the window by five: five titles go, five come. Draw j is made among the titles j mod `classes`, with more classes
+ * the window by five, or by all it has: as many titles go, as many come. Draw j is made among the titles j mod `classes`, with more classes
  * than a window has draws, so a window never holds a title twice.
  */
 import {
@@ -53,8 +53,10 @@ export interface Fleet {
 
 export function createFleet(options: { readonly seed: string; readonly titles: number }): Fleet {
   const seed = seedNumber(options.seed);
-  const own = Math.max(titlesPerChange * 2, Math.round(options.titles / 7));
-  const shared = Math.max(0, options.titles - own - realPerDevice);
+  const own = Math.min(options.titles, Math.max(titlesPerChange * 2, Math.round(options.titles / 7)));
+  const real = Math.min(realPerDevice, options.titles - own);
+  const shared = options.titles - own - real;
+  const step = Math.min(titlesPerChange, own);
   const sharedProducts = Math.max(1_600, shared * 2);
   const classes = own + titlesPerChange * 2 + 1;
   const perClass = Math.max(16, Math.ceil(40_000 / classes));
@@ -85,7 +87,6 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
       const every = 1 + (mix(seed, product, 1) % 4);
       return Math.floor((wave + (product % every)) / every) % waves;
     };
-    const real = Math.min(realPerDevice, options.titles);
     for (let i = 0; chosen.size < real; i++) {
       // The first eight are everywhere; the others belong to trades.
       const product = i < 8 ? i : 8 + (mix(seed, profile, 100 + i) % (realProducts.length - 8));
@@ -122,7 +123,7 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
   }
 
   const titlesOf = (device: number, generation: number): Uint32Array =>
-    merge(template(kindOf(device)), draws(device, generation * titlesPerChange, own));
+    merge(template(kindOf(device)), draws(device, generation * step, own));
 
   function pack(ranks: Uint32Array): Buffer {
     const out = new Uint32Array(ranks.length * 2);
@@ -197,8 +198,8 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
     distinct,
     titlesOf,
     changeTo: (device, generation) => ({
-      removed: draws(device, (generation - 1) * titlesPerChange, titlesPerChange),
-      added: draws(device, (generation - 1) * titlesPerChange + own, titlesPerChange),
+      removed: draws(device, (generation - 1) * step, step),
+      added: draws(device, (generation - 1) * step + own, step),
     }),
     pack,
     textOf: (rank) => textAt(titleAt[rank] ?? 0),

@@ -75,6 +75,22 @@ describe("the made-up fleet", () => {
       }
   });
 
+  it.each([1, 3, 12, 60])(
+    "of %i titles per device has just about so many, and changes no more than there are",
+    (asked) => {
+      const small = createFleet({ seed: "a", titles: asked });
+      for (const device of devices)
+        for (const generation of [1, 2, 30]) {
+          const [before, after] = [generation - 1, generation].map((g) => small.titlesOf(device, g));
+          expect(Math.abs((before?.length ?? 0) - asked)).toBeLessThanOrEqual(asked * 0.08);
+          const { added, removed } = small.changeTo(device, generation);
+          expect(added).toHaveLength(Math.min(5, asked));
+          const next = applyTitles(small.pack(before ?? added), small.pack(added), small.pack(removed));
+          expect(next?.equals(small.pack(after ?? added))).toBe(true);
+        }
+    },
+  );
+
   it("uses about twenty licences per device under the example policy", () => {
     const file = new URL("../../../../examples/enterprise.policy.yaml", import.meta.url);
     const { policies } = loadPolicies([{ file: "example", text: readFileSync(file, "utf8") }]);
