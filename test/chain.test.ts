@@ -113,7 +113,7 @@ afterEach(() => {
 afterAll(async () => {
   await door?.close();
   await chain?.close();
-}, 60_000);
+});
 
 describe("the chain of group, company, three relays and agents", { sequential: true, timeout: 150_000 }, () => {
   it(

@@ -54,7 +54,7 @@ forEachStore((store) => {
             )?.used,
         );
     }, 900_000);
-    afterAll(() => site?.close(), 60_000);
+    afterAll(() => site?.close());
 
     const company = (name: string): ServerNode => companies.get(name) as ServerNode;
     const order = (period: string): Promise<{ orders: readonly Order[] }> =>

@@ -49,7 +49,7 @@ forEachStore((store) => {
       await server.api.send("POST", "/api/v1/imports/inventories", inventories);
       expect(await used("A")).toBe(200);
     }, 180_000);
-    afterAll(() => site.close(), 60_000);
+    afterAll(() => site.close());
 
     it("people who move by a file move all or none, and what they use with them", async () => {
       let [from, to] = ["A", "B"];

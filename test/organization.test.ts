@@ -121,8 +121,8 @@ describe(
         policy(1).replace("enterprise", "local"),
         "application/yaml",
       );
-    }, 60_000);
-    afterAll(() => site.close(), 60_000);
+    });
+    afterAll(() => site.close());
 
     it("counts used, over and under per department as a recount by hand does", async () => {
       await imported(

@@ -49,7 +49,7 @@ describe("what lasts", { sequential: true, timeout: 400_000 }, () => {
   afterAll(async () => {
     await Promise.all(fleet.map((device) => device.stop()));
     await site.close();
-  }, 60_000);
+  });
 
   async function expectWhole(): Promise<void> {
     await untilStored(fleet);

@@ -65,7 +65,7 @@ forEachStore((store) => {
       ] as const)
         await must(acme.run("import", kind, site.write(`${kind}.csv`, text)));
     }, 180_000);
-    afterAll(() => site?.close(), 60_000);
+    afterAll(() => site?.close());
 
     it("leaves all of a run or none of it, and one order per licence and period", async () => {
       const chance = createChance(59);

@@ -60,7 +60,7 @@ describe("a reorganisation that is killed", { timeout: 120_000 + kills * 30_000 
     for (const { license } of await server.api.list<{ license: string }>("/api/v1/positions"))
       await server.api.send("PUT", `/api/v1/departments/A/licenses/${encodeURIComponent(license)}`, { rights: 3 });
   }, 180_000);
-  afterAll(() => site.close(), 60_000);
+  afterAll(() => site.close());
 
   const inDepartment = async (code: string): Promise<number> =>
     (await server.api.get<{ items: unknown[] }>(`/api/v1/employees?limit=10000&department=${code}`)).items.length;

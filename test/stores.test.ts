@@ -35,7 +35,7 @@ forEachStore((store) => {
         databases: { group: await store.url(), acme: (database = await store.url()) },
       });
     }, 180_000);
-    afterAll(() => chain?.close(), 60_000);
+    afterAll(() => chain?.close());
 
     it("gives the positions that a recount gives, and the same as the other store", async () => {
       const { acme, group, fleet, relays } = chain;

@@ -65,7 +65,7 @@ afterAll(async () => {
   await Promise.all(devices.map((device) => device.stop()));
   await between?.close();
   await site.close();
-}, 60_000);
+});
 
 describe("what must survive", { sequential: true, timeout: 150_000 }, () => {
   it("a machine whose clock is a year off, either way, reports like any other", () =>

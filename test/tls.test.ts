@@ -75,7 +75,7 @@ describe("every connection over TLS", { sequential: true, timeout: 120_000 }, ()
   afterAll(async () => {
     await Promise.all(started.map((node) => node.kill()));
     await site.close();
-  }, 60_000);
+  });
 
   it("carries enrolments, reports and positions from an agent to the group", async () => {
     await start("agent", ["agent", "run"], {

@@ -32,11 +32,11 @@ beforeAll(async () => {
     ["rights", "department,license,rights\nD2,@A,3\n"],
   ] as const)
     expect(await call("import", kind, file(`${kind}.csv`, text))).toMatchObject({ status: 0 });
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   rmSync(dir, { recursive: true, force: true });
-}, 60_000);
+});
 
 it("previews and applies the changes of a file", { timeout: 60_000 }, async () => {
   const changes = file(

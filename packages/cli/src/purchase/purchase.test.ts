@@ -58,7 +58,7 @@ beforeAll(async () => {
     writeFileSync(join(dir, "device.csv"), `id,department\n${id},${department}\n`);
     expect(await call("import", "devices", join(dir, "device.csv"))).toMatchObject({ status: 0 });
   }
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   rmSync(dir, { recursive: true, force: true });

@@ -40,28 +40,24 @@ describe.each([
 describe("dpkg's order", () => {
   const hasDpkg = spawnSync("dpkg", ["--version"]).status === 0;
 
-  it("agrees with dpkg itself on thousands of generated pairs", (context) => {
+  it("agrees with dpkg itself on a thousand generated pairs", (context) => {
     if (!hasDpkg) {
       context.skip("there is no dpkg on this machine; its recorded verdicts are checked above");
     }
     const pairs = fc.sample(
       fc.tuple(debianVersion, debianVersion).chain(([a, b]) => nearby(a, b)),
-      3000,
+      1000,
     );
-    const wrong = verdictsOfDpkg(pairs).filter(([a, b, v]) => compareDpkg(a, b) !== v);
-    expect(wrong).toEqual([]);
+    expect(refusedByDpkg(pairs.map(([a, b]) => [a, b, compareDpkg(a, b)]))).toEqual([]);
   });
 });
 
-/** All pairs in one shell, because starting a process for each takes minutes. */
-function verdictsOfDpkg(pairs: readonly (readonly [string, string])[]): readonly Verdict[] {
-  const script = `while IFS=' ' read -r a b; do
-    if dpkg --compare-versions "$a" lt "$b"; then echo -1; elif dpkg --compare-versions "$a" eq "$b"; then echo 0; else echo 1; fi
-  done`;
-  const input = `${pairs.map(([a, b]) => `${a} ${b}`).join("\n")}\n`;
+/** Whichever dpkg says is not so; what it takes for no version at all, it has no say about. It takes one pair a call: one shell for all, and one question a pair, because starting processes is what takes long. */
+function refusedByDpkg(verdicts: readonly Verdict[]): readonly string[] {
+  const script = `while read -r a op b; do dpkg --compare-versions "$a" "$op" "$b"; [ $? -ne 1 ] || echo "$a $op $b"; done`;
+  const input = verdicts.map(([a, b, v]) => `${a} ${v < 0 ? "lt" : v > 0 ? "gt" : "eq"} ${b}\n`).join("");
   const answers = execFileSync("sh", ["-c", script], { input, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] });
-  const lines = answers.trim().split("\n").map(Number);
-  return pairs.map(([a, b], i) => [a, b, lines[i] ?? NaN]);
+  return answers.split("\n").filter((line) => line !== "");
 }
 
 const piece = fc.oneof(

@@ -61,7 +61,7 @@ forEachStore((store) => {
     });
     github.hook.before("request", (options) => void (options.headers.authorization = `Bearer ${token}`));
   }, 120_000);
-  afterAll(() => server.stop(), 60_000);
+  afterAll(() => server.stop());
 
   const send = async (method: string, path: string, body?: Json) => {
     const address = `${method} /scim/v2/enterprises/{enterprise}${path}`;

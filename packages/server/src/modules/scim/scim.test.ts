@@ -72,7 +72,7 @@ forEachStore((store) => {
     const published = await server.api("PUT", "/api/v1/policies/local", { body: policy, type: "text/yaml" });
     expect([published.status, published.text.includes('code":"policy')]).toEqual([200, false]);
   }, 120_000);
-  afterAll(() => server.stop(), 60_000);
+  afterAll(() => server.stop());
 
   describe("Users (RFC 7644 §3.3–3.6)", () => {
     it("a user as Entra ID sends it becomes an employee, and comes back as it was sent", async () => {
