@@ -149,6 +149,17 @@ describe("import", () => {
 });
 
 describe("report", () => {
+  it("explains a licence, named once: in the path", async () => {
+    const { status, out, err } = await call("report", "explain", "--license", "@OFFICE");
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    expect(out).toContain("@OFFICE (事務)");
+  });
+
+  it("has a header row as CSV even where there is nothing to report", async () => {
+    expect((await call("report", "chargeback", "--format", "csv")).out).toMatch(/^period,license,department,/);
+    expect((await call("report", "reconcile", "--format", "csv")).out).toMatch(/^law,department,license,/);
+  });
+
   it("prints the API's items as JSON, with the departments in report departments", async () => {
     const position = itemsOf(await call("report", "position", "--json"));
     const office = position.find(({ license }) => license === "@OFFICE");

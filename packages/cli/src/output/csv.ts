@@ -1,9 +1,9 @@
 /** Purpose: rows as CSV (RFC 4180) that a spreadsheet opens without running anything. */
 
-/** Nested fields become `outer.inner`, lists are joined by `|`; the columns are those of all rows, in order of first sight. */
-export function csvLines(items: readonly object[]): readonly string[] {
+/** Nested fields become `outer.inner`, lists are joined by `|`; the columns are those of all rows, in order of first sight; `usual` where there is no row. */
+export function csvLines(items: readonly object[], usual: readonly string[] = []): readonly string[] {
   const rows = items.map((item) => flatten(item));
-  const columns = [...new Set(rows.flatMap((row) => [...row.keys()]))];
+  const columns = rows.length === 0 ? usual : [...new Set(rows.flatMap((row) => [...row.keys()]))];
   const line = (cells: readonly string[]): string => cells.map(quote).join(",");
   return [line(columns), ...rows.map((row) => line(columns.map((column) => guard(row.get(column) ?? ""))))];
 }

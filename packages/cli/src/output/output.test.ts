@@ -52,6 +52,10 @@ describe("CSV", () => {
     expect(lines).toEqual(["a,b.c,b.d,e", '1,"x,y",p|q,', ',,,"say ""no"""']);
   });
 
+  it("have their usual columns where there is no row", () => {
+    expect(csvLines([], ["a", "b"])).toEqual(["a,b"]);
+  });
+
   it("keeps licence codes as they are and lets no cell run as a formula", () => {
     const [, line] = csvLines([
       { license: "@LIBO7", name: "=HYPERLINK(1)", other: "@SUM(A1)", minus: "-5", dash: "-x", sum: "-2+cmd" },

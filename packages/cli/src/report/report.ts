@@ -87,7 +87,12 @@ export async function printReport(kind: string, options: ReportOptions, io: Io):
         : reports[kind];
   if (report === undefined) return usage("report", `there is no report ${kind}`);
   const fields = format === "table" && report.selectable === true ? columnsOf(report) : undefined;
-  const pages = client.pages(report.path, { limit: report.pageSize, fields, ...query });
+  // What is explained is in the path.
+  const { license: _, ...others } = query;
+  const pages = client.pages(report.path, {
+    ...{ limit: report.pageSize, fields },
+    ...(kind === "explain" ? others : query),
+  });
   await printers[format](pages, report, io);
   return 0;
 }
@@ -152,10 +157,11 @@ const printers: Readonly<Record<ReportFormat, Printer>> = {
     await io.out.write(`\n  ]${fields.join("")}\n}\n`);
   },
   /** Whole, because a field that only the last row has is a column too. */
-  async csv(pages, { lines: linesOf }, io) {
+  async csv(pages, { lines: linesOf, columns }, io) {
     const all: Item[] = [];
     for await (const { items } of pages) all.push(...(linesOf === undefined ? items : items.flatMap(linesOf)));
-    for (const line of csvLines(all)) await io.out.write(`${line}\r\n`);
+    const usual = columns.map(({ field }) => field);
+    for (const line of csvLines(all, usual)) await io.out.write(`${line}\r\n`);
   },
 };
 
@@ -168,6 +174,8 @@ function cellOf(value: unknown): Cell {
   return typeof value === "number" || value === null || value === undefined ? value : String(value);
 }
 
+const differenceFields = ["law", "department", "license", "device", "employee", "title", "stored", "recomputed"];
+
 /** The server recomputes; any difference makes the exit status 1. */
 async function printReconcile(client: ApiClient, format: ReportFormat, io: Io): Promise<Outcome> {
   const { body } = await client.get("/api/v1/reconcile");
@@ -175,7 +183,8 @@ async function printReconcile(client: ApiClient, format: ReportFormat, io: Io): 
   if (differences === undefined)
     throw cliErrors.make("answer-invalid", { server: client.server, reason: "no list of differences" });
   if (format === "json") await say(io.out, JSON.stringify(body, undefined, 2));
-  else if (format === "csv") for (const line of csvLines(differences)) await io.out.write(`${line}\r\n`);
+  else if (format === "csv")
+    for (const line of csvLines(differences, differenceFields)) await io.out.write(`${line}\r\n`);
   else if (differences.length > 0) {
     const fields = [...new Set(differences.flatMap((item) => Object.keys(item)))];
     const columns = fields.map((title) => ({ title }));
