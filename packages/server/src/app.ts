@@ -16,6 +16,7 @@ import { createEvents, shareEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
 import { compiledOnFirstUse } from "./http/schemas.ts";
+import { describeAnswers } from "./http/openapi.ts";
 import { installSlicedAnswers } from "./http/sliced-answers.ts";
 import { installProblems, unreadableAddress } from "./http/problem.ts";
 import { watchRoutes } from "./http/routes.ts";
@@ -477,6 +478,7 @@ export async function createServer(options: {
       components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
       security: [{ token: [] }],
     },
+    transformObject: (document) => describeAnswers((document as { openapiObject: object }).openapiObject),
   });
   await app.register(swaggerUi, { routePrefix: "/api/docs" });
   app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());

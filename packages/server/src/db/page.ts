@@ -12,8 +12,10 @@ import { inputInvalid } from "../http/problem.ts";
 import { pagesOf } from "../slices.ts";
 
 export interface SortColumn {
-  /** `table.column`, a text column. */
+  /** `table.column`. */
   readonly column: string;
+  /** A column of whole numbers that is never null; else it is text. */
+  readonly number?: boolean;
   readonly nullable?: boolean;
 }
 
@@ -29,7 +31,8 @@ export interface Page<O> {
   readonly nextCursor?: string;
 }
 
-type Place = readonly [value: string, key: string];
+type Value = string | number;
+type Place = readonly [value: Value, key: Value];
 
 /** Read in parts, so that 10,000 rows hold up nobody. @throws input-invalid */
 export async function page<DB, TB extends keyof DB, O>(
@@ -44,8 +47,10 @@ export async function page<DB, TB extends keyof DB, O>(
   const field = options.fields[name];
   if (field === undefined || !Object.hasOwn(options.fields, name))
     throw inputInvalid([{ path: "querystring/sort", message: `can be one of ${names.join(", ")}` }]);
-  const key = byBytes(options.dialect, (options.fields[first] as SortColumn).column);
-  const value = name === first ? key : byBytes(options.dialect, field.column, field.nullable);
+  const valueOf = ({ column, nullable, number }: SortColumn): RawBuilder<Value> =>
+    number === true ? sql<number>`${sql.ref(column)}` : byBytes(options.dialect, column, nullable);
+  const key = valueOf(options.fields[first] as SortColumn);
+  const value = name === first ? key : valueOf(field);
   const limit = options.query.limit ?? 100;
   const direction = descending ? "desc" : "asc";
 
@@ -57,14 +62,14 @@ export async function page<DB, TB extends keyof DB, O>(
   const read = async (
     behind: Place | undefined,
     most: number,
-  ): Promise<(O & { page_value: string; page_key: string })[]> => {
+  ): Promise<(O & { page_value: Value; page_key: Value })[]> => {
     const found = await (behind === undefined ? select : select.where(after(behind)))
       .select([value.as("page_value"), key.as("page_key")])
       .$if(value !== key, (q) => q.orderBy(value, direction))
       .orderBy(key, direction)
       .limit(most)
       .execute();
-    return found as (O & { page_value: string; page_key: string })[];
+    return found as (O & { page_value: Value; page_key: Value })[];
   };
   // One more than the page tells that more follow.
   const rows: Awaited<ReturnType<typeof read>> = [];
@@ -89,7 +94,7 @@ export async function page<DB, TB extends keyof DB, O>(
 function cursorOf(cursor: string | undefined, sort: string): Place | undefined {
   if (cursor === undefined) return undefined;
   const parts = decodeCursor(cursor);
-  if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "string" && cleanText.test(p)))
-    return [parts[1] as string, parts[2] as string];
+  if (parts?.length === 3 && parts[0] === sort && parts.every((p) => typeof p === "number" || cleanText.test(p)))
+    return [parts[1] as Value, parts[2] as Value];
   throw inputInvalid([{ path: "querystring/cursor", message: "is not a cursor of this list and this order" }]);
 }

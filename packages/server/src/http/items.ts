@@ -6,22 +6,36 @@ import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { eachPolitely, inSteps, slicesOf } from "../slices.ts";
 import { compareKeys, createFirstOnes, type ItemKey } from "./first-ones.ts";
-import { csvLines, decodeCursor, encodeCursor, flatten, wantsCsv, type ListQuery } from "./list.ts";
+import { csvColumns, csvLines, decodeCursor, encodeCursor, flatten, wantsCsv, type ListQuery } from "./list.ts";
 import { inputInvalid } from "./problem.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Without `sort` they come in their own order, which is that of their keys. @throws input-invalid */
+/** Keeps what has the values that the query names. */
+export function having<Name extends string>(
+  query: { readonly [name in Name]?: unknown },
+  names: readonly Name[],
+): (item: { readonly [name in Name]?: unknown }) => boolean {
+  return (item) => names.every((name) => query[name] === undefined || item[name] === query[name]);
+}
+
+/** Without `sort` they come in their own order, which is that of their keys, or of their places. @throws input-invalid */
 export async function pageOfItems<T extends object>(
   items: Iterable<T>,
   query: ListQuery,
-  options: { readonly fields: readonly (keyof T & string)[]; readonly keyOf: (item: T) => string },
+  options: { readonly fields: readonly (keyof T & string)[]; readonly keyOf?: (item: T) => string },
 ): Promise<{ items: readonly T[]; nextCursor?: string }> {
-  const { keyOf } = options;
+  let place = 0;
+  const keyOf = options.keyOf ?? (() => String(place++).padStart(9, "0"));
   const { sort = "", limit = Infinity } = query;
   const name = sort.replace(/^-/, "");
   if (name !== "" && !(options.fields as readonly string[]).includes(name))
-    throw inputInvalid([{ path: "querystring/sort", message: `can be one of ${options.fields.join(", ")}` }]);
+    throw inputInvalid([
+      {
+        path: "querystring/sort",
+        message: options.fields.length === 0 ? "the list has one order" : `can be one of ${options.fields.join(", ")}`,
+      },
+    ]);
   const sign = sort.startsWith("-") ? -1 : 1;
   const page = createFirstOnes<T>(
     limit,
@@ -42,15 +56,16 @@ function cursorOf(cursor: string | undefined, sort: string): ItemKey | undefined
   throw inputInvalid([{ path: "querystring/cursor", message: "is not a cursor of this list and this order" }]);
 }
 
-/** All items - which have the same fields - as one body, JSON with `head` before `items`, or CSV; made and written in slices. */
+/** All items as one body, JSON with `head` before `items`, or CSV; made and written in slices. */
 export function sendItems(
   request: FastifyRequest,
   reply: FastifyReply,
   head: Readonly<Record<string, unknown>>,
   items: Iterable<object>,
+  columns = csvColumns(request),
 ): FastifyReply {
   return wantsCsv(request)
-    ? reply.type("text/csv; charset=utf-8").send(Readable.from(csvSlices(items)))
+    ? reply.type("text/csv; charset=utf-8").send(Readable.from(csvSlices(items, columns)))
     : reply.type("application/json; charset=utf-8").send(Readable.from(jsonSlices(head, items)));
 }
 
@@ -67,13 +82,11 @@ async function* jsonSlices(head: Readonly<Record<string, unknown>>, items: Itera
   yield `${text}]}`;
 }
 
-async function* csvSlices(items: Iterable<object>): AsyncGenerator<string> {
-  let columns: readonly string[] | undefined;
-  for await (const slice of slicesOf(items, mostAtOnce)) {
-    const rows = slice.map((item) => flatten(item));
-    const head = columns === undefined;
-    columns ??= Object.keys(rows[0] ?? {});
-    yield csvLines(columns, rows, head);
-  }
-  if (columns === undefined) yield csvLines([], [], true);
+async function* csvSlices(items: Iterable<object>, columns: readonly string[]): AsyncGenerator<string> {
+  yield csvLines(columns, [], true);
+  for await (const slice of slicesOf(items, mostAtOnce))
+    yield csvLines(
+      columns,
+      slice.map((item) => flatten(item)),
+    );
 }

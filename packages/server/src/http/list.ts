@@ -1,6 +1,7 @@
 /**
  * Purpose: lists (contract.md "Administration"): `{ items, nextCursor? }`, `?limit&cursor&sort` and `Accept: text/csv`.
  * The cursor is the last item's sort key, so a page costs the same wherever it lies.
+ * A list is a route whose answer's schema has `items`: the columns of its CSV are that schema's fields, whatever items there are, or none.
  */
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
 import { stringify } from "csv-stringify/sync";
@@ -15,9 +16,42 @@ export const ListQuery = Type.Object({
 });
 export type ListQuery = Static<typeof ListQuery>;
 
+/** Of short lists whose items are added up: without a limit all of them come, so that no reader adds up a part by mistake. */
+export const Unlimited = Type.Object({
+  ...ListQuery.properties,
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+});
+
 // The element type is inferred from the schema given.
 export const listOf = <T extends TSchema>(item: T) =>
   Type.Object({ items: Type.Array(item), nextCursor: Type.Optional(Type.String()) }, { additionalProperties: true });
+
+/** What the items of a route's answer are; undefined where that is no list. Of a schema in the house or in the OpenAPI document. */
+export function itemsOf(answer: unknown): TSchema | undefined {
+  const list = (answer as { properties?: { items?: Partial<TSchema> } } | undefined)?.properties?.items;
+  return list?.["type"] === "array" ? (list["items"] as TSchema) : undefined;
+}
+
+/** The columns that `flatten` makes of what fits the schema; a field that may be several things has those of each. */
+export function columnsOf(schema: TSchema | undefined, prefix = ""): readonly string[] {
+  if (schema === undefined) return [];
+  const kinds = (schema["anyOf"] ?? schema["allOf"]) as readonly TSchema[] | undefined;
+  if (kinds?.some((kind) => kind["properties"] !== undefined) === true)
+    return [...new Set(kinds.flatMap((kind) => columnsOf(kind, prefix)))];
+  const fields = schema["properties"] as Readonly<Record<string, TSchema>> | undefined;
+  if (fields !== undefined)
+    return Object.entries(fields).flatMap(([name, field]) =>
+      columnsOf(field, prefix === "" ? name : `${prefix}.${name}`),
+    );
+  // Of an object with any fields only the items can tell.
+  return prefix === "" || schema["type"] === "object" || schema["type"] === "null" ? [] : [prefix];
+}
+
+/** The columns of the list that the route says it answers. */
+export function csvColumns(request: FastifyRequest): readonly string[] {
+  const answers = request.routeOptions.schema?.response as Readonly<Record<string, unknown>> | undefined;
+  return columnsOf(itemsOf(answers?.["200"]));
+}
 
 export function encodeCursor(key: readonly (string | number)[]): string {
   return Buffer.from(JSON.stringify(key)).toString("base64url");
@@ -38,23 +72,24 @@ export function wantsCsv(request: FastifyRequest): boolean {
   return (request.headers.accept ?? "").split(",").some((part) => part.trim().startsWith("text/csv"));
 }
 
-/** Sends a list as JSON, or as CSV (columns = flattened fields of all items) where the caller asks for it. */
+/** Sends a list as JSON, or as CSV where the caller asks for it; then `columns` are first, and others that items have. */
 export async function sendList(
   request: FastifyRequest,
   reply: FastifyReply,
   list: { readonly items: readonly object[]; readonly nextCursor?: string },
+  columns = csvColumns(request),
 ): Promise<FastifyReply> {
   if (!wantsCsv(request)) return reply.send(list);
   if (list.nextCursor !== undefined) void reply.header("daicho-next-cursor", list.nextCursor);
   const rows: Record<string, string>[] = [];
-  const columns = new Set<string>();
-  await eachPolitely(list.items, (item) => {
-    const row = flatten(item);
-    for (const name of Object.keys(row)) columns.add(name);
+  const names = new Set(columns);
+  await eachPolitely(list.items, (one) => {
+    const row = flatten(one);
+    for (const [name, cell] of Object.entries(row)) if (cell !== "") names.add(name);
     rows.push(row);
   });
-  const parts = [csvLines([...columns], [], true)];
-  for await (const slice of slicesOf(rows, 1000)) parts.push(csvLines([...columns], slice));
+  const parts = [csvLines([...names], [], true)];
+  for await (const slice of slicesOf(rows, 1000)) parts.push(csvLines([...names], slice));
   return reply.type("text/csv; charset=utf-8").send(parts.join(""));
 }
 
@@ -63,8 +98,9 @@ export function sendPage(
   request: FastifyRequest,
   reply: FastifyReply,
   { rows, nextCursor }: { readonly rows: readonly object[]; readonly nextCursor?: string },
+  columns?: readonly string[],
 ): Promise<FastifyReply> {
-  return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) });
+  return sendList(request, reply, { items: rows, ...(nextCursor !== undefined && { nextCursor }) }, columns);
 }
 
 export function csvLines(

@@ -97,7 +97,7 @@ export function installProblems(
         reply,
         serverErrors.make("media-type-unsupported", {
           type: request.headers["content-type"] ?? "(none)",
-          supported: "application/json",
+          supported: (request.routeOptions.schema?.consumes ?? ["application/json"]).join(", "),
         }),
       );
     if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500)

@@ -50,6 +50,73 @@ onSqlite((store) => {
     await s.stop();
   });
 
+  it("every list is had page by page, refuses a sort it does not know, and has its columns as CSV even when it is empty", async () => {
+    const s = await startServer(store, { role: "both" });
+    const { paths } = (await s.api("GET", "/api/openapi.json")).json<{
+      paths: Record<string, { get?: { responses: Record<string, { content?: Record<string, object> }> } }>;
+    }>();
+    const lists = Object.entries(paths)
+      .filter(([, { get }]) => get?.responses["200"]?.content?.["text/csv"] !== undefined)
+      .map(([path]) => path.replace("/{", "/%40").replaceAll("}", ""));
+    expect(lists.length).toBeGreaterThan(35);
+    for (const path of lists) {
+      const from = path.endsWith("/changes") ? "from=2026-01-01&" : "";
+      const refused = await s.api("GET", `${path}?${from}sort=nothing`);
+      const csv = await s.api("GET", `${path}?${from}limit=1`, { headers: { accept: "text/csv" } });
+      if (path.includes("%40")) {
+        expect([path, [400, 404].includes(refused.status), [200, 404].includes(csv.status)]).toEqual([
+          path,
+          true,
+          true,
+        ]);
+        continue;
+      }
+      expect([path, refused.status, refused.json()["code"]]).toEqual([path, 400, "input-invalid"]);
+      expect([path, csv.status, csv.headers.get("content-type")]).toEqual([path, 200, "text/csv; charset=utf-8"]);
+      expect([path, csv.text.split("\n")[0]]).toEqual([path, expect.stringMatching(/^\w+,\w+/)]);
+    }
+    const head = async (path: string): Promise<string | undefined> =>
+      (await s.api("GET", path, { headers: { accept: "text/csv" } })).text.split("\n")[0];
+    const departments = "code,name,parent,costCentre,manager,dissolvedAt,mergedInto";
+    expect(await head("/api/v1/departments")).toBe(departments);
+    const body = `${departments}\nD1,One,,,,,\n`;
+    expect((await s.api("POST", "/api/v1/imports/departments", { body, type: "text/csv" })).status).toBe(200);
+    expect((await s.api("GET", "/api/v1/departments", { headers: { accept: "text/csv" } })).text).toBe(body);
+    expect(await head("/api/v1/positions/departments")).toMatch(/^department,license,.*,unmanaged.preinstalled,/);
+    expect(await head("/api/v1/group-orders")).toMatch(/^order,period,license,state,company,quantity,/);
+    await s.stop();
+  });
+
+  it("tokens, like every list, are filtered, sorted and paged", async () => {
+    const s = await startServer(store, { role: "corporate" });
+    for (const name of ["b", "c", "a"]) await s.api("POST", "/api/v1/tokens", { json: { name, role: "auditor" } });
+    const names: string[] = [];
+    let cursor = "";
+    do {
+      const path = `/api/v1/tokens?role=auditor&sort=-name&limit=2${cursor}`;
+      const page = (await s.api("GET", path)).json<{ items: { name: string }[]; nextCursor?: string }>();
+      names.push(...page.items.map((item) => item.name));
+      cursor = page.nextCursor === undefined ? "" : `&cursor=${page.nextCursor}`;
+    } while (cursor !== "");
+    expect(names.filter((name) => name.length === 1)).toEqual(["c", "b", "a"]);
+    await s.stop();
+  });
+
+  it("the description says of every operation how it refuses, at SCIM in SCIM's way", async () => {
+    const s = await startServer(store, { role: "both" });
+    const { paths, components } = (await s.api("GET", "/api/openapi.json")).json<{
+      paths: Record<string, Record<string, { responses: { default?: object } }>>;
+      components: { responses: object };
+    }>();
+    expect(Object.keys(components.responses)).toEqual(["problem", "scimError"]);
+    for (const [path, operations] of Object.entries(paths))
+      for (const { responses } of Object.values(operations))
+        expect(responses.default).toEqual({
+          $ref: `#/components/responses/${path.startsWith("/scim/") ? "scimError" : "problem"}`,
+        });
+    await s.stop();
+  });
+
   it("what cannot be read is told as a problem too: an address, a type of body, a body that is too large", async () => {
     const s = await startServer(store, { role: "corporate" });
     for (const path of ["/api/v1/devices/%E0%A4%A", `/api/v1/devices/${"x".repeat(5000)}`]) {

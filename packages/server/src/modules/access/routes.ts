@@ -5,7 +5,8 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
-import { listOf, sendList } from "../../http/list.ts";
+import { having, pageOfItems } from "../../http/items.ts";
+import { listOf, ListQuery, sendList } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { Key, limits, Text } from "../../http/text.ts";
 import { apiRoles, type AccessService, type ApiRole, type Caller } from "./service.ts";
@@ -44,6 +45,7 @@ const times = (row: { created_at: number; expires_at: number | null; revoked_at:
   ...(row.expires_at !== null && { expiresAt: iso(row.expires_at) }),
   ...(row.revoked_at !== null && { revokedAt: iso(row.revoked_at) }),
 });
+const byAge = ({ createdAt, id }: { readonly createdAt: string; readonly id: string }): string => `${createdAt} ${id}`;
 
 export function accessRoutes(
   app: FastifyInstance,
@@ -94,27 +96,28 @@ export function accessRoutes(
     },
   );
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { department?: string } }>(
     "/api/v1/enrollment-tokens",
     {
       ...admin,
       schema: {
         tags: ["nodes"],
         summary: "Enrolment tokens, without their secrets",
+        querystring: Type.Object({ ...ListQuery.properties, department: Type.Optional(Text(limits.code)) }),
         response: { 200: listOf(EnrollmentToken) },
       },
     },
     async (request, reply) => {
-      const rows = await access.listEnrollmentTokens();
-      return sendList(request, reply, {
-        items: rows.map((r) => ({
-          id: r.id,
-          ...(r.department !== null && { department: r.department }),
-          ...(r.uses_left !== null && { usesLeft: r.uses_left }),
-          used: r.used,
-          ...times(r),
-        })),
-      });
+      const items = (await access.listEnrollmentTokens()).map((r) => ({
+        id: r.id,
+        ...(r.department !== null && { department: r.department }),
+        ...(r.uses_left !== null && { usesLeft: r.uses_left }),
+        used: r.used,
+        ...times(r),
+      }));
+      const wanted = items.filter(having(request.query, ["department"]));
+      const page = await pageOfItems(wanted, request.query, { fields: ["id", "used", "createdAt"], keyOf: byAge });
+      return sendList(request, reply, page);
     },
   );
 
@@ -169,23 +172,36 @@ export function accessRoutes(
     },
   );
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { name?: string; role?: string; employee?: string } }>(
     "/api/v1/tokens",
     {
       ...admin,
-      schema: { tags: ["access"], summary: "API tokens, without their secrets", response: { 200: listOf(ApiToken) } },
+      schema: {
+        tags: ["access"],
+        summary: "API tokens, without their secrets",
+        querystring: Type.Object({
+          ...ListQuery.properties,
+          name: Type.Optional(Text(limits.name)),
+          role: Type.Optional(Text(32)),
+          employee: Type.Optional(Text(limits.id)),
+        }),
+        response: { 200: listOf(ApiToken) },
+      },
     },
     async (request, reply) => {
-      const rows = await access.listApiTokens();
-      return sendList(request, reply, {
-        items: rows.map((r) => ({
-          id: r.id,
-          name: r.name,
-          role: r.role,
-          ...(r.employee !== null && { employee: r.employee }),
-          ...times({ created_at: r.createdAt, expires_at: r.expiresAt, revoked_at: r.revokedAt }),
-        })),
+      const items = (await access.listApiTokens()).map((r) => ({
+        id: r.id,
+        name: r.name,
+        role: r.role,
+        ...(r.employee !== null && { employee: r.employee }),
+        ...times({ created_at: r.createdAt, expires_at: r.expiresAt, revoked_at: r.revokedAt }),
+      }));
+      const wanted = items.filter(having(request.query, ["name", "role", "employee"]));
+      const page = await pageOfItems(wanted, request.query, {
+        fields: ["id", "name", "role", "createdAt"],
+        keyOf: byAge,
       });
+      return sendList(request, reply, page);
     },
   );
 

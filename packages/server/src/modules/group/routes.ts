@@ -4,7 +4,8 @@ import type { FastifyInstance } from "fastify";
 import { Position, validateCompanyPositions } from "@daicho/protocol";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
-import { listOf, sendList } from "../../http/list.ts";
+import { having, pageOfItems } from "../../http/items.ts";
+import { listOf, sendList, Unlimited, type ListQuery } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { unpackGzip } from "../../http/unpack.ts";
 import type { Companies } from "./companies.ts";
@@ -59,26 +60,34 @@ export function groupRoutes(
     },
   );
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { name?: string } }>(
     "/api/v1/companies",
     {
       onRequest: reader,
-      schema: { tags: ["companies"], summary: "The companies of the group", response: { 200: listOf(CompanyItem) } },
+      schema: {
+        tags: ["companies"],
+        summary: "The companies of the group; all of them unless `limit` is given",
+        querystring: Type.Object({ ...Unlimited.properties, name: Type.Optional(Type.String({ maxLength: 128 })) }),
+        response: { 200: listOf(CompanyItem) },
+      },
     },
     async (request, reply) => {
       requireGroup();
-      return sendList(request, reply, { items: await companies.list() });
+      const wanted = (await companies.list()).filter(having(request.query, ["name"]));
+      const page = await pageOfItems(wanted, request.query, { fields: ["name", "node"], keyOf: (item) => item.name });
+      return sendList(request, reply, page);
     },
   );
 
-  app.get<{ Params: { name: string } }>(
+  app.get<{ Params: { name: string }; Querystring: ListQuery & { license?: string; metric?: string } }>(
     "/api/v1/companies/:name/positions",
     {
       onRequest: reader,
       schema: {
         tags: ["companies"],
-        summary: "A company's corporate licence inventory",
+        summary: "A company's corporate licence inventory; all of it unless `limit` is given",
         params: Type.Object({ name: Type.String({ maxLength: 128 }) }),
+        querystring: Type.Object({ ...Unlimited.properties, license: Text, metric: Text }),
         response: { 200: listOf(Position) },
       },
     },
@@ -88,8 +97,11 @@ export function groupRoutes(
       const found = await companies.positions(name);
       if (found === undefined) throw serverErrors.make("not-found", { what: "company", id: name });
       const { positions, name: company, ...facts } = found;
-      const list = { items: positions, company, ...facts };
-      return sendList(request, reply, list);
+      const page = await pageOfItems(positions.filter(having(request.query, ["license", "metric"])), request.query, {
+        fields: ["license", "name", "metric", "required", "held", "rights", "requested", "used", "overUnder", "idle"],
+        keyOf: (item) => item.license,
+      });
+      return sendList(request, reply, { ...page, ...{ company, ...facts } });
     },
   );
 }

@@ -53,6 +53,10 @@ const currency = column("currency", "null", (cell) =>
   currencies.has(cell) ? { value: cell } : { reason: "is no ISO 4217 currency, such as JPY or EUR" },
 );
 
+/** What the ledger's own list has besides, so that one saved as CSV can be taken in again. */
+const empty = (name: string): Column =>
+  column(name, "leave", () => ({ reason: "must be empty: what is dissolved cannot be imported" }));
+
 export const departmentColumns: TableSpec = {
   columns: [
     text("code", "fault", limits.code),
@@ -60,6 +64,8 @@ export const departmentColumns: TableSpec = {
     text("parent", "null", limits.code),
     words("costCentre", "null", limits.text),
     text("manager", "null", limits.id),
+    empty("dissolvedAt"),
+    empty("mergedInto"),
   ],
   required: () => ["code"],
   key: (row) => row["code"] as string,

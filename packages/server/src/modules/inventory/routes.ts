@@ -5,7 +5,8 @@ import { Type, type Static } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { SoftwareDefinition } from "@daicho/protocol";
 import type { Authorize } from "../../http/authorize.ts";
-import { decodeCursor, encodeCursor, listOf, ListQuery, sendList } from "../../http/list.ts";
+import { having, pageOfItems } from "../../http/items.ts";
+import { listOf, ListQuery, sendList, sendPage } from "../../http/list.ts";
 import type { SoftwareView } from "./software.ts";
 
 const Software = Type.Object({
@@ -52,22 +53,11 @@ export function softwareRoutes(
       },
     },
     async (request, reply) => {
-      const { limit = 100, cursor, name, source } = request.query;
-      const after = decodeCursor(cursor)?.[0];
-      const page = await deps.software.list({
-        ...(name !== undefined && { name }),
-        ...(source !== undefined && { source }),
-        after: typeof after === "number" ? after : 0,
-        limit,
-      });
-      return sendList(request, reply, {
-        items: page.items,
-        ...(page.next !== undefined && { nextCursor: encodeCursor([page.next]) }),
-      });
+      return sendPage(request, reply, await deps.software.list(request.query));
     },
   );
 
-  app.get<{ Querystring: ListQuery }>(
+  app.get<{ Querystring: Static<typeof SoftwareQuery> }>(
     "/api/v1/software/unrecognized",
     {
       onRequest: reader,
@@ -75,20 +65,14 @@ export function softwareRoutes(
         tags: ["software"],
         summary:
           "Installed software that no definition recognises, most devices first, with a draft definition for each",
-        querystring: ListQuery,
+        querystring: SoftwareQuery,
         response: { 200: listOf(Unrecognized) },
       },
     },
     async (request, reply) => {
-      const items = await deps.software.unrecognized();
-      const start = decodeCursor(request.query.cursor)?.[0];
-      const from = typeof start === "number" ? start : 0;
-      const limit = request.query.limit ?? 100;
-      const next = from + limit < items.length ? encodeCursor([from + limit]) : undefined;
-      return sendList(request, reply, {
-        items: items.slice(from, from + limit),
-        ...(next !== undefined && { nextCursor: next }),
-      });
+      const wanted = (await deps.software.unrecognized()).filter(having(request.query, ["name", "source"]));
+      const page = await pageOfItems(wanted, request.query, { fields: ["name", "source", "devices"] });
+      return sendList(request, reply, page);
     },
   );
 }

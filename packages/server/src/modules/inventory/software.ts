@@ -6,7 +6,9 @@ import { draftDefinition, foldName } from "@daicho/policy";
 import type { SoftwareDefinition } from "@daicho/protocol";
 import type { Clock } from "@daicho/kernel";
 import type { Database } from "../../db/database.ts";
+import type { Page } from "../../db/page.ts";
 import { createFirstOnes } from "../../http/first-ones.ts";
+import type { ListQuery } from "../../http/list.ts";
 import { eachInTurn, eachPolitely, inSteps } from "../../slices.ts";
 import type { Deriver } from "./deriver.ts";
 import type { TitleIndex } from "./title-index.ts";
@@ -42,12 +44,7 @@ export interface UnrecognizedItem {
 }
 
 export interface SoftwareView {
-  list(query: {
-    readonly name?: string;
-    readonly source?: string;
-    readonly after: number;
-    readonly limit: number;
-  }): Promise<{ items: readonly SoftwareItem[]; next?: number }>;
+  list(query: ListQuery & { readonly name?: string; readonly source?: string }): Promise<Page<SoftwareItem>>;
   /** Device ordinals that have any of the titles with this name (and version, if given). */
   devicesWith(
     query: { readonly name: string; readonly version?: string },
@@ -103,17 +100,11 @@ export function createSoftwareView(deps: {
   };
 
   return {
-    async list({ name, source, after, limit }) {
-      const rows = await titleStore.page(db.kysely, {
-        ...(name !== undefined && { name }),
-        ...(source !== undefined && { source }),
-        after,
-        limit,
-      });
+    async list(query) {
+      const { rows, nextCursor } = await titleStore.page(db, query);
       const counts = await index.counts(rows.map((row) => row.id));
-      const last = rows.length === limit ? rows.at(-1)?.id : undefined;
       return {
-        items: rows.map(({ id, name: title, version, publisher, source: from, arch, identifier }) => ({
+        rows: rows.map(({ id, name: title, version, publisher, source: from, arch, identifier }) => ({
           id,
           name: title,
           version,
@@ -123,7 +114,7 @@ export function createSoftwareView(deps: {
           ...(identifier !== undefined && { identifier }),
           devices: counts.get(id) ?? 0,
         })),
-        ...(last !== undefined && { next: last }),
+        ...(nextCursor !== undefined && { nextCursor }),
       };
     },
     async devicesWith({ name, version }, page) {

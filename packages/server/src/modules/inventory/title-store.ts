@@ -3,8 +3,10 @@ import { sql, type Kysely, type RawBuilder } from "kysely";
 import { titleFromText, type TitleText } from "@daicho/protocol";
 import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
+import { page, type Page } from "../../db/page.ts";
 import type { Schema } from "../../db/schema.ts";
 import { amongBytes } from "../../db/sets.ts";
+import type { ListQuery } from "../../http/list.ts";
 import type { StoredTitle } from "./titles.ts";
 
 type Db = Kysely<Schema> | Trx;
@@ -63,15 +65,17 @@ export const titleStore = {
     return rows.map(known);
   },
 
-  /** In id order; `name` is a glob over the name as found. */
+  /** `name` is a glob over the name as found. */
   async page(
-    db: Db,
-    query: { readonly name?: string; readonly source?: string; readonly after: number; readonly limit: number },
-  ) {
-    let select = db.selectFrom("inv_titles").selectAll().where("id", ">", query.after);
+    { kysely, dialect }: Database,
+    query: ListQuery & { readonly name?: string; readonly source?: string },
+  ): Promise<Page<StoredTitle>> {
+    let select = kysely.selectFrom("inv_titles as t").selectAll();
     if (query.name !== undefined) select = select.where(nameIs(query.name));
-    if (query.source !== undefined) select = select.where("source", "=", query.source);
-    return (await select.orderBy("id").limit(query.limit).execute()).map(known);
+    if (query.source !== undefined) select = select.where("t.source", "=", query.source);
+    const fields = { id: { column: "t.id", number: true }, name: { column: "t.name" } };
+    const { rows, nextCursor } = await page(select, { dialect, query, fields });
+    return { rows: rows.map(known), ...(nextCursor !== undefined && { nextCursor }) };
   },
 
   async idsByName(db: Db, name: string, version: string | undefined): Promise<number[]> {

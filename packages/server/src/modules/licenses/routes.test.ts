@@ -70,7 +70,9 @@ describe("the ledger through the API (contract.md, Administration)", () => {
     });
     expect((await call("GET", "/api/v1/devices?countsFor=D1")).body.items).toHaveLength(1);
     const csv = await call("GET", "/api/v1/departments", undefined, { accept: "text/csv" });
-    expect(String(csv.body)).toBe("code,name\nD1,開発部\nD2,Sales\n");
+    expect(String(csv.body)).toBe(
+      "code,name,parent,costCentre,manager,dissolvedAt,mergedInto\nD1,開発部,,,,,\nD2,Sales,,,,,\n",
+    );
   });
 
   it("a repeated POST with an Idempotency-Key is answered as the first, a different one is a conflict", async () => {

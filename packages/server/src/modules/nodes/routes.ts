@@ -63,6 +63,8 @@ const DistributionQuery = Type.Object({
 const NodeQuery = Type.Composite([
   ListQuery,
   Type.Object({
+    id: Type.Optional(Type.String({ maxLength: 64 })),
+    name: Type.Optional(Type.String({ maxLength: 256 })),
     kind: Type.Optional(Type.String({ enum: ["relay", "server", "agent"] })),
     company: Type.Optional(Type.String({ maxLength: 128 })),
   }),
@@ -121,19 +123,10 @@ export function nodeRoutes(
       },
     },
     async (request, reply) => {
-      const { kind, company, cursor, limit = 100 } = request.query;
-      const after = decodeCursor(cursor)?.[0];
-      const rows = await nodes.page({
-        limit: limit + 1,
-        ...(kind !== undefined && { kind }),
-        ...(company !== undefined && { company }),
-        ...(after !== undefined && { after: String(after) }),
-      });
-      const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
-      const connected = await nodes.reach.connected(shown.map((row) => row.id));
+      const { rows, nextCursor } = await nodes.page(request.query);
+      const connected = await nodes.reach.connected(rows.map((row) => row.id));
       const missing = await nodes.missing();
-      const items = shown.map((row) => {
+      const items = rows.map((row) => {
         const status = statusOf(row);
         return {
           id: row.id,
@@ -154,10 +147,7 @@ export function nodeRoutes(
           ...missingAt(missing, row.id),
         };
       });
-      return sendList(request, reply, {
-        items,
-        ...(rows.length > limit && last !== undefined && { nextCursor: encodeCursor([last.id]) }),
-      });
+      return sendList(request, reply, { items, ...(nextCursor !== undefined && { nextCursor }) });
     },
   );
 

@@ -6,9 +6,11 @@ import { protocolCompatible, protocolHeader, protocolVersion, type NodeStatus } 
 import type { Clock, Log } from "@daicho/kernel";
 import type { FastifyInstance } from "fastify";
 import type { Database, Trx } from "../../db/database.ts";
+import type { Page } from "../../db/page.ts";
 import type { Servers } from "../../db/servers.ts";
 import { serverErrors } from "../../errors.ts";
 import type { Events } from "../../events.ts";
+import type { ListQuery } from "../../http/list.ts";
 import type { Metrics } from "../../http/metrics.ts";
 import type { AccessService } from "../access/index.ts";
 import type { Policies } from "../policies/index.ts";
@@ -19,7 +21,7 @@ import { createEnrollment, type AgentEnrollment, type Enrollment } from "./enrol
 import { createReach, type Reach } from "./reach.ts";
 import type { Removed } from "./removed.ts";
 import { createStatusIntake, type StatusIntake } from "./status.ts";
-import { nodeStore, type NodeRow } from "./store.ts";
+import { nodeStore, type NodeFilter, type NodeRow } from "./store.ts";
 
 /** Agents by the dictionary they hold: implemented by whoever keeps the devices' heads. */
 export type AgentDictionaryCounts = () => Promise<{ readonly current: number; readonly behind: number }>;
@@ -46,12 +48,7 @@ export interface Nodes {
   }>;
   /** This server first, then the nodes below: what travels upward. */
   report(): Promise<readonly NodeStatus[]>;
-  page(filter: {
-    readonly kind?: string;
-    readonly company?: string;
-    readonly after?: string;
-    readonly limit: number;
-  }): Promise<readonly NodeRow[]>;
+  page(query: ListQuery & NodeFilter): Promise<Page<NodeRow>>;
   /** The enrolled server of a company, if it has one here. */
   serverOf(company: string): Promise<NodeRow | undefined>;
   readonly missing: MissingReports;
@@ -158,7 +155,7 @@ export function createNodes(deps: {
     },
 
     missing: deps.missing,
-    page: (filter) => nodeStore.page(db.kysely, filter),
+    page: (query) => nodeStore.page(db, query),
     serverOf: (name) => nodeStore.serverOf(db.kysely, name),
     companies: async (trx) => (await nodeStore.servers(trx ?? db.kysely)).filter((row) => row.enrolled_at !== null),
 

@@ -2,10 +2,13 @@
 import { sql, type Kysely } from "kysely";
 import type { BulkColumn, BulkStatement, DialectName } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
+import { page, type Page } from "../../db/page.ts";
 import type { Schema } from "../../db/schema.ts";
+import type { ListQuery } from "../../http/list.ts";
 
 type Db = Kysely<Schema>;
 export type NodeRow = Schema["node_nodes"];
+export type NodeFilter = Partial<Pick<NodeRow, "id" | "kind" | "name" | "company">>;
 
 const idsPerStatement = 1000;
 const text = (name: string): BulkColumn => ({ name, type: "text" });
@@ -76,15 +79,20 @@ export const nodeStore = {
   servers: (db: Db) =>
     db.selectFrom("node_nodes").selectAll().where("kind", "=", "server").where("removed_at", "is", null).execute(),
 
-  page: (
-    db: Db,
-    filter: { readonly kind?: string; readonly company?: string; readonly after?: string; readonly limit: number },
-  ) => {
-    let query = db.selectFrom("node_nodes").selectAll().where("removed_at", "is", null);
-    if (filter.kind !== undefined) query = query.where("kind", "=", filter.kind);
-    if (filter.company !== undefined) query = query.where("company", "=", filter.company);
-    if (filter.after !== undefined) query = query.where("id", ">", filter.after);
-    return query.orderBy("id").limit(filter.limit).execute();
+  page: ({ kysely, dialect }: Database, query: ListQuery & NodeFilter): Promise<Page<NodeRow>> => {
+    let select = kysely.selectFrom("node_nodes as n").selectAll().where("n.removed_at", "is", null);
+    for (const field of ["id", "kind", "name", "company"] as const) {
+      const wanted = query[field];
+      if (wanted !== undefined) select = select.where(`n.${field}`, "=", wanted);
+    }
+    const fields = {
+      id: { column: "n.id" },
+      kind: { column: "n.kind" },
+      name: { column: "n.name" },
+      company: { column: "n.company" },
+      lastSeenAt: { column: "n.last_seen_at", number: true },
+    };
+    return page(select, { dialect, query, fields });
   },
 
   /** The server of a company that is enrolled here. */

@@ -5,7 +5,8 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { serverErrors } from "../../errors.ts";
 import type { Authorize } from "../../http/authorize.ts";
-import { listOf, sendList } from "../../http/list.ts";
+import { having, pageOfItems } from "../../http/items.ts";
+import { listOf, ListQuery, sendList } from "../../http/list.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import { etagOf } from "./held.ts";
 import type { Candidate, Policies } from "./service.ts";
@@ -76,13 +77,14 @@ export function policyRoutes(
   const reader = authorize.role("auditor");
   const admin = authorize.role("admin");
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { edition?: string } }>(
     "/api/v1/policies",
     {
       onRequest: reader,
       schema: {
         tags: ["policies"],
         summary: "The newest policy of each edition",
+        querystring: Type.Object({ ...ListQuery.properties, edition: Type.Optional(Edition.properties.edition) }),
         response: { 200: listOf(Description) },
       },
     },
@@ -98,9 +100,11 @@ export function policyRoutes(
           acceptedAt: new Date(row.accepted_at).toISOString(),
           inForce: inForce[row.edition as EditionName] === row.version,
         }));
-      return sendList(request, reply, { items, generation, ...(fault !== undefined && { fault }) } as {
-        items: object[];
+      const page = await pageOfItems(items.filter(having(request.query, ["edition"])), request.query, {
+        fields: ["edition", "id", "version", "acceptedAt"],
+        keyOf: (item) => item.edition,
       });
+      return sendList(request, reply, { ...page, ...{ generation, ...(fault !== undefined && { fault }) } });
     },
   );
 

@@ -209,7 +209,9 @@ export function poolingRoutes(
     async (request, reply) => {
       requireGroup();
       const listed = await pooling.orders(request.query);
-      return sendPage(request, reply, wantsCsv(request) ? { ...listed, rows: listed.rows.flatMap(lines) } : listed);
+      return wantsCsv(request)
+        ? sendPage(request, reply, { ...listed, rows: listed.rows.flatMap(lines) }, lineColumns)
+        : sendPage(request, reply, listed);
     },
   );
 
@@ -224,7 +226,7 @@ export function poolingRoutes(
       const { order: id } = request.params;
       const found = await pooling.orderNamed(id);
       if (found === undefined) throw serverErrors.make("not-found", { what: "group order", id });
-      return wantsCsv(request) ? sendList(request, reply, { items: lines(found) }) : found;
+      return wantsCsv(request) ? sendList(request, reply, { items: lines(found) }, lineColumns) : found;
     },
   );
 
@@ -289,9 +291,14 @@ export function poolingRoutes(
   );
 }
 
+const lineColumns = [
+  ...["order", "period", "license", "state", "company", "quantity", "unitPrice", "amount", "currency"],
+  ...["alone", "saving", "booked", "at", "supplierOrder"],
+];
+
 /** An order as a table: each company's part with what the parts share. */
 function lines({ shares, ...order }: GroupOrder): object[] {
-  const { order: number, period, license, state, unitPrice, currency, at, supplierOrder = "" } = order;
+  const { order: number, period, license, state, unitPrice, currency, at, supplierOrder } = order;
   return shares.map(({ company, quantity, amount, alone, saving, booked }) => ({
     ...{ order: number, period, license, state, company, quantity, unitPrice, amount, currency },
     ...{ alone, saving, booked, at, supplierOrder },

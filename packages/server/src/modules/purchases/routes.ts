@@ -237,7 +237,8 @@ export function purchaseRoutes(
       }
       const sums = await sumsBy(by, purchases.allChargebacks(query));
       const page = await pageOfItems(sums, query, { fields: ["amount", "quantity"], keyOf: (item) => item.key });
-      return sendList(request, reply, { ...page, items: page.items.map(({ key: _, ...item }) => item) });
+      const list = { ...page, items: page.items.map(({ key: _, ...item }) => item) };
+      return sendList(request, reply, list, [by, "currency", "amount", "quantity"]);
     },
   );
 }

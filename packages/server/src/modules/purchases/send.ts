@@ -18,7 +18,7 @@ export function sendRun(
 ): FastifyReply {
   if (options.csv === true || wantsCsv(request)) {
     void reply.header("content-disposition", `attachment; filename="purchase-${run.period}.csv"`);
-    return sendItems(asCsv(request), reply, {}, linesOf(run));
+    return sendItems(asCsv(request), reply, {}, linesOf(run), columns);
   }
   return reply.type("application/json; charset=utf-8").send(Readable.from(jsonOf(run)));
 }
@@ -31,23 +31,17 @@ function asCsv(request: FastifyRequest): FastifyRequest {
 
 function* linesOf(run: PurchaseRun): Generator<object> {
   const head = { period: run.period, run: run.id };
-  for (const { order = "", supplierOrder = "", ...rest } of run.orders)
-    yield line({ ...head, kind: "order", order, supplierOrder, ...rest });
-  for (const chargeback of run.chargebacks) yield line({ ...head, kind: "chargeback", ...chargeback });
-  for (const saved of run.savedByIdle) yield line({ ...head, kind: "saved-by-idle", ...saved });
-  for (const skipped of run.skipped) yield line({ ...head, kind: "skipped", ...skipped });
-  for (const right of run.rights) yield line({ ...head, kind: "rights", ...right });
+  for (const order of run.orders) yield { ...head, kind: "order", ...order };
+  for (const chargeback of run.chargebacks) yield { ...head, kind: "chargeback", ...chargeback };
+  for (const saved of run.savedByIdle) yield { ...head, kind: "saved-by-idle", ...saved };
+  for (const skipped of run.skipped) yield { ...head, kind: "skipped", ...skipped };
+  for (const right of run.rights) yield { ...head, kind: "rights", ...right };
 }
 
 const columns = [
   ...["kind", "period", "run", "license", "department", "costCentre", "quantity", "unitPrice", "amount", "currency"],
   ...["order", "supplierOrder", "packSize", "reason", "before", "after", "requestedBefore", "requestedAfter"],
 ];
-
-/** The same columns in every line. */
-function line(values: Readonly<Record<string, string | number>>): object {
-  return Object.fromEntries(columns.map((name) => [name, values[name] ?? ""]));
-}
 
 const sliceSize = 1000;
 

@@ -4,7 +4,8 @@ import type { FastifyInstance } from "fastify";
 import { installationClasses, type ClassificationRule, type InstallationClass } from "@daicho/licensing";
 import { titleSources } from "@daicho/protocol";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
+import { having, pageOfItems } from "../../../http/items.ts";
+import { ListQuery, listOf, sendList, sendPage, Unlimited } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
 import type { Classifications } from "./service.ts";
@@ -73,17 +74,19 @@ export function classificationRoutes(
   const write = { onRequest: deps.authorize.role("manager") };
   const tags = ["classification"];
 
-  app.get(
+  app.get<{ Querystring: ListQuery }>(
     "/api/v1/classification-rules",
     {
       ...read,
       schema: {
         tags,
         summary: "Rules that say which installations are not managed, in order",
+        querystring: Unlimited,
         response: { 200: listOf(Rule) },
       },
     },
-    async (request, reply) => sendList(request, reply, { items: await classifications.rules() }),
+    async (request, reply) =>
+      sendList(request, reply, await pageOfItems(await classifications.rules(), request.query, { fields: ["class"] })),
   );
 
   app.put<{ Body: { items: ClassificationRule[] } }>(
@@ -110,13 +113,25 @@ export function classificationRoutes(
     },
   );
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { category?: string } }>(
     "/api/v1/license-categories",
     {
       ...read,
-      schema: { tags, summary: "Licences whose category is not managed", response: { 200: listOf(Category) } },
+      schema: {
+        tags,
+        summary: "Licences whose category is not managed",
+        querystring: Type.Object({ ...Unlimited.properties, category: Type.Optional(Class) }),
+        response: { 200: listOf(Category) },
+      },
     },
-    async (request, reply) => sendList(request, reply, { items: await classifications.categories() }),
+    async (request, reply) => {
+      const wanted = (await classifications.categories()).filter(having(request.query, ["category"]));
+      const page = await pageOfItems(wanted, request.query, {
+        fields: ["code", "category"],
+        keyOf: (item) => item.code,
+      });
+      return sendList(request, reply, page);
+    },
   );
 
   app.put<{ Params: { code: string }; Body: { category: InstallationClass } }>(

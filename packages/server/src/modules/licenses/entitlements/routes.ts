@@ -4,7 +4,8 @@ import { metrics, type Metric } from "@daicho/protocol";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
+import { pageOfItems } from "../../../http/items.ts";
+import { ListQuery, listOf, sendList, sendPage, Unlimited } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { orNull } from "../../../http/resource.ts";
 import { Key, limits, Text } from "../../../http/text.ts";
@@ -118,16 +119,22 @@ export function entitlementRoutes(
     },
   );
 
-  app.get<{ Params: { id: string } }>(
+  app.get<{ Params: { id: string }; Querystring: ListQuery }>(
     "/api/v1/entitlements/:id/history",
     {
       ...read,
-      schema: { tags, summary: "What it said, newest first", params: Id, response: { 200: listOf(Item) } },
+      schema: {
+        tags,
+        summary: "What it said, newest first",
+        params: Id,
+        querystring: Unlimited,
+        response: { 200: listOf(Item) },
+      },
     },
     async (request, reply) => {
       const items = await entitlements.history(request.params.id);
       if (items.length === 0) throw missing(request.params.id);
-      return sendList(request, reply, { items });
+      return sendList(request, reply, await pageOfItems(items, request.query, { fields: [] }));
     },
   );
 

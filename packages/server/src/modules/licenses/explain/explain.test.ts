@@ -201,7 +201,9 @@ metrics:
       const position = await server.api("GET", "/api/v1/positions/%40DB/explain");
       expect(position.json()).toMatchObject({ totals: { used: 8, installed: 8, held: 8, items: 1 } });
       const csv = await server.api("GET", "/api/v1/positions/%40DB/explain", { headers: { accept: "text/csv" } });
-      expect(csv.text.split("\n")[0]).toContain("device,hostname,department,license,units,used,installed");
+      expect(csv.text.split("\n")[0]).toContain(
+        "device,hostname,employee,department,license,units,used,installed,class,",
+      );
       expect((await server.api("GET", "/api/v1/positions/%40NO/explain")).status).toBe(404);
       expect((await server.api("GET", "/api/v1/positions/%40DB/explain?asOf=2999-01-01")).status).toBe(400);
 

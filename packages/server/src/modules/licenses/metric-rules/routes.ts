@@ -3,7 +3,8 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { MeasuredHardware, MetricRule } from "@daicho/protocol";
 import type { Authorize } from "../../../http/authorize.ts";
-import { listOf, sendList } from "../../../http/list.ts";
+import { having, pageOfItems } from "../../../http/items.ts";
+import { listOf, sendList, Unlimited, type ListQuery } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { MetricRules } from "./service.ts";
@@ -45,17 +46,21 @@ export function metricRuleRoutes(
   const reader = deps.authorize.role("auditor");
   const tags = ["metric rules"];
 
-  app.get(
+  app.get<{ Querystring: ListQuery & { id?: string } }>(
     "/api/v1/metric-rules",
     {
       onRequest: reader,
       schema: {
         tags,
         summary: "Metric rules of the policies in force, of every date",
+        querystring: Type.Object({ ...Unlimited.properties, id: Type.Optional(Type.String({ maxLength: 128 })) }),
         response: { 200: listOf(Listed) },
       },
     },
-    (request, reply) => sendList(request, reply, { items: metricRules.list() }),
+    async (request, reply) => {
+      const wanted = metricRules.list().filter(having(request.query, ["id"]));
+      return sendList(request, reply, await pageOfItems(wanted, request.query, { fields: ["id"] }));
+    },
   );
 
   app.post<{ Params: { id: string }; Body: Body }>(

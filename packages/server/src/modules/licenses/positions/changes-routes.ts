@@ -6,7 +6,7 @@ import type { FastifyInstance } from "fastify";
 import type { Authorize } from "../../../http/authorize.ts";
 import type { ItemKey } from "../../../http/first-ones.ts";
 import { pageOfItems, sendItems } from "../../../http/items.ts";
-import { decodeCursor, encodeCursor, ListQuery, sendList } from "../../../http/list.ts";
+import { columnsOf, decodeCursor, encodeCursor, sendList, Unlimited, type ListQuery } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { limits, Text } from "../../../http/text.ts";
 import type { ChangeItem, ChangeQuery, Changes } from "./changes.ts";
@@ -82,8 +82,7 @@ export function changeRoutes(
           ),
           by: Type.Optional(Type.Unsafe<"department">({ type: "string", enum: ["department"] })),
           detail: Type.Optional(Type.Boolean({ default: false })),
-          ...ListQuery.properties,
-          limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+          ...Unlimited.properties,
         }),
         response: {
           200: Type.Object({
@@ -114,20 +113,20 @@ export function changeRoutes(
           after: cursorOf(query.cursor),
           limit: query.limit ?? 100,
         });
-        return sendList(request, reply, {
-          ...head,
+        const page = {
           items: items.map((event) => ({ ...event, at: new Date(event.at).toISOString() })),
           ...(next !== undefined && { nextCursor: encodeCursor(next) }),
-        });
+        };
+        return sendList(request, reply, { ...head, ...page }, columnsOf(Event));
       }
       const items = await changes.between(asked);
       if (query.limit === undefined && query.cursor === undefined && query.sort === undefined)
-        return sendItems(request, reply, head, items);
+        return sendItems(request, reply, head, items, columnsOf(Item));
       const page = await pageOfItems<ChangeItem>(items, query, {
         fields: ["license", "name", "metric"],
         keyOf: (item) => `${item.department ?? ""}\u0000${item.license}`,
       });
-      return sendList(request, reply, { ...head, ...page });
+      return sendList(request, reply, { ...head, ...page }, columnsOf(Item));
     },
   );
 }

@@ -3,7 +3,8 @@ import { Type } from "@sinclair/typebox";
 import type { FastifyInstance } from "fastify";
 import { serverErrors } from "../../../errors.ts";
 import type { Authorize } from "../../../http/authorize.ts";
-import { ListQuery, listOf, sendList, sendPage } from "../../../http/list.ts";
+import { pageOfItems } from "../../../http/items.ts";
+import { ListQuery, listOf, sendList, sendPage, Unlimited } from "../../../http/list.ts";
 import { Key, limits } from "../../../http/text.ts";
 import type { VersionPaths } from "./service.ts";
 
@@ -47,13 +48,22 @@ export function versionPathRoutes(
     },
   );
 
-  app.get<{ Params: { name: string } }>(
+  app.get<{ Params: { name: string }; Querystring: ListQuery }>(
     `${path}/:name/history`,
-    { ...read, schema: { tags, summary: "What it said, newest first", params, response: { 200: listOf(Item) } } },
+    {
+      ...read,
+      schema: {
+        tags,
+        summary: "What it said, newest first",
+        params,
+        querystring: Unlimited,
+        response: { 200: listOf(Item) },
+      },
+    },
     async (request, reply) => {
       const items = await paths.history(request.params.name);
       if (items.length === 0) throw missing(request.params.name);
-      return sendList(request, reply, { items });
+      return sendList(request, reply, await pageOfItems(items, request.query, { fields: [] }));
     },
   );
 
