@@ -16,8 +16,9 @@ export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.test.ts", "test/**/*.test.ts", "scripts/**/*.test.ts"],
     globalSetup: "packages/server/src/testing/setup.ts",
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Against what hangs, not against a slow machine.
+    testTimeout: 180_000,
+    hookTimeout: 600_000,
     pool: "forks",
     // Three even where there are two cores: much of a test is waiting for processes and for the database.
     maxWorkers: Math.max(3, availableParallelism() - 1),
