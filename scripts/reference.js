@@ -8,6 +8,7 @@ import { agentConfigSchema, agentErrors } from "@daicho/agent";
 import { cliErrors, renderCliReference } from "@daicho/cli";
 import { kernelErrors } from "@daicho/kernel";
 import { policyFaults } from "@daicho/policy";
+import { reportAnswers } from "@daicho/protocol";
 import { relayConfigSchema, relayErrors } from "@daicho/relay";
 import { rowFaults, scimErrors, serverConfigSchema, serverErrors } from "@daicho/server";
 import { spoolErrors } from "@daicho/spool";
@@ -21,6 +22,7 @@ function errors() {
   const tables = {
     Server: serverErrors.table,
     "Server, /scim/v2 (in brackets at the end of SCIM's `detail`)": scimErrors.table,
+    "One report of a batch (`POST /ingest/v1/reports`)": reportAnswers,
     Relay: relayErrors.table,
     Agent: agentErrors.table,
     "Towards the node above (agent, relay, a company's server)": uplinkErrors.table,

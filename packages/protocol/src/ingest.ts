@@ -3,6 +3,7 @@
  */
 import { Type, type Static } from "./type.ts";
 import { nodeKinds, type NodeKind } from "./credential.ts";
+import type { EnvelopeRefusal } from "./envelope.ts";
 import { validator } from "./schema.ts";
 import { SignedDocument, TrustRoot } from "./signed.ts";
 
@@ -74,12 +75,61 @@ export function parseEnrollmentToken(token: string): { secret: string; rootFinge
 export const reportStatuses = ["stored", "duplicate", "need-full", "rejected"] as const;
 export type ReportStatus = (typeof reportStatuses)[number];
 
-/**
- * One per envelope, in order. `need-full`: what is held is not what this report builds on; send a full report, with the
- * texts of all titles when `code` is `titles-unknown`. `rejected` codes: `signature-invalid`, `device-unknown`,
- * `sequence-regress` (the device's own count went back: start a new epoch with a full report), `identity-cloned`
- * (another machine uses this key: enrol anew), and the envelope refusals.
- */
+/** What is said of one report of a batch, beside `stored` and `duplicate`. `action`: what the device does, or who has to see to it. */
+export const reportAnswers = {
+  ...({
+    "envelope-too-large": answer("rejected", "it is larger than an envelope may be", "Update the agent."),
+    "envelope-malformed": answer("rejected", "it is no envelope, or was cut short", "The device sends a full report."),
+    "envelope-version": answer("rejected", "its envelope is of another version", "Update the older of the two."),
+    "envelope-header-invalid": answer("rejected", "its header is not valid", "Update the agent."),
+    "envelope-body-altered": answer("rejected", "its body is not the one it names", "See to the node that brought it."),
+  } satisfies Record<EnvelopeRefusal, ReportAnswer>),
+  "device-unknown": answer("rejected", "no device with this id is enrolled here", "The device enrols anew."),
+  "signature-invalid": answer(
+    "rejected",
+    "it was altered or signed by another key",
+    "See to the node that brought it.",
+  ),
+  "device-not-sender": answer(
+    "rejected",
+    "it is another device's than the one that sent it",
+    "See to the device that sent it.",
+  ),
+  "report-malformed": answer(
+    "rejected",
+    "its content is not valid",
+    "Update the agent; if it is up to date, see to the device.",
+  ),
+  "sequence-regress": answer("rejected", "its count went back", "The device starts a new epoch with a full report."),
+  "identity-cloned": answer("rejected", "another machine reports with this key", "The device enrols anew."),
+  "titles-too-many": answer(
+    "rejected",
+    "the device has brought too many new titles today",
+    "The device's next full report after midnight UTC is taken; titles that are known are taken at any time. If it is honest, raise `reports.newTitles`.",
+  ),
+  "titles-unknown": answer(
+    "need-full",
+    "it names titles without their texts",
+    "The device sends a full report with the texts of all titles.",
+  ),
+  "base-differs": answer("need-full", "it builds on another state than is held", "The device sends a full report."),
+  "digest-differs": answer("need-full", "the state it signs is not the one held", "The device sends a full report."),
+  "device-moved": answer("need-full", "its device was merged with another", "The device sends a full report."),
+} as const satisfies Record<string, ReportAnswer>;
+export type ReportAnswerCode = keyof typeof reportAnswers;
+
+interface ReportAnswer {
+  readonly status: "rejected" | "need-full";
+  readonly message: string;
+  readonly retryable: boolean;
+  readonly action: string;
+}
+
+function answer(status: ReportAnswer["status"], message: string, action: string): ReportAnswer {
+  return { status, message, retryable: false, action };
+}
+
+/** One per envelope, in order; its codes are those of `reportAnswers`. */
 export const ReportResult = Type.Object({
   status: Type.Unsafe<ReportStatus>({ type: "string", enum: [...reportStatuses] }),
   code: Type.Optional(Type.String({ maxLength: 64 })),

@@ -23,6 +23,8 @@ export interface ServerConfig {
     readonly queue: number;
     /** Reports that share one commit. */
     readonly group: number;
+    /** New titles that one device may bring in a day. */
+    readonly newTitles: number;
   };
   readonly heartbeatSeconds: number;
   readonly scim?: {
@@ -96,6 +98,12 @@ export const serverConfigSchema = {
       properties: {
         queue: { type: "integer", minimum: 100, maximum: 100_000, default: 4000 },
         group: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
+        newTitles: {
+          type: "integer",
+          minimum: 1,
+          default: 100_000,
+          description: "New titles that one device may bring in a day (UTC); at each server, and since it started.",
+        },
       },
     },
     organization: {

@@ -12,6 +12,7 @@ import {
   unpackBatch,
   verifyEnvelope,
   type Certificate,
+  type ReportAnswerCode,
   type ReportHeader,
   type ReportResult,
   type ReportsResponse,
@@ -105,7 +106,7 @@ export function registerReports(options: IntakeOptions): void {
   }
 }
 
-type Examined = { readonly header: ReportHeader } | { readonly code: string };
+type Examined = { readonly header: ReportHeader } | { readonly code: ReportAnswerCode };
 
 function createExaminer(): (bytes: Buffer, sender: Certificate) => Examined {
   // The verifier of credentials answers the same certificate object for the same header: its key is imported once.

@@ -47,7 +47,7 @@ export async function startServer(
       listen: "127.0.0.1:0",
       database: await store.url(),
       data,
-      reports: { queue: 4000, group: 100 },
+      reports: { queue: 4000, group: 100, newTitles: 100_000 },
       heartbeatSeconds: 3600,
       ...config,
     },

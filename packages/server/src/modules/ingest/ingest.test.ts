@@ -50,12 +50,12 @@ const title = (name: string, version = "1", source = "registry"): Title => ({ na
 forEachStore((store) => {
   let server: Server;
   let token: string;
-  const open = async (url?: string): Promise<string> => {
+  const open = async (url?: string, more: object = {}): Promise<string> => {
     const database = url ?? (await store.url());
     server = await createServer({
       config: loadServerConfig({
         env: {},
-        flags: { role: "both", name: "acme", listen: "127.0.0.1:0", database, data: "./data" },
+        flags: { role: "both", name: "acme", listen: "127.0.0.1:0", database, data: "./data", ...more },
       }),
       log: silentLog,
     });
@@ -184,6 +184,32 @@ forEachStore((store) => {
       expect(await send(report)).toEqual([{ status: "stored" }]);
       expect((await server.facts.factsOf(1))?.software).toEqual([title("A")]);
     }
+  });
+
+  it("what a device may add to the company's titles in a day is bounded; what is known it may have, and nobody else is hurt", async () => {
+    await open(undefined, { reports: { newTitles: 30 } });
+    const [evil, honest] = [await made("evil"), await made("honest")];
+    const titles = (from: number, to: number): Title[] =>
+      Array.from({ length: to - from }, (_, i) => title(`T${from + i}`));
+    const report = (device: TestDevice, installed: readonly Title[]): Buffer => {
+      device.install(installed);
+      return device.report("full");
+    };
+    const learnt = async (): Promise<number> => {
+      const { n } = await server.db.kysely
+        .selectFrom("inv_titles")
+        .select((eb) => eb.fn.countAll<number>().as("n"))
+        .executeTakeFirstOrThrow();
+      return Number(n);
+    };
+    // In one commit, too.
+    const answers = await send(...[0, 20, 40].map((from) => report(evil, titles(from, from + 20))));
+    expect(answers.map(({ status, code }) => code ?? status)).toEqual(["stored", "titles-too-many", "titles-too-many"]);
+    expect(await learnt()).toBe(20);
+    // One report always fits, however much it brings.
+    expect(await send(report(honest, titles(20, 60)))).toEqual([{ status: "stored" }]);
+    expect(await learnt()).toBe(60);
+    expect(await send(report(evil, titles(0, 60)))).toEqual([{ status: "stored" }]);
   });
 
   it("reports repeated, delayed and reordered change nothing (domain §5.1)", async () => {

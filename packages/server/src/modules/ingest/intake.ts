@@ -4,6 +4,7 @@
  * Invariants: `stored` is answered only after the commit that holds state, change log, licence repository and counters together; reports of one
  * device are applied in arrival order; an older report never overwrites a newer one; when more waits than can be stored soon, senders
  * are told to come back (503 + Retry-After) before anything of theirs is taken in.
+ * What one device may add to the titles of the company in a day is bounded: they are never removed.
  * Failure: a commit that fails is tried again report by report, so one bad report cannot hold up the others; a store that is away answers
  * `overloaded` and nothing is lost, because nothing was acknowledged.
  */
@@ -15,7 +16,7 @@ import {
   type Machine,
   type ReportResult,
 } from "@daicho/protocol";
-import { sparing, type Clock, type Log } from "@daicho/kernel";
+import { createShares, sparing, type Clock, type Log } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
 import type { DeviceDirectory, UsageRepository } from "../../ports.ts";
@@ -53,7 +54,7 @@ export interface IntakeDeps {
   /** Identities an administrator removed. */
   readonly removed: { has(identity: string): boolean };
   readonly missing: Pick<Missing, "note">;
-  readonly limits: { readonly queue: number; readonly group: number };
+  readonly limits: { readonly queue: number; readonly group: number; readonly newTitles: number };
   /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
   readonly onOutdated?: () => void;
   readonly onCommit?: (event: {
@@ -77,6 +78,9 @@ export function createIntake(deps: IntakeDeps): Intake {
   const senders = new Map<string, Sender>();
   const queue: Job[] = [];
   let running: Promise<void> | undefined;
+  let today = 0;
+  /** Texts that each identity has brought today, while not all of the report's titles were known. */
+  let taught = createShares(limits.newTitles);
   /** Envelopes being checked, not yet in the queue. */
   let arriving = 0;
 
@@ -118,12 +122,12 @@ export function createIntake(deps: IntakeDeps): Intake {
   const commit = async (jobs: readonly Pick<Job, "report" | "from">[]): Promise<ReportResult[]> => {
     const started = clock.now();
     const reports = jobs.map((job) => job.report);
-    await deps.titles.learn(reports.flatMap((r) => r.texts));
+    const tooMany = await learn(reports);
     await deps.titles.find(
       reports.flatMap((r) => (r.ids === undefined ? [r.titles ?? r.added, r.removed] : [r.removed])),
     );
     const { results, countsChanged, titlesChanged, generation } = await db.transaction((trx) =>
-      store(trx, jobs, reports),
+      store(trx, jobs, reports, tooMany),
     );
     if (titlesChanged) deps.index.grown();
     if (generation !== deps.deriver().generation) deps.onOutdated?.();
@@ -131,7 +135,35 @@ export function createIntake(deps: IntakeDeps): Intake {
     return results;
   };
 
-  const store = async (trx: Trx, jobs: readonly Pick<Job, "report" | "from">[], reports: readonly ReceivedReport[]) => {
+  /** @returns the reports whose titles were not learnt, because their device has brought too many today */
+  const learn = async (reports: readonly ReceivedReport[]): Promise<ReadonlySet<ReceivedReport>> => {
+    const day = Math.floor(clock.now() / 86_400_000);
+    if (day !== today) taught = createShares(limits.newTitles);
+    today = day;
+    const tooMany = new Set<ReceivedReport>();
+    const giveBack: (() => void)[] = [];
+    for (const report of reports) {
+      if (report.texts.length === 0) continue;
+      const taken = taught.take(report.sender.id, report.texts.length);
+      if (taken === undefined) tooMany.add(report);
+      else giveBack.push(taken);
+    }
+    try {
+      await deps.titles.learn(reports.flatMap((r) => (tooMany.has(r) ? [] : r.texts)));
+    } catch (error) {
+      // Nobody has too many because the store is away.
+      for (const give of giveBack) give();
+      throw error;
+    }
+    return tooMany;
+  };
+
+  const store = async (
+    trx: Trx,
+    jobs: readonly Pick<Job, "report" | "from">[],
+    reports: readonly ReceivedReport[],
+    tooMany: ReadonlySet<ReceivedReport>,
+  ) => {
     const now = clock.now();
     const deriver = deps.deriver();
     const ids = [...new Set(reports.map((r) => r.sender.device))].sort((a, b) => a - b);
@@ -169,8 +201,8 @@ export function createIntake(deps: IntakeDeps): Intake {
         results.push(result);
         judged.push({ header, result, from, held: head?.identity === sender.id ? head : undefined });
       };
-      if (refusal !== undefined) {
-        refuse(refusal);
+      if (refusal !== undefined || tooMany.has(report)) {
+        refuse(refusal ?? rejected("titles-too-many"));
         continue;
       }
       let change: StateChange | undefined;
@@ -247,9 +279,7 @@ export function createIntake(deps: IntakeDeps): Intake {
         identity.forked_at = now;
         log.warn("identity-forked", { identity: sender.id, device: sender.device });
       }
-      return order === "clone"
-        ? rejected("identity-cloned", "another machine reports with this key; enrol this one anew")
-        : rejected("sequence-regress", "its count went back; start a new epoch with a full report");
+      return order === "clone" ? rejected("identity-cloned") : rejected("sequence-regress");
     }
     if (header.kind === "heartbeat" && digest !== header.state) return { status: "need-full", code: "digest-differs" };
     if (header.kind === "delta" && digest !== header.base) return { status: "need-full", code: "base-differs" };

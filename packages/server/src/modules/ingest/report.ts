@@ -7,10 +7,12 @@ import {
   isPackedHashes,
   maxTitles,
   openEnvelope,
+  reportAnswers,
   unpackSection,
   unpackSections,
   verifyEnvelopeAside,
   type Envelope,
+  type ReportAnswerCode,
   type ReportHeader,
   type ReportResult,
   type TitleText,
@@ -43,7 +45,7 @@ export interface ReceivedReport {
   readonly scan: Buffer | undefined;
 }
 
-export function rejected(code: string, message: string): ReportResult {
+export function rejected(code: ReportAnswerCode, message: string = reportAnswers[code].message): ReportResult {
   return { status: "rejected", code, message };
 }
 
@@ -52,9 +54,7 @@ export function openReport(
   bytes: Buffer,
 ): { readonly ok: true; readonly envelope: Envelope } | { readonly ok: false; readonly result: ReportResult } {
   const opened = openEnvelope(bytes);
-  return opened.ok
-    ? opened
-    : { ok: false, result: rejected(opened.refusal, "the envelope is damaged or of another version") };
+  return opened.ok ? opened : { ok: false, result: rejected(opened.refusal) };
 }
 
 /** Signatures of hundreds of reports may turn out right at once: what comes then is this thread's, and has to give way in between. */
@@ -68,9 +68,8 @@ export async function readReport(
 ): Promise<
   { readonly ok: true; readonly report: ReceivedReport } | { readonly ok: false; readonly result: ReportResult }
 > {
-  if (sender === undefined) return fail("device-unknown", "no device with this id is enrolled here");
-  if (!(await verifyEnvelopeAside(envelope, sender.key)))
-    return fail("signature-invalid", "the report was altered or signed by another key");
+  if (sender === undefined) return fail("device-unknown");
+  if (!(await verifyEnvelopeAside(envelope, sender.key))) return fail("signature-invalid");
   await turn();
   const { header } = envelope;
   const madeAt = Date.parse(header.at);
@@ -119,6 +118,6 @@ export async function readReport(
   }
 }
 
-function fail(code: string, message: string): { ok: false; result: ReportResult } {
+function fail(code: ReportAnswerCode, message?: string): { ok: false; result: ReportResult } {
   return { ok: false, result: rejected(code, message) };
 }
