@@ -427,11 +427,34 @@ export async function live(world: World, chance: Chance, steps: number): Promise
     const path = `/api/v1/purchase-runs/${String(run["id"])}`;
     if (afterwards && sometimes(4)) {
       await check();
+      const meanwhile = sometimes(2) ? 1 + chance.whole(3) : 0;
+      for (let n = 0; n < meanwhile; n++) {
+        const name = chance.pick(["split", "split", "move", "merge", "dissolve", "rename"]);
+        said.push(name);
+        await doings[name]?.();
+        await check();
+      }
       await call("POST", `${path}/reverse`);
       model.entitlements.splice(before.bought);
-      model.rights.clear();
-      for (const [key, n] of before.rights) model.rights.set(key, n);
       model.applications.forEach((application, i) => (application.outstanding = before.outstanding[i] ?? 0));
+      if (meanwhile === 0) {
+        model.rights.clear();
+        for (const [key, n] of before.rights) model.rights.set(key, n);
+      } else {
+        // Whoever has the rights now gave them back: as many there are as before, nobody has less than none.
+        const rows = await items("/api/v1/positions/departments");
+        for (const license of licenses) {
+          for (const code of model.codes()) {
+            const row = rows.find((item) => item.department === code && item.license === license);
+            expect(row?.rights ?? 0).toBeGreaterThanOrEqual(0);
+            model.setRights(code, license, row?.rights ?? 0);
+          }
+          const were = [...before.rights].filter(([key]) => key.endsWith(` ${license}`)).map(([, n]) => n);
+          expect({ life: said.join(" "), license, rights: model.total(model.rightsOf, license) }).toEqual({
+            ...{ life: said.join(" "), license, rights: were.reduce((sum, n) => sum + n, 0) },
+          });
+        }
+      }
     } else if (sometimes(3)) {
       await call("POST", `${path}/place`, {});
       expect((await send("POST", `${path}/reverse`)).status).toBe(409);

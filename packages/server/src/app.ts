@@ -313,12 +313,14 @@ export async function createServer(options: {
     positions,
     repository: { recount: repository.recount, rederive: derivation.rederive },
   });
+  const purchaseFollower = createPurchaseFollower({ db });
   const applications = createApplications({
     db,
     clock,
     events,
     access,
     positions,
+    runs: purchaseFollower,
     timezone: config.purchase?.timezone ?? "UTC",
   });
   const pooled = pooledBy(config.purchase);
@@ -347,7 +349,7 @@ export async function createServer(options: {
     devices: createOrgDevices({ db, ...counting }),
     licenses: orgLicenses,
     applications: applications.settlement,
-    followers: [orgLicenses, access, applications.settlement, createPurchaseFollower({ db }), createScimFollower()],
+    followers: [orgLicenses, access, applications.settlement, purchaseFollower, createScimFollower()],
   });
   const orgChanges = createOrgChangeRequests({
     db,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  followClaims,
   planLicense,
   planPurchases,
   poolOrders,
@@ -11,6 +12,7 @@ import {
   type LicensePlan,
   type LicenseToPlan,
   type PriceTier,
+  type RunClaim,
 } from "./index.ts";
 
 const total = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -392,5 +394,78 @@ describe("a group's order", () => {
         { from: 9, unitPrice: 6 },
       ]),
     ).toMatchObject([{ place: 1 }, { place: 2 }]);
+  });
+});
+
+describe("what runs gave, after rights were moved on", () => {
+  const departments = 4;
+  const one = fc.nat(departments - 1);
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ run: fc.array(fc.integer({ min: -3, max: 4 }), { minLength: departments, maxLength: departments }) }) }, // prettier-ignore
+    { weight: 6, arbitrary: fc.record({ from: one, to: one, rights: fc.integer({ min: 1, max: 6 }) }) },
+    { weight: 1, arbitrary: fc.record({ from: one, to: one }) },
+  );
+
+  it("can be taken back, run by run, newest first, and nobody ever has less than none", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.nat(5), { minLength: departments, maxLength: departments }),
+        fc.array(step),
+        (begin, steps) => {
+          const rights = [...begin];
+          const runs: string[] = [];
+          let claims: RunClaim[] = [];
+          for (const did of steps) {
+            if ("run" in did) {
+              const run = String(runs.length);
+              runs.unshift(run);
+              for (const [department, change] of did.run.entries()) {
+                const given = Math.max(change, -(rights[department] as number));
+                rights[department] = (rights[department] as number) + given;
+                claims.push({ run, department, license: 1, rights: given });
+              }
+              continue;
+            }
+            const { from, to } = did;
+            if (from === to) continue;
+            const has = rights[from] as number;
+            const taken = "rights" in did ? Math.min(did.rights, has) : has;
+            rights[from] = has - taken;
+            rights[to] = (rights[to] as number) + taken;
+            if ("rights" in did) {
+              const moved = followClaims([{ from, to, license: 1, rights: taken, left: has - taken }], claims, runs);
+              expect(total(moved.map((one) => one.rights))).toBeLessThanOrEqual(taken);
+              for (const { run, license, rights: n } of moved) {
+                expect(n).toBeGreaterThan(0);
+                claims.push(
+                  { run, license, department: from, rights: -n },
+                  { run, license, department: to, rights: n },
+                );
+              }
+            } else claims = claims.map((claim) => (claim.department === from ? { ...claim, department: to } : claim));
+          }
+          expect(total(rights) - total(claims.map((claim) => claim.rights))).toBe(total(begin));
+          for (const run of runs) {
+            for (const claim of claims)
+              if (claim.run === run) rights[claim.department] = (rights[claim.department] as number) - claim.rights;
+            expect(Math.min(...rights), `${run} of ${runs}`).toBeGreaterThanOrEqual(0);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  it("several moves at once are one after the other", () => {
+    const claims = [{ run: "1", department: 1, license: 1, rights: 3 }];
+    const moves = [
+      { from: 1, to: 2, license: 1, rights: 2, left: 1 },
+      { from: 2, to: 3 },
+      { from: 3, to: 4, license: 1, rights: 1, left: 1 },
+    ];
+    expect(followClaims(moves, claims, ["1"])).toEqual([
+      { run: "1", license: 1, from: 1, to: 2, rights: 2 },
+      { run: "1", license: 1, from: 3, to: 4, rights: 1 },
+    ]);
   });
 });

@@ -4,7 +4,7 @@
  * Invariants: quota and budget are judged by what is true in this transaction, which holds the ledger's lock, so two approvals cannot both take the
  * last of either; idle rights are taken from nobody who uses or awaits them.
  */
-import { heldAt, neverShort, takeIdle, unassigned, type IdleSource } from "@daicho/licensing";
+import { heldAt, neverShort, takeIdle, unassigned, type IdleSource, type RightsMove } from "@daicho/licensing";
 import { canonicalJson } from "@daicho/protocol";
 import type { Database, Trx } from "../../db/database.ts";
 import { serverErrors } from "../../errors.ts";
@@ -19,6 +19,7 @@ import {
 } from "../licenses/index.ts";
 import type { Budgets } from "./budgets.ts";
 import type { ApplicationRow } from "./seal.ts";
+import type { RunsFollower } from "./settle.ts";
 
 /** Where idle rights came from; without a department: held by the company and given to none. */
 export interface FromIdle {
@@ -47,8 +48,9 @@ export function createApproval(deps: {
   readonly db: Database;
   readonly positions: Pick<Positions, "cubeWithin">;
   readonly budgets: Budgets;
+  readonly follower: Pick<RunsFollower, "rightsMoved">;
 }): Approval {
-  const { db, positions, budgets } = deps;
+  const { db, positions, budgets, follower } = deps;
 
   async function checkQuota(trx: Trx, place: Place): Promise<void> {
     const { rights, requested, quota } = await rightsAndQuota(db, trx, place);
@@ -71,7 +73,7 @@ export function createApproval(deps: {
     trx: Trx,
     place: Place,
     at: number,
-  ): Promise<{ changes: RightsChange[]; fromIdle: FromIdle[]; rest: number }> {
+  ): Promise<{ moves: RightsMove[]; changes: RightsChange[]; fromIdle: FromIdle[]; rest: number }> {
     const cube = await positions.cubeWithin(trx);
     const at_ = cube.licenses.findIndex((license) => license.ordinal === place.license);
     const departments: IdleSource<number>[] = [];
@@ -90,7 +92,11 @@ export function createApproval(deps: {
       departments,
     });
     const codes = new Map(departments.map((d) => [d.department, d.code]));
+    const had = new Map(departments.map((d) => [d.department, d.rights]));
     return {
+      moves: taken.fromDepartments.map(({ department: from, quantity: rights }) => ({
+        ...{ from, to: place.department, license: place.license, rights, left: (had.get(from) ?? 0) - rights },
+      })),
       changes: taken.fromDepartments.map(({ department, quantity }) => ({
         department,
         license: place.license,
@@ -114,9 +120,9 @@ export function createApproval(deps: {
       await checkQuota(trx, place);
       const { department, license, quantity } = place;
       const acceptIdle = (JSON.parse(row.content) as { acceptIdle: boolean }).acceptIdle;
-      const { changes, fromIdle, rest } = acceptIdle
+      const { moves, changes, fromIdle, rest } = acceptIdle
         ? await idleFor(trx, place, at)
-        : { changes: [], fromIdle: [], rest: quantity };
+        : { moves: [], changes: [], fromIdle: [], rest: quantity };
       const exceeded = await budgets.exceeded(
         trx,
         { department, license, code: place.licenseCode, quantity: rest },
@@ -129,6 +135,7 @@ export function createApproval(deps: {
         [...changes, { department, license, rights: quantity - rest, requested: rest }],
         at,
       );
+      if (moves.length > 0) await follower.rightsMoved(trx, moves);
       await touchPositions(db, trx, at, { departments: touched });
       return {
         ...row,

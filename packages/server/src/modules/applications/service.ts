@@ -26,7 +26,7 @@ import { createRecords } from "./records.ts";
 import { createRoutes, openStep, skipRest, waitingFor } from "./route.ts";
 import { createRegister } from "./register.ts";
 import { createSeals, type ApplicationRecord } from "./seal.ts";
-import { createSettlement, type Settlement } from "./settle.ts";
+import { createSettlement, type RunsFollower, type Settlement } from "./settle.ts";
 import { applicationStore as store } from "./store.ts";
 import { createVerification, type Verification } from "./verify.ts";
 
@@ -79,6 +79,7 @@ export function createApplications(deps: {
   readonly events: Events;
   readonly access: Pick<AccessService, "signer" | "root">;
   readonly positions: Pick<Positions, "cubeWithin">;
+  readonly runs: RunsFollower;
   readonly timezone: string;
 }): Applications {
   const { db, clock, events, timezone } = deps;
@@ -87,7 +88,7 @@ export function createApplications(deps: {
   const records = createRecords({ db, seals, register });
   const routes = createRoutes({ db });
   const budgets = createBudgets({ db, clock, timezone });
-  const approval = createApproval({ db, positions: deps.positions, budgets });
+  const approval = createApproval({ db, positions: deps.positions, budgets, follower: deps.runs });
 
   const locked = <T>(work: (trx: Trx, at: number) => Promise<T>): Promise<T> =>
     db.transaction(async (trx) => {
@@ -197,7 +198,7 @@ export function createApplications(deps: {
 
   return {
     budgets,
-    settlement: createSettlement({ db, records }),
+    settlement: createSettlement({ db, records, runs: deps.runs }),
     verifyAll: createVerification({ db, records, seals, register }),
 
     async file(input, caller, idempotency) {

@@ -5,7 +5,7 @@
  * of it is outstanding; each grant remembers its source, so taking a source back undoes exactly what it did. None of this touches rights or requested:
  * the caller does, in the same transaction, with the ledger's lock held.
  */
-import { settleInOrder } from "@daicho/licensing";
+import { settleInOrder, type RightsMove } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import { slicesOf } from "../../slices.ts";
 import type { Records } from "./records.ts";
@@ -28,6 +28,14 @@ export interface OpenApplication {
   readonly outstanding: number;
 }
 
+/** What applications ask of those that keep purchase runs. */
+export interface RunsFollower {
+  /** Rights went from department to department. */
+  rightsMoved(trx: Trx, moves: readonly RightsMove[]): Promise<void>;
+  /** Sources that may be taken back. */
+  reversible(trx: Trx): Promise<readonly string[]>;
+}
+
 export interface Settlement {
   /** `source` names the purchase run. */
   settle(
@@ -44,12 +52,19 @@ export interface Settlement {
   openOf(trx: Trx, departments: readonly number[]): Promise<readonly OpenApplication[]>;
   /** These belong to another department from now on: a split. */
   hand(trx: Trx, applications: readonly string[], department: number): Promise<void>;
-  /** What a department that was merged or dissolved had open belongs to who took over, as its rights and requested do. Ordinals. */
+  /**
+   * What a department that was merged or dissolved had open, or will have if a run is taken back, belongs to who took over, as its rights and requested
+   * do. Ordinals.
+   */
   departmentsChanged(trx: Trx, changed: { readonly merged: ReadonlyMap<number, number> }): Promise<void>;
 }
 
-export function createSettlement(deps: { readonly db: Database; readonly records: Records }): Settlement {
-  const { db, records } = deps;
+export function createSettlement(deps: {
+  readonly db: Database;
+  readonly records: Records;
+  readonly runs: Pick<RunsFollower, "reversible">;
+}): Settlement {
+  const { db, records, runs } = deps;
   const pairOf = (pair: { department: number; license: number }): string => `${pair.department}:${pair.license}`;
 
   const loaded = (trx: Trx, some: readonly { readonly id: string }[]): Promise<readonly ApplicationRecord[]> =>
@@ -135,8 +150,11 @@ export function createSettlement(deps: { readonly db: Database; readonly records
       ),
 
     async departmentsChanged(trx, { merged }) {
-      const open = await store.unclosedOf(trx, db.dialect, [...merged.keys()]);
-      await handOn(trx, open, (department) => merged.get(department) ?? department);
+      const former = [...merged.keys()];
+      if (former.length === 0) return;
+      const open = await store.unclosedOf(trx, db.dialect, former);
+      const granted = await store.grantedBy(trx, db.dialect, former, await runs.reversible(trx));
+      await handOn(trx, [...open, ...granted], (department) => merged.get(department) ?? department);
     },
   };
 }

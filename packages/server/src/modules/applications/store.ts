@@ -96,6 +96,21 @@ export const applicationStore = {
       .where("state", "in", ["pending", "approved"])
       .execute(),
 
+  /** Of these departments, granted, and by these sources. */
+  grantedBy: (db: Db, dialect: DialectName, departments: readonly number[], sources: readonly string[]) =>
+    db
+      .selectFrom("app_applications")
+      .select("id")
+      .where(inSet(dialect, "app_applications.department", departments))
+      .where("state", "=", "granted")
+      .where("id", "in", (eb) =>
+        eb
+          .selectFrom("app_grants")
+          .select("application")
+          .where(inSet(dialect, "app_grants.source", sources)),
+      )
+      .execute(),
+
   grantsFrom: (db: Db, source: string): Promise<GrantRow[]> =>
     db.selectFrom("app_grants").selectAll().where("source", "=", source).execute(),
 

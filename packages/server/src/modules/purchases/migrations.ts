@@ -95,4 +95,19 @@ export const purchaseMigrations: readonly Migration[] = [
       }
     },
   },
+  {
+    name: "202611301900-purchases-rights-moved",
+    async up(db, dialect) {
+      const int = ordinalType(dialect);
+      await db.schema
+        .createTable("pur_rights_moved")
+        .addColumn("run", "text", (c) => c.notNull())
+        .addColumn("license", int, (c) => c.notNull())
+        .addColumn("department", int, (c) => c.notNull())
+        .addColumn("rights", int, (c) => c.notNull())
+        .execute();
+      await db.schema.createIndex("pur_rights_moved_run").on("pur_rights_moved").column("run").execute();
+      await db.schema.createIndex("pur_rights_moved_department").on("pur_rights_moved").column("department").execute();
+    },
+  },
 ];

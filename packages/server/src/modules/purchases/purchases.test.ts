@@ -333,6 +333,61 @@ forEachStore((store) => {
       expect((await made.api("GET", "/api/v1/applications/verification")).json()).toMatchObject({ faults: [] });
     });
 
+    it("takes back from a department what it has of what the run gave, the rest from those its rights went to; others may be split off, merged and joined", async () => {
+      const made = await company({ "@A": { held: 1, price: 7, departments: { D1: [0, 6], D2: [3, 1], D3: [0, 0] } } });
+      const { id } = await run(made, { period: "2026-11" });
+      expect(await state(made)).toMatchObject({ "D1 @A": [6, 6, 0], "D2 @A": [1, 1, 0], "@A": 7 });
+      const rights = (n: number) => [{ license: "@A", rights: n }];
+      const changes = [
+        { type: "split", department: "D1", to: "NEW", name: "New", rights: rights(4) },
+        { type: "split", department: "NEW", to: "D3", rights: rights(1) },
+        { type: "split", department: "D2", to: "D3", rights: rights(1) },
+        { type: "rename", department: "NEW", code: "N2" },
+        { type: "merge", department: "N2", to: "HEIR", name: "Heir" },
+        { type: "split", department: "HEIR", to: "D1", rights: rights(1) },
+      ];
+      await ok(made.api("POST", "/api/v1/org-changes", { json: { changes } }));
+      expect(await state(made)).toMatchObject({ "D1 @A": [3, 6, 0], "HEIR @A": [2, 0, 0], "D3 @A": [2, 0, 0] });
+      // What goes by hand is gone, and named where it went.
+      await ok(made.api("PUT", "/api/v1/departments/HEIR/licenses/@A", { json: { rights: 1 } }));
+      const refused = await made.api("POST", `/api/v1/purchase-runs/${id}/reverse`);
+      expect([refused.status, refused.text]).toMatchObject([409, expect.stringContaining("department HEIR, licence @A: has 1 rights, the run gave 2")]); // prettier-ignore
+      await ok(made.api("PUT", "/api/v1/departments/HEIR/licenses/@A", { json: { rights: 2 } }));
+      await post(made, `/api/v1/purchase-runs/${id}/reverse`);
+      // D2 gave up two and has them again; the one it split off is D3's still.
+      const after = await state(made);
+      expect(after).toMatchObject({ "D1 @A": [0, 6, 0], "D2 @A": [2, 1, 0], "D3 @A": [1, 0, 0], "@A": 1 });
+      expect(after).not.toHaveProperty("HEIR @A");
+    });
+
+    it("takes back from the applicant what an application took idle of what the run gave", async () => {
+      const made = await company({ "@A": { held: 0, price: 7, departments: { D1: [0, 2], D2: [0, 0] } } });
+      const { id } = await run(made, { period: "2026-11" });
+      await set(made, "D1", "@A", { rights: 2, used: 1, requested: 0 });
+      const json = { department: "D2", license: "@A", quantity: 1, reason: "there is one", acceptIdle: true };
+      const wish = (await ok(made.api("POST", "/api/v1/applications", { json }))).json<{ id: string }>();
+      await ok(made.api("POST", `/api/v1/applications/${wish.id}/approve`));
+      expect(await state(made)).toMatchObject({ "D1 @A": [1, 1, 0], "D2 @A": [1, 0, 0], "@A": 2 });
+      await post(made, `/api/v1/purchase-runs/${id}/reverse`);
+      expect(await state(made)).toEqual({ "D1 @A": [0, 1, 0], "@A": 0 });
+    });
+
+    it("an application that a run granted is open again at who took over its department", async () => {
+      const made = await company({ "@A": { held: 0, price: 7, departments: { D1: [0, 2], D2: [0, 0], D3: [0, 0] } } });
+      await apply(made, "D1", "@A", 2);
+      const { id } = await run(made, { period: "2026-11" });
+      const changes = [
+        { type: "merge", department: "D1", to: "D2" },
+        { type: "merge", department: "D2", to: "D3" },
+      ];
+      await ok(made.api("POST", "/api/v1/org-changes", { json: { changes } }));
+      await ok(made.api("POST", "/api/v1/departments", { json: { code: "D1", name: "anew" } }));
+      await post(made, `/api/v1/purchase-runs/${id}/reverse`);
+      const requested = (await made.api("GET", "/api/v1/positions/departments")).json<{ items: { department: string; requested: number }[] }>(); // prettier-ignore
+      expect(requested.items.filter((i) => i.requested > 0)).toMatchObject([{ department: "D3", requested: 2 }]);
+      expect((await made.api("GET", "/api/v1/applications/verification")).json()).toMatchObject({ faults: [] });
+    });
+
     it("what a dissolved department without an heir had given up stays with the company", async () => {
       const made = await company({ "@A": { held: 3, price: 5, departments: { D1: [2, 0], D2: [0, 1] } } });
       const { id } = await run(made, { period: "2026-11" });

@@ -1,7 +1,7 @@
 /**
  * Purpose: what becomes of a run: taken back as long as its orders are not placed, or placed (domain.md §7 "reversible until its order is placed").
  * Invariants: a reversal is one transaction and gives back exactly what the run changed - differences, so what others changed since stays - or is
- * refused, says where, and changes nothing. Rights of departments that were merged or dissolved since are those of who took over (follow.ts).
+ * refused, says where, and changes nothing. It is taken from who has the rights now (follow.ts).
  */
 import type { Clock } from "@daicho/kernel";
 import { unassigned } from "@daicho/licensing";
@@ -103,13 +103,14 @@ export function createPurchaseReversal(deps: {
   async function given(trx: Trx, run: string): Promise<RightsChange[]> {
     const dissolved = new Set((await store.dissolved(trx)).map(({ ordinal }) => ordinal));
     const changes = new Map<string, RightsChange & { rights: number }>();
-    await eachRightsRow(trx, run, (row) => {
-      const { department, license } = row;
+    const add = (department: number, license: number, rights: number): void => {
       const key = `${department}:${license}`;
-      let change = changes.get(key);
-      if (change === undefined) changes.set(key, (change = { department, license, rights: 0 }));
-      change.rights += row.rights_before - row.rights_after;
-    });
+      const change = changes.get(key);
+      if (change === undefined) changes.set(key, { department, license, rights });
+      else change.rights += rights;
+    };
+    await eachRightsRow(trx, run, (row) => add(row.department, row.license, row.rights_before - row.rights_after));
+    for (const { department, license, rights } of await store.moved(trx, run)) add(department, license, -rights);
     // Of a department that ended and left nothing to anybody, nobody takes idle rights back: they stay with the company.
     for (const [key, { department, rights }] of changes)
       if (dissolved.has(department) && rights >= 0) changes.delete(key);
@@ -134,7 +135,7 @@ export function createPurchaseReversal(deps: {
     });
     if (gone.length > 0)
       throw conflict(
-        `Rights that the run gave are gone: ${gone.slice(0, 5).join("; ")} (${gone.length} in all): give them back to the department first, or place the run`,
+        `Rights that the run gave are gone: ${gone.slice(0, 5).join("; ")} (${gone.length} in all): reverse later runs first, give them back to the department, or place the run`,
       );
   }
 

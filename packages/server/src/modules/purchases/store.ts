@@ -11,6 +11,9 @@ export type RunRow = PurchaseTables["pur_runs"];
 export type RunOrderRow = PurchaseTables["pur_orders"];
 export type RunChargebackRow = PurchaseTables["pur_chargebacks"];
 export type RunRightsRow = PurchaseTables["pur_rights"];
+export type RunMovedRow = PurchaseTables["pur_rights_moved"];
+
+const reversibleRuns = sql<string>`(select id from pur_runs where state = 'done')`;
 
 export const purchaseStore = {
   run: (db: Db, id: string) => db.selectFrom("pur_runs").selectAll().where("id", "=", id).executeTakeFirst(),
@@ -194,14 +197,62 @@ export const purchaseStore = {
       .limit(limit)
       .execute(),
 
+  /** Ids of the runs that may still be reversed, newest first. */
+  reversible: async (trx: Trx): Promise<readonly string[]> =>
+    (
+      await trx
+        .selectFrom("pur_runs")
+        .select("id")
+        .where("state", "=", "done")
+        .orderBy("at", "desc")
+        .orderBy("id", "desc")
+        .execute()
+    ).map(({ id }) => id),
+
+  /** What those runs gave these departments of these licences; two rows of one pair add up. */
+  claims: async (
+    trx: Trx,
+    dialect: DialectName,
+    of: { readonly departments: readonly number[]; readonly licenses: readonly number[] },
+  ): Promise<readonly RunMovedRow[]> => [
+    ...(await trx
+      .selectFrom("pur_rights")
+      .select(["run", "license", "department", sql<number>`rights_after - rights_before`.as("rights")])
+      .where(inSet(dialect, "pur_rights.department", of.departments))
+      .where(inSet(dialect, "pur_rights.license", of.licenses))
+      .where("run", "in", reversibleRuns)
+      .execute()),
+    ...(await trx
+      .selectFrom("pur_rights_moved")
+      .selectAll()
+      .where(inSet(dialect, "pur_rights_moved.department", of.departments))
+      .where(inSet(dialect, "pur_rights_moved.license", of.licenses))
+      .where("run", "in", reversibleRuns)
+      .execute()),
+  ],
+
   /** Of runs that may still be reversed. */
-  handRights: (trx: Trx, dialect: DialectName, former: readonly number[], heir: number) =>
-    trx
-      .updateTable("pur_rights")
-      .set({ department: heir })
-      .where(inSet(dialect, "pur_rights.department", former))
-      .where("run", "in", (eb) => eb.selectFrom("pur_runs").select("id").where("state", "=", "done"))
-      .execute(),
+  handRights: async (trx: Trx, dialect: DialectName, former: readonly number[], heir: number): Promise<void> => {
+    for (const table of ["pur_rights", "pur_rights_moved"] as const)
+      await trx
+        .updateTable(table)
+        .set({ department: heir })
+        .where(inSet(dialect, `${table}.department`, former))
+        .where("run", "in", reversibleRuns)
+        .execute();
+  },
+
+  insertMoved: (db: Database, trx: Trx, rows: readonly RunMovedRow[]) =>
+    db.bulk.insert(
+      trx,
+      {
+        table: "pur_rights_moved",
+        columns: [text("run"), integer("license"), integer("department"), integer("rights")],
+      },
+      rows.map((r) => [r.run, r.license, r.department, r.rights]),
+    ),
+
+  moved: (trx: Trx, run: string) => trx.selectFrom("pur_rights_moved").selectAll().where("run", "=", run).execute(),
 
   dissolved: (db: Db) =>
     db.selectFrom("org_departments").select("ordinal").where("dissolved_at", "is not", null).execute(),

@@ -57,6 +57,13 @@ export interface PurchaseTables {
     requested_before: number;
     requested_after: number;
   };
+  /** What of a run's changes is held against another department than pur_rights says: with rights that moved on. Sums to 0 per run and licence. */
+  pur_rights_moved: {
+    run: string;
+    license: number;
+    department: number;
+    rights: number;
+  };
   /** One row (id 1): up to when scheduled runs were seen to. */
   pur_schedule: { id: number; seen_at: number };
 }

@@ -12,7 +12,6 @@ import {
   heldAt,
   noUnmanaged,
   subtree,
-  unassigned,
   type UnmanagedClass,
 } from "@daicho/licensing";
 import type { Clock } from "@daicho/kernel";
@@ -21,7 +20,7 @@ import { serverErrors } from "../../../errors.ts";
 import { decodeCursor, encodeCursor, type ListQuery } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { eachPolitely, mapPolitely } from "../../../slices.ts";
-import type { Cube, CubeLicense, Positions } from "../positions/index.ts";
+import { departmentOf, type Cube, type CubeLicense, type Positions } from "../positions/index.ts";
 import type { CoverageOf, LicenseCoverage } from "./coverage.ts";
 import { explainStore as store } from "./store.ts";
 import { codeIn, departmentIn, entitlementsOf, licenseOf, namedAt, namesOf, toldOf, type CoverageTold } from "./told.ts"; // prettier-ignore
@@ -117,7 +116,7 @@ export function createPositionExplanation(deps: {
   return async (code: string, query: PositionQuery, moment?: number) => {
     const cube = moment === undefined ? await positions.cube() : await positions.cubeAt(moment);
     const license = licenseOf(cube, code);
-    const within = departmentsOf(cube, query);
+    const within = departmentsOf(cube, moment === undefined ? cube : await positions.cube(), query);
     const now = clock.now();
     const coverage = await coverageOf(cube.licenses, license.ordinal, { version: cube.version, now, moment });
     const totals = { used: 0, installed: 0, items: 0, unmanaged: { ...noUnmanaged } as Record<UnmanagedClass, number> };
@@ -252,9 +251,9 @@ function numbersOf(
   };
 }
 
-function departmentsOf(cube: Cube, query: PositionQuery): ReadonlySet<number> | undefined {
+function departmentsOf(cube: Cube, current: Cube, query: PositionQuery): ReadonlySet<number> | undefined {
   if (query.department === undefined) return undefined;
-  const ordinal = query.department === unassigned ? 0 : cube.ordinalOf.get(query.department);
+  const ordinal = departmentOf(query.department, cube, current);
   if (ordinal === undefined) throw serverErrors.make("not-found", { what: "department", id: query.department });
   return query.rollup === true && ordinal !== 0
     ? new Set(subtree(childrenOf(new Map([...cube.departments].map(([o, d]) => [o, d.parent]))), ordinal))

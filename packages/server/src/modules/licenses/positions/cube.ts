@@ -5,7 +5,7 @@
  * version first and fetches what changed since, so several servers on one database answer alike and a writer reads what it wrote.
  * What changed is known by department (version.ts). Where the version rose without saying what changed, everything is fetched.
  */
-import type { Counts, Entitlement, UsedRow } from "@daicho/licensing";
+import { unassigned, type Counts, type Entitlement, type UsedRow } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import type { Schema } from "../../../db/schema.ts";
@@ -86,6 +86,16 @@ export interface Cubes {
    * wrote may be taken back.
    */
   within(trx: Trx): Promise<Cube>;
+}
+
+/**
+ * The department that a code means in a cube of the past: the one that went by it then, or, where none did, the one that goes by it now. `unassigned`
+ * is 0.
+ */
+export function departmentOf(code: string, then: Cube, now: Cube): number | undefined {
+  if (code === unassigned) return 0;
+  const current = now.ordinalOf.get(code) ?? 0;
+  return then.ordinalOf.get(code) ?? (then.departments.has(current) ? current : undefined);
 }
 
 export function createCube(deps: { readonly db: Database }): Cubes {

@@ -1,4 +1,4 @@
-export { eachCounts, type Cube, type CubeLicense } from "./cube.ts";
+export { departmentOf, eachCounts, type Cube, type CubeLicense } from "./cube.ts";
 export { createPositions, type DepartmentItem, type DepartmentLicense, type Positions, type Stamp } from "./service.ts";
 export {
   createReconcile,

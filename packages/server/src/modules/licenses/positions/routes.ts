@@ -69,7 +69,7 @@ export function positionRoutes(
   const asked = ({ asOf: text }: Filters): AsOf => ({ asOf: momentOf("asOf", text, clock.now()) });
   const read = { onRequest: deps.authorize.role("auditor") };
   const tags = ["positions"];
-  const matches = (query: Filters) => having(query, ["license", "metric", "state", "department"]);
+  const matches = (query: Filters) => having(query, ["license", "metric", "state"]);
 
   app.get<{ Querystring: Filters }>(
     "/api/v1/positions",
@@ -160,7 +160,10 @@ export function positionRoutes(
       serializerCompiler: () => (data) => JSON.stringify(data),
     },
     async (request, reply) => {
-      const { items, ...when } = await positions.departments(asked(request.query));
+      const { items, ...when } = await positions.departments({
+        ...asked(request.query),
+        department: request.query.department,
+      });
       const { limit, cursor, sort } = request.query;
       const wanted = sifted(items, matches(request.query));
       if (limit === undefined && cursor === undefined && sort === undefined)

@@ -29,7 +29,7 @@ import type { Clock } from "@daicho/kernel";
 import type { Position } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
-import { createCube, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
+import { createCube, departmentOf, type Cube, type CubeDepartment, type CubeLicense, type CubeRows } from "./cube.ts";
 import { withBought } from "./bought.ts";
 import { createChanges, type Changes } from "./changes.ts";
 import { createPast } from "./past.ts";
@@ -79,13 +79,15 @@ export interface OutlineItem extends DepartmentItem {
 
 export interface Positions {
   company(options?: AsOf): Promise<AnyStamp & { readonly items: readonly Position[] }>;
-  /** `rollup`: the whole subtree. `unassigned` is a department here. @throws not-found */
+  /** `rollup`: the whole subtree. `unassigned` is a department here; in the past a code is that of the day (cube.ts departmentOf). @throws not-found */
   department(
     code: string,
     options?: AsOf & { readonly rollup?: boolean },
   ): Promise<AnyStamp & { readonly department: string; readonly items: readonly DepartmentLicense[] }>;
   /** One item per department and licence, in the order of both codes; made as it is walked, all of one version. */
-  departments(options?: AsOf): Promise<AnyStamp & { readonly items: Iterable<DepartmentItem> }>;
+  departments(
+    options?: AsOf & { readonly department?: string | undefined },
+  ): Promise<AnyStamp & { readonly items: Iterable<DepartmentItem> }>;
   /** The same in the order of the department tree, with names and depths: what the first page shows. */
   outline(): Promise<Stamp & { readonly items: Iterable<OutlineItem> }>;
   /** The corporate licence inventory that goes to the group server (domain.md §7). */
@@ -129,7 +131,7 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
 
     async department(code, options = {}) {
       const { cube: current, now, stamp } = await stampedAt(options);
-      const ordinal = code === unassigned ? 0 : current.ordinalOf.get(code);
+      const ordinal = departmentOf(code, current, options.asOf === undefined ? current : await cube());
       if (ordinal === undefined) throw serverErrors.make("not-found", { what: "department", id: code });
       const wanted =
         options.rollup === true && ordinal !== 0
@@ -141,7 +143,9 @@ export function createPositions(deps: { readonly db: Database; readonly clock: C
 
     async departments(options = {}) {
       const { cube: current, now, stamp } = await stampedAt(options);
-      return { ...stamp, items: { [Symbol.iterator]: () => allItems(current, holdingsAt(current, now)) } };
+      const { department } = options;
+      const only = department === undefined ? undefined : (departmentOf(department, current, await cube()) ?? -1);
+      return { ...stamp, items: { [Symbol.iterator]: () => allItems(current, holdingsAt(current, now), only) } };
     },
 
     async outline() {
@@ -306,13 +310,14 @@ function departmentItems(cube: Cube, holdings: Holdings["of"], departments: read
   return items;
 }
 
-function* allItems(cube: Cube, holdings: Holdings["of"]): Generator<DepartmentItem> {
+function* allItems(cube: Cube, holdings: Holdings["of"], only?: number): Generator<DepartmentItem> {
   const departments = [
     ...[...cube.departments.values()].map((d) => ({ ordinal: d.ordinal, code: d.code })),
     { ordinal: 0, code: unassigned },
   ].sort((a, b) => (a.code < b.code ? -1 : 1));
   for (const { ordinal, code } of departments)
-    for (const item of departmentItems(cube, holdings, [ordinal])) yield { department: code, ...item };
+    if (only === undefined || ordinal === only)
+      for (const item of departmentItems(cube, holdings, [ordinal])) yield { department: code, ...item };
 }
 
 function* outlineItems(cube: Cube, holdings: Holdings["of"]): Generator<OutlineItem> {

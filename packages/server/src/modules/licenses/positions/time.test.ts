@@ -320,6 +320,21 @@ forEachStore((store) => {
       expect((await get("/api/v1/departments/R/positions?asOf=2026-01-02&license=@A&rollup=true")).body.items).toMatchObject([{ used: 11 }]); // prettier-ignore
       expect((await get("/api/v1/positions/departments?asOf=2026-01-02&department=B&license=@A")).body.items).toMatchObject([{ used: 5, rights: 4 }]); // prettier-ignore
 
+      // A code is that of the day; one that nobody had then means who has it now.
+      await c.send("POST", "/api/v1/org-changes", { changes: [{ type: "rename", department: "A2", code: "Z" }, { type: "rename", department: "B", code: "A2" }] }); // prettier-ignore
+      for (const [code, is] of [
+        ["A2", [{ used: 3 }]],
+        ["Z", [{ used: 3 }]],
+        ["B", [{ used: 2 }]],
+      ] as const) {
+        const query = "asOf=2026-01-01&license=@A";
+        expect((await get(`/api/v1/departments/${code}/positions?${query}`)).body.items, code).toMatchObject(is);
+        expect((await get(`/api/v1/positions/departments?${query}&department=${code}`)).body.items, code).toMatchObject(is); // prettier-ignore
+        expect((await get(`/api/v1/positions/@A/explain?asOf=2026-01-01&department=${code}`)).body).toMatchObject({ totals: is[0] }); // prettier-ignore
+      }
+      expect((await get("/api/v1/departments/Y/positions?asOf=2026-01-01")).status).toBe(404);
+      await c.send("POST", "/api/v1/org-changes", { changes: [{ type: "rename", department: "A2", code: "B" }, { type: "rename", department: "Z", code: "A2" }] }); // prettier-ignore
+
       const changes = await get<{ from: string }>("/api/v1/positions/changes?from=2026-01-01&license=@A");
       expect(changes.body).toMatchObject({ from: "2026-01-01T23:59:59.999Z", to: "2026-01-05T09:00:00.000Z" });
       expect(changes.body.items).toMatchObject([

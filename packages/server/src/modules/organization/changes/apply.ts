@@ -102,7 +102,7 @@ export function createOrgChangesApply(deps: {
       const left = leavers(draft);
       const freed = await licenses.endAllocations(trx, [...left.keys()], at);
       const followed = whatFollows(draft, at);
-      if (followed.codes.size + followed.merged.size > 0)
+      if (followed.codes.size + followed.merged.size + followed.rightsMoves.length > 0)
         for (const follower of followers) await follower.departmentsChanged(trx, followed);
       const after = usedBy(await licenses.shown(trx, [...draft.involved]));
       const outcome: OrgOutcome = {
@@ -170,7 +170,7 @@ function whatFollows(draft: Draft, at: number): Parameters<DepartmentFollower["d
     if (heir !== department) merged.set(department.ordinal, heir.ordinal);
     if (before !== undefined && heir.code !== before) codes.set(before, heir.code);
   }
-  return { at, codes, merged, made };
+  return { at, codes, merged, made, rightsMoves: draft.rightsMoves };
 }
 
 async function organisationOutcome(

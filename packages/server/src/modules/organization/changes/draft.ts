@@ -3,7 +3,7 @@
  * Invariants: a change works on the draft alone, so that thousands of them cost no query each; every row remembers what it was, so that only
  * differences are written; a person's devices and a department's people are kept as sets that every operation keeps true.
  */
-import { findCycle, unassigned } from "@daicho/licensing";
+import { findCycle, unassigned, type RightsMove } from "@daicho/licensing";
 import { eachPolitely } from "../../../slices.ts";
 import type { MoveCause, OrgDevice, OrgRightsRow } from "./types.ts";
 
@@ -65,6 +65,8 @@ export interface Draft {
   readonly involved: Set<number>;
   /** Devices to count anew, with why. */
   readonly recount: Map<DraftDevice, MoveCause>;
+  /** Rights that went from department to department. */
+  readonly rightsMoves: RightsMove[];
 
   /** The department that goes by this code and is not dissolved. */
   byCode(code: string): DraftDepartment | undefined;
@@ -161,6 +163,7 @@ export async function createDraft(loaded: Loaded): Promise<Draft> {
     handOvers,
     involved,
     recount,
+    rightsMoves: [],
     byCode(code) {
       const found = codes.get(code);
       return isCurrent(found) ? found : undefined;

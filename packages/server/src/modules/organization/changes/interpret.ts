@@ -261,7 +261,7 @@ async function split(step: Interpreting, change: SplitChange, at: string): Promi
         report(`${at}/rights/${index}/rights`, "value-invalid", {
           reason: `${from.code} has ${has} rights to ${license}, not ${rights}`,
         });
-      else shift(step, from.ordinal, to, ordinal, { rights }, `${at}/to`);
+      else shiftRights(step, from.ordinal, to, ordinal, rights, `${at}/to`);
     }
   await handApplications(step, change, from, to, at);
 }
@@ -393,11 +393,14 @@ function shiftRights(
   from: number,
   to: DraftDepartment,
   license: number,
-  used: number,
+  most: number,
   path: string,
 ): void {
-  const rights = Math.min(used, step.draft.rightsOf(from).get(license)?.rights ?? 0);
-  if (rights > 0) shift(step, from, to, license, { rights }, path);
+  const has = step.draft.rightsOf(from).get(license)?.rights ?? 0;
+  const rights = Math.min(most, has);
+  if (rights <= 0) return;
+  shift(step, from, to, license, { rights }, path);
+  step.draft.rightsMoves.push({ from, to: to.ordinal, license, rights, left: has - rights });
 }
 
 /** `to` takes over everything: people, devices, departments below, rights, entitlements. */
@@ -410,6 +413,7 @@ function takeOver(step: Interpreting, from: DraftDepartment, to: DraftDepartment
   for (const device of draft.devicesManagedBy(from)) draft.manage(device, to.ordinal, "reorganized");
   for (const row of [...draft.rightsOf(from.ordinal).values()]) shift(step, from.ordinal, to, row.license, row, path);
   if (step.managing.has(from.ordinal)) step.managing.add(to.ordinal);
+  draft.rightsMoves.push({ from: from.ordinal, to: to.ordinal });
   from.dissolved_at = step.at;
   from.into = to.ordinal;
 }

@@ -2,7 +2,7 @@
  * Purpose: the words of organisation changes (domain.md §6, contract.md `/org-changes`): what can be asked for, what came of it, and what this
  * context asks of those that own devices, rights and whatever else names a department.
  */
-import type { Cause } from "@daicho/licensing";
+import type { Cause, RightsMove } from "@daicho/licensing";
 import type { Trx } from "../../../db/database.ts";
 import type { RowFaultCode } from "../../../rows.ts";
 
@@ -252,6 +252,8 @@ export interface DepartmentsFollowed {
   readonly merged: ReadonlyMap<number, number>;
   /** Ordinals of departments that the same changes made. */
   readonly made: ReadonlySet<number>;
+  /** Rights that went from department to department, in order. */
+  readonly rightsMoves: readonly RightsMove[];
 }
 
 /** A context whose rows name departments: called once, inside the transaction, after everything else was written. */
