@@ -218,7 +218,10 @@ describe("nodes one minor version apart", { sequential: true, timeout: 400_000 }
       await relay.process.kill();
       await relay.process.start();
       const { agents, process } = await site.agents({
-        ...{ process: "newer", names: ["newer"], upstream: door.url, company: acme },
+        process: "newer",
+        names: ["newer"],
+        upstream: door.url,
+        company: acme,
       });
       const [agent] = agents as [(typeof agents)[number]];
       writeInventory(agent, someTitles(chance));

@@ -42,7 +42,10 @@ forEachStore((store) => {
       const lines = devices.map((id, i) => `${id},E${i * 7}`);
       expect(await imported("devices", site.write("v.csv", `id,employee\n${lines.join("\n")}\n`))).toMatchObject({ code: 0 }); // prettier-ignore
       const inventories = devices.map((id) => ({
-        ...{ daicho: "inventory/v1", device: { id, hostname: id }, hardware: {}, codes: [] },
+        daicho: "inventory/v1",
+        device: { id, hostname: id },
+        hardware: {},
+        codes: [],
         software: [{ name: "X", version: "1", source: "registry" }],
         scan: { startedAt: "2026-11-20T00:00:00Z", durationMs: 1, errors: [] },
       }));

@@ -65,8 +65,12 @@ describe("what lasts", { sequential: true, timeout: 400_000 }, () => {
       const first = await site.agents({ names: ["n1", "n2"], upstream: relay.url, company: acme });
       // The same machines a day later.
       const next = await site.agents({
-        ...{ process: "next-day", names: ["n1", "n2"], upstream: relay.url, company: acme },
-        ...{ clockAheadMs: 86_400_000, sameAs: first.agents },
+        process: "next-day",
+        names: ["n1", "n2"],
+        upstream: relay.url,
+        company: acme,
+        clockAheadMs: 86_400_000,
+        sameAs: first.agents,
       });
       for (const agent of first.agents) writeInventory(agent, someTitles(chance));
       agents.push(...first.agents);
@@ -103,7 +107,8 @@ describe("what lasts", { sequential: true, timeout: 400_000 }, () => {
       await until("the relay to be empty", async () => (await spoolOf(relay)) === 0);
       // Never heard of again: what it says does not fit on the disk.
       const verbose = await createFleetDevice({
-        ...{ upstream: relay.url, name: "verbose" },
+        upstream: relay.url,
+        name: "verbose",
         token: await acme.enrollmentToken(),
       });
       await acme.process.kill();
@@ -138,7 +143,10 @@ describe("what lasts", { sequential: true, timeout: 400_000 }, () => {
   it("a machine that is re-imaged enrols anew, is offered for merging, and counts once when it is merged", () =>
     withLogs(site, async () => {
       const { agents: made, process } = await site.agents({
-        ...{ process: "imaged", names: ["imaged"], upstream: relay.url, company: acme },
+        process: "imaged",
+        names: ["imaged"],
+        upstream: relay.url,
+        company: acme,
       });
       const [agent] = made as [MadeUpAgent];
       writeInventory(agent, [title(5), title(6)]);
@@ -172,11 +180,9 @@ describe("what lasts", { sequential: true, timeout: 400_000 }, () => {
 /** Names that no packing makes smaller. */
 const moreThanFits = (): Title[] =>
   Array.from({ length: 2_000 }, () => ({
-    ...{
-      name: Array.from({ length: 12 }, () => chance.whole(1e9).toString(36)).join(""),
-      version: "1",
-      source: "dpkg",
-    },
+    name: Array.from({ length: 12 }, () => chance.whole(1e9).toString(36)).join(""),
+    version: "1",
+    source: "dpkg",
   }));
 
 describe("a PostgreSQL that is killed", { timeout: 600_000 }, () => {

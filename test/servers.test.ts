@@ -104,7 +104,9 @@ onPostgres((store) => {
     it("what is written through one server is read through the other at once", async () => {
       const csv = (kind: string, text: string) => ["POST", `/api/v1/imports/${kind}`, text, "text/csv"] as const;
       const inventory = (id: string, products: readonly number[]) => ({
-        ...{ daicho: "inventory/v1", device: { id, hostname: id }, hardware: { serial: `SN-${id}` } },
+        daicho: "inventory/v1",
+        device: { id, hostname: id },
+        hardware: { serial: `SN-${id}` },
         software: products.map((product) => title(product)),
         scan: { startedAt: new Date().toISOString(), durationMs: 1, errors: [] },
       });
@@ -156,16 +158,22 @@ onPostgres((store) => {
     it("what one server has learnt of titles, the other shows and counts by at once", async () => {
       // Each with a date of its own, so that what belongs to which title shows.
       const software = [9, 10, 11, 12].map((product) => ({
-        ...{ ...title(product, "new"), installedAt: `2026-01-${10 + product}T00:00:00Z` },
+        ...title(product, "new"),
+        installedAt: `2026-01-${10 + product}T00:00:00Z`,
       }));
       await a.api.send("POST", "/api/v1/imports/inventories", {
-        ...{ daicho: "inventory/v1", device: { id: "LEARNT", hostname: "learnt" }, hardware: { serial: "SN-LEARNT" } },
-        ...{ software, scan: { startedAt: new Date().toISOString(), durationMs: 1, errors: [] } },
+        daicho: "inventory/v1",
+        device: { id: "LEARNT", hostname: "learnt" },
+        hardware: { serial: "SN-LEARNT" },
+        software,
+        scan: { startedAt: new Date().toISOString(), durationMs: 1, errors: [] },
       });
       expect(await softwareAt(b, "LEARNT")).toEqual(linesOf(software));
       await a.api.send("POST", "/api/v1/imports/inventories", {
-        ...{ daicho: "inventory/v1", device: { id: "LEARNT", hostname: "learnt" }, hardware: { serial: "SN-LEARNT" } },
-        ...{ software: [title(3, "newer"), title(5, "newer")] },
+        daicho: "inventory/v1",
+        device: { id: "LEARNT", hostname: "learnt" },
+        hardware: { serial: "SN-LEARNT" },
+        software: [title(3, "newer"), title(5, "newer")],
         scan: { startedAt: new Date().toISOString(), durationMs: 1, errors: [] },
       });
       // A class decided by hand: the device is derived again, here by a server that never saw these titles.
@@ -179,7 +187,8 @@ onPostgres((store) => {
 
     it("a token that one server revokes is refused by the other", async () => {
       const { token, id } = await a.api.send<{ token: string; id: string }>("POST", "/api/v1/tokens", {
-        ...{ name: "short", role: "auditor" },
+        name: "short",
+        role: "auditor",
       });
       const status = async (): Promise<number> =>
         (await fetch(`${b.url}/api/v1/departments`, { headers: { authorization: `Bearer ${token}` } })).status;
@@ -194,7 +203,9 @@ onPostgres((store) => {
       const heard: Record<string, string[]> = { here: [], there: [] };
       const channels = [here, there].map((device, i): Channel =>
         createChannel({
-          ...{ uplink: device.uplink, clock: systemClock, log: silentLog },
+          uplink: device.uplink,
+          clock: systemClock,
+          log: silentLog,
           onMessage: ({ type }: DownMessage) => void heard[i === 0 ? "here" : "there"]?.push(type),
         }),
       );

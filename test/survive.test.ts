@@ -75,7 +75,11 @@ describe("what must survive", { sequential: true, timeout: 150_000 }, () => {
         ["behind", -year],
       ] as const) {
         const { agents, process } = await site.agents({
-          ...{ process: name, names: [name], upstream: relay.url, company: acme, clockAheadMs },
+          process: name,
+          names: [name],
+          upstream: relay.url,
+          company: acme,
+          clockAheadMs,
         });
         const [agent] = agents as [MadeUpAgent];
         writeInventory(agent, someTitles(chance));
@@ -201,14 +205,18 @@ describe("what must survive", { sequential: true, timeout: 150_000 }, () => {
     withLogs(async () => {
       const fleet = [await join("w1"), await join("w2"), await join("w3")];
       const small = await site.relay({
-        ...{ name: "small", upstream: acme.url, company: acme, limits: { spoolBytes: 1_000_000 } },
+        name: "small",
+        upstream: acme.url,
+        company: acme,
+        limits: { spoolBytes: 1_000_000 },
       });
       const device = await join("verbose", small.url);
       await acme.process.kill();
       for (let round = 0; round < 20; round++) for (const one of fleet) one.change(someTitles(chance));
       const noise = (round: number): { name: string; version: string; source: string }[] =>
         Array.from({ length: 700 }, () => ({
-          ...{ name: Array.from({ length: 12 }, () => chance.whole(1e9).toString(36)).join(""), source: "dpkg" },
+          name: Array.from({ length: 12 }, () => chance.whole(1e9).toString(36)).join(""),
+          source: "dpkg",
           version: String(round),
         }));
       const sent: ReturnType<typeof noise>[] = [];
@@ -267,7 +275,8 @@ function sendByHand(node: Node, device: FleetDevice, envelope: Buffer, headers =
   return fetch(`${node.url}/ingest/v1/reports`, {
     method: "POST",
     headers: {
-      ...{ authorization: device.uplink.authorization(), "content-type": reportsContentType },
+      authorization: device.uplink.authorization(),
+      "content-type": reportsContentType,
       ...headers,
     },
     body: new Uint8Array(packBatch([envelope])),

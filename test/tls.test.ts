@@ -47,7 +47,9 @@ describe("every connection over TLS", { sequential: true, timeout: 120_000 }, ()
     configs.set(name, file);
 
     const node: NodeProcess = createProcess({
-      ...{ name, args: [...command, "--config", file], logFile: `${site.dir}/${name}.log` },
+      name,
+      args: [...command, "--config", file],
+      logFile: `${site.dir}/${name}.log`,
       isReady: () => Promise.resolve(/listen|agent-started|scan/.test(node.log())),
     });
     started.push(node);
@@ -68,7 +70,11 @@ describe("every connection over TLS", { sequential: true, timeout: 120_000 }, ()
     const port = await freePort();
     relay = `https://localhost:${port}`;
     await start("relay", ["relay"], {
-      ...{ name: "relay", listen: `127.0.0.1:${port}`, upstream: [acme], ...data("relay"), tls },
+      name: "relay",
+      listen: `127.0.0.1:${port}`,
+      upstream: [acme],
+      ...data("relay"),
+      tls,
       enrollmentToken: await run("acme", "enrollment", "create"),
     });
   }, 120_000);
@@ -79,7 +85,10 @@ describe("every connection over TLS", { sequential: true, timeout: 120_000 }, ()
 
   it("carries enrolments, reports and positions from an agent to the group", async () => {
     await start("agent", ["agent", "run"], {
-      ...{ upstream: [relay], data: `${site.dir}/agent/data`, heartbeat: "2s", tls: { caFile: tls.caFile } },
+      upstream: [relay],
+      data: `${site.dir}/agent/data`,
+      heartbeat: "2s",
+      tls: { caFile: tls.caFile },
       scan: { roots: [site.write("agent/root/.keep", "").slice(0, -6)], every: "1m", splay: "0s" },
       enrollmentToken: await run("acme", "enrollment", "create"),
     });

@@ -18,7 +18,11 @@ export async function openCompany({ devices, departments, licenses, departmentOf
   const data = mkdtempSync(join(tmpdir(), "daicho-bench-company-"));
   const server = await createServer({
     config: {
-      ...{ role: "corporate", name: "acme", listen: "127.0.0.1:0", data, heartbeatSeconds: 3600 },
+      role: "corporate",
+      name: "acme",
+      listen: "127.0.0.1:0",
+      data,
+      heartbeatSeconds: 3600,
       database: database ?? `sqlite:${join(data, "daicho.db")}`,
       reports: { queue: 4000, group: 100 },
     },

@@ -29,7 +29,8 @@ async function createAgent(device) {
   let enrollment;
   const signer = identities.signer(device);
   const identity = {
-    ...{ id: signer.keyId, signer },
+    id: signer.keyId,
+    signer,
     get enrollment() {
       return enrollment;
     },
@@ -53,7 +54,10 @@ async function createAgent(device) {
     outbox.put(outgoing);
   };
   const sender = createSender({
-    ...{ outbox, clock: systemClock, log: silentLog, onTrouble: () => undefined },
+    outbox,
+    clock: systemClock,
+    log: silentLog,
+    onTrouble: () => undefined,
     uplink: () => ({
       async sendReports(envelopes, signal) {
         const sent = await uplink.sendReports(envelopes, signal);
@@ -159,7 +163,9 @@ const commands = {
         ({ uplink }) =>
           new Promise((resolve) =>
             createChannel({
-              ...{ uplink, clock: systemClock, log: silentLog },
+              uplink,
+              clock: systemClock,
+              log: silentLog,
               onMessage: ({ type }) => void (type !== "hello" && count.messages++),
               onState(open) {
                 count.connected += open ? 1 : -1;
@@ -171,7 +177,10 @@ const commands = {
     ).then(() => undefined),
   stats: () => ({
     ...count,
-    ...{ retried, refused, rejected, waits },
+    retried,
+    refused,
+    rejected,
+    waits,
     waiting: agents.filter(({ outbox }) => outbox.pending > 0).length,
   }),
   async verify({ server }) {

@@ -145,8 +145,11 @@ async function importsAll(during, server, devices) {
   const software = (n) => Array.from({ length: 5000 }, (_, i) => ({ name: `Tool ${i * 7 + n}`, version: `${i % 9}.${n}`, publisher: `Maker ${i % 90}`, source: "registry" })); // prettier-ignore
   const scan = { startedAt: new Date().toISOString(), durationMs: 1, errors: [] };
   const inventories = Array.from({ length: 20 }, (_, n) => ({
-    ...{ daicho: "inventory/v1", device: { id: `file-${n}`, hostname: `file-${n}` }, scan },
-    ...{ hardware: sample.hardware, software: software(n) },
+    daicho: "inventory/v1",
+    device: { id: `file-${n}`, hostname: `file-${n}` },
+    scan,
+    hardware: sample.hardware,
+    software: software(n),
   }));
   await during("import of 20 inventories of 5,000 titles", () =>
     send(server, "POST", "/api/v1/imports/inventories", JSON.stringify(inventories)),

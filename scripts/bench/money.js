@@ -11,7 +11,8 @@ export async function money({ devices = 100_000, departments = 1000, licenses = 
   const { token } = await server.access.createApiToken({ name: "bench", role: "admin" });
   const call = async (method, path, body) => {
     const answer = await server.app.inject({
-      ...{ method, url: path },
+      method,
+      url: path,
       headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
       ...(body && { payload: JSON.stringify(body) }),
     });
@@ -21,7 +22,10 @@ export async function money({ devices = 100_000, departments = 1000, licenses = 
   };
   for (let i = 0; i < licenses; i++)
     await call("POST", "/api/v1/entitlements", {
-      ...{ license: `@L${i}`, quantity: 5000, unitPrice: 1000 + i, currency: "JPY" },
+      license: `@L${i}`,
+      quantity: 5000,
+      unitPrice: 1000 + i,
+      currency: "JPY",
       ...(i % 5 === 0 && { metric: "user" }),
     });
   const before = new Date().toISOString();

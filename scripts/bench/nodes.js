@@ -45,7 +45,10 @@ export function createNodes() {
     const look = () => (peak = Math.max(peak, memoryOf(child?.pid, "VmHWM")));
     const timer = setInterval(look, 200);
     const made = {
-      ...{ name, url, file, dir: home },
+      name,
+      url,
+      file,
+      dir: home,
       launch() {
         child = spawn(process.execPath, [daicho, command, "--config", file], {
           stdio: ["ignore", log, log],
@@ -83,7 +86,8 @@ export function createNodes() {
     /** `above`: the group's server. */
     async server(name, { role = "corporate", above } = {}) {
       const made = await node("server", name, (home) => ({
-        ...{ role, database: `sqlite:${join(home, "daicho.db")}` },
+        role,
+        database: `sqlite:${join(home, "daicho.db")}`,
         ...(above && { upstream: { url: above.url, enrollmentToken: above.enrollmentToken() } }),
       }));
       const token = run(["admin", "token", "--config", made.file]);

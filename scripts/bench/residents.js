@@ -29,15 +29,20 @@ const agents = Array.from({ length: count }, (_, device) => {
   const config = loadAgentConfig({
     env: {},
     flags: {
-      ...{ upstream: [upstream], enrollmentToken: token, data: join(dir, `agent-${device}`) },
-      ...{ heartbeat: "1h", scan: { roots: [root], every: "6h", splay: "0s" } },
+      upstream: [upstream],
+      enrollmentToken: token,
+      data: join(dir, `agent-${device}`),
+      heartbeat: "1h",
+      scan: { roots: [root], every: "6h", splay: "0s" },
     },
   });
   const { hostname, ...evidence } = fleet.evidence(device);
   const software = [...fleet.titlesOf(device, 0)].map((rank) => titleFromText(fleet.textOf(rank)));
   software.push({ name: title, version: "1.0", source: "dpkg" });
   const agent = createAgent({
-    ...{ config, clock: systemClock, log: silentLog },
+    config,
+    clock: systemClock,
+    log: silentLog,
     async scan(request) {
       const dictionaryVersion = agent.status()?.dictionary ?? 0;
       const found = await search({ ...request, dictionaryVersion });

@@ -23,11 +23,16 @@ export async function createKillablePostgres(): Promise<KillablePostgres> {
   const port = await freePort();
   const made = (): EmbeddedPostgres =>
     new EmbeddedPostgres({
-      ...{ databaseDir, port, user: "postgres", password: "postgres", persistent: true },
+      databaseDir,
+      port,
+      user: "postgres",
+      password: "postgres",
+      persistent: true,
       createPostgresUser: process.getuid?.() === 0,
       initdbFlags: ["--encoding=UTF8", "--locale=C.UTF-8"],
       postgresFlags: ["-c", "max_connections=50", "-c", "listen_addresses=127.0.0.1"],
-      ...{ onLog: () => undefined, onError: () => undefined },
+      onLog: () => undefined,
+      onError: () => undefined,
     });
   let server = made();
   await server.initialise();

@@ -119,7 +119,10 @@ export function createSite(): Site {
       const configFile = write(
         `${name}/server.yaml`,
         JSON.stringify({
-          ...{ role, name, listen: `127.0.0.1:${port}`, data },
+          role,
+          name,
+          listen: `127.0.0.1:${port}`,
+          data,
           database: database ?? `sqlite:${join(data, "daicho.db")}`,
           heartbeatSeconds: 10,
           ...(upstream && {
@@ -139,7 +142,11 @@ export function createSite(): Site {
     async relay({ name, upstream, company, limits = {} }) {
       const port = await freePort();
       const config = {
-        ...{ name, listen: `127.0.0.1:${port}`, upstream: [upstream], data: join(dir, name, "data"), limits },
+        name,
+        listen: `127.0.0.1:${port}`,
+        upstream: [upstream],
+        data: join(dir, name, "data"),
+        limits,
         enrollmentTokenFile: await tokenFile(name, company),
       };
       const configFile = write(`${name}/relay.yaml`, JSON.stringify(config));
@@ -152,18 +159,28 @@ export function createSite(): Site {
       const agents =
         sameAs ??
         names.map((name): MadeUpAgent => ({
-          ...{ name, data: join(dir, called, name), inventoryFile: join(dir, called, `${name}.json`) },
+          name,
+          data: join(dir, called, name),
+          inventoryFile: join(dir, called, `${name}.json`),
         }));
       const configFile = write(
         `${called}/agents.json`,
         JSON.stringify(
           agents.map(({ data, inventoryFile }) => ({
-            ...{ upstream: [upstream], enrollmentTokenFile, data, heartbeat, inventoryFile, clockAheadMs },
+            upstream: [upstream],
+            enrollmentTokenFile,
+            data,
+            heartbeat,
+            inventoryFile,
+            clockAheadMs,
           })),
         ),
       );
       const made = createProcess({
-        ...{ name: called, script: madeUpAgents, args: [configFile], logFile: join(dir, `${called}.log`) },
+        name: called,
+        script: madeUpAgents,
+        args: [configFile],
+        logFile: join(dir, `${called}.log`),
         isReady: () => Promise.resolve(agents.every(({ data }) => existsSync(join(data, "status.json")))),
       });
       processes.push(made);
@@ -176,12 +193,17 @@ export function createSite(): Site {
       const configFile = write(
         `${name}/agent.yaml`,
         JSON.stringify({
-          ...{ upstream: [upstream], data, heartbeat, scan: { roots: [root], every: "1m", splay: "0s" } },
+          upstream: [upstream],
+          data,
+          heartbeat,
+          scan: { roots: [root], every: "1m", splay: "0s" },
           enrollmentTokenFile: await tokenFile(name, company),
         }),
       );
       const made = createProcess({
-        ...{ name, args: ["agent", "run", "--config", configFile], logFile: join(dir, `${name}.log`) },
+        name,
+        args: ["agent", "run", "--config", configFile],
+        logFile: join(dir, `${name}.log`),
         isReady: () => Promise.resolve(existsSync(join(data, "status.json"))),
       });
       processes.push(made);

@@ -38,12 +38,14 @@ export async function createChain(options: {
   try {
     const { databases } = options;
     const group = await site.server({
-      ...{ name: "group", role: "group" },
+      name: "group",
+      role: "group",
       ...(databases && { database: databases.group }),
     });
     await group.api.send("PUT", "/api/v1/policies/enterprise", options.policy, "application/yaml");
     const acme = await site.server({
-      ...{ name: "acme", upstream: group },
+      name: "acme",
+      upstream: group,
       ...(databases && { database: databases.acme }),
     });
     const r1 = await site.relay({ name: "r1", upstream: acme.url, company: acme });
@@ -52,7 +54,13 @@ export async function createChain(options: {
     const r3 = await site.relay({ name: "r3", upstream: r2.url, company: acme });
     const token = await acme.enrollmentToken();
     return {
-      ...{ site, group, acme, relays: [r1, r2, r3], between, fleet, close },
+      site,
+      group,
+      acme,
+      relays: [r1, r2, r3],
+      between,
+      fleet,
+      close,
       async addDevice(upstream, name) {
         const device = await createFleetDevice({ upstream, token, name });
         fleet.push(device);

@@ -75,7 +75,8 @@ export async function live(world: World, chance: Chance, steps: number): Promise
   const send = async (method: Method, url: string, json?: object) => {
     const scim = url.startsWith("/scim/");
     const answer = await server.app.inject({
-      ...{ method, url },
+      method,
+      url,
       headers: {
         authorization: `Bearer ${scim ? tokens.provisioner : tokens.admin}`,
         ...(json !== undefined && { "content-type": scim ? "application/scim+json" : "application/json" }),
@@ -114,7 +115,11 @@ export async function live(world: World, chance: Chance, steps: number): Promise
 
   async function entitle(license: License, quantity: number, days: { from?: string; until?: string } = {}) {
     const made = await call("POST", "/api/v1/entitlements", {
-      ...{ license, quantity, unitPrice: price[license], currency: "JPY", ...metricOf(license) },
+      license,
+      quantity,
+      unitPrice: price[license],
+      currency: "JPY",
+      ...metricOf(license),
       ...(days.from !== undefined && { startsAt: days.from }),
       ...(days.until !== undefined && { expiresAt: days.until }),
     });
@@ -162,7 +167,9 @@ export async function live(world: World, chance: Chance, steps: number): Promise
     if (known !== undefined) return known;
     const made = await call("POST", "/scim/v2/Users", {
       schemas: ["urn:ietf:params:scim:schemas:core:2.0:User"],
-      ...{ userName: employee, externalId: employee, displayName: employee },
+      userName: employee,
+      externalId: employee,
+      displayName: employee,
     });
     scimUsers.set(employee, String(made["id"]));
     return String(made["id"]);
@@ -451,7 +458,9 @@ export async function live(world: World, chance: Chance, steps: number): Promise
           }
           const were = [...before.rights].filter(([key]) => key.endsWith(` ${license}`)).map(([, n]) => n);
           expect({ life: said.join(" "), license, rights: model.total(model.rightsOf, license) }).toEqual({
-            ...{ life: said.join(" "), license, rights: were.reduce((sum, n) => sum + n, 0) },
+            life: said.join(" "),
+            license,
+            rights: were.reduce((sum, n) => sum + n, 0),
           });
         }
       }
@@ -489,16 +498,25 @@ export async function live(world: World, chance: Chance, steps: number): Promise
         return device !== undefined && model.uses(device, license);
       }).length;
       expect({ life, license, ...numbersOf(one) }).toEqual({
-        ...{ life, license, used, held, overUnder: license === "@A" ? Math.max(0, held - used) : held - used },
+        life,
+        license,
+        used,
+        held,
+        overUnder: license === "@A" ? Math.max(0, held - used) : held - used,
         rights: model.total(model.rightsOf, license),
         requested: model.total(model.requested, license),
-        ...{ allocatedInUse: inUse, allocatedNotInUse: allocated.length - inUse, notAllocatedInUse: used - inUse },
+        allocatedInUse: inUse,
+        allocatedNotInUse: allocated.length - inUse,
+        notAllocatedInUse: used - inUse,
       });
       for (const department of model.codes()) {
         const row = departments.find((item) => item.department === department && item.license === license);
         const is = { used: row?.used ?? 0, rights: row?.rights ?? 0, requested: row?.requested ?? 0 };
         expect({ life, department, license, ...is }).toEqual({
-          ...{ life, department, license, used: model.used(department, license) },
+          life,
+          department,
+          license,
+          used: model.used(department, license),
           rights: model.rightsOf(department, license),
           requested: model.requested(department, license),
         });
@@ -522,7 +540,10 @@ export async function live(world: World, chance: Chance, steps: number): Promise
       const sum = (what: (department: string, license: License) => number) =>
         [...model.below(code)].reduce((total, below) => total + what(below, license), 0);
       expect({ code, license, used: row?.used ?? 0, rights: row?.rights ?? 0 }).toEqual({
-        ...{ code, license, used: sum(model.used), rights: sum(model.rightsOf) },
+        code,
+        license,
+        used: sum(model.used),
+        rights: sum(model.rightsOf),
       });
     }
   }
@@ -534,7 +555,11 @@ export async function live(world: World, chance: Chance, steps: number): Promise
     for (const license of licenses) {
       const row = past.find((item) => item.license === license);
       expect({ life: said.join(" "), at: then.at, license, held: row?.held ?? 0, used: row?.used ?? 0 }).toEqual({
-        ...{ life: said.join(" "), at: then.at, license, held: then.held[license], used: then.used[license] },
+        life: said.join(" "),
+        at: then.at,
+        license,
+        held: then.held[license],
+        used: then.used[license],
       });
     }
     const differences = await items<{ unexplained: Record<string, number> }>(

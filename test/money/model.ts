@@ -123,8 +123,23 @@ export function createModel() {
   };
 
   return {
-    ...{ parents, employees, left, devices, rights, allocations, entitlements, applications },
-    ...{ codes, uses, used, requested, held, rightsOf, addRights, moveAll, below },
+    parents,
+    employees,
+    left,
+    devices,
+    rights,
+    allocations,
+    entitlements,
+    applications,
+    codes,
+    uses,
+    used,
+    requested,
+    held,
+    rightsOf,
+    addRights,
+    moveAll,
+    below,
     setRights: (department: string, license: License, n: number) => void rights.set(key(department, license), n),
     total: (what: (department: string, license: License) => number, license: License) =>
       sum(codes().map((code) => what(code, license))),

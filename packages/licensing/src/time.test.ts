@@ -96,7 +96,10 @@ const replayed = (
   const changes: UseChange[] = [];
   const round = (some: { readonly wanted?: (license: number) => boolean }): ReadonlySet<number> => {
     const replay = createUseReplay({
-      ...{ from, to, byUser: new Map(byUser.entries()), ...some },
+      from,
+      to,
+      byUser: new Map(byUser.entries()),
+      ...some,
       ...(room !== undefined && { room }),
       emit: (c) => changes.push(c),
     });
@@ -234,7 +237,11 @@ describe("held at any moment (§3, §5)", () => {
 
   it("names what happened", () => {
     const v = (recordedAt: number, replacedAt: number, quantity: number, dates = {}): EntitlementVersion => ({
-      ...{ metric: "device", license: 1, quantity, recordedAt, replacedAt },
+      metric: "device",
+      license: 1,
+      quantity,
+      recordedAt,
+      replacedAt,
       ...dates,
     });
     const causes = (versions: EntitlementVersion[]) => heldChanges(versions, 0, 99).map((c) => [c.at, c.by, c.cause]);

@@ -26,7 +26,11 @@ export interface RelayConfig {
 }
 
 const whole = (minimum: number, defaultValue: number, description: string): object => ({
-  ...{ type: "integer", minimum, maximum: Number.MAX_SAFE_INTEGER, default: defaultValue, description },
+  type: "integer",
+  minimum,
+  maximum: Number.MAX_SAFE_INTEGER,
+  default: defaultValue,
+  description,
 });
 
 export const relayConfigSchema = {

@@ -17,7 +17,9 @@ export function createMetrics(): Metrics {
       const values = new Map<string, number>();
       if (label === undefined) values.set("", 0);
       families.push({
-        ...{ name, help, type: "counter" },
+        name,
+        help,
+        type: "counter",
         lines: () =>
           [...values].map(([value, count]) => `${name}${label === undefined ? "" : `{${label}="${value}"}`} ${count}`),
       });

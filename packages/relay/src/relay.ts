@@ -91,15 +91,25 @@ export function createRelay(options: RelayOptions): Relay {
     const identity = await openIdentity({ dir: join(config.data, "identity") });
     let waitingFor = "starting";
     const listener = createListener({
-      ...{ listen: config.listen, tls, now: clock.now },
+      listen: config.listen,
+      tls,
+      now: clock.now,
       waitingFor: () => waitingFor,
     });
     const tryEnroll = async (): Promise<number> => {
       const token = config.enrollmentToken;
       if (token === undefined) throw uplinkErrors.make("token-missing");
       const enrolled = await enroll({
-        ...{ upstreams: config.upstream, tls, clock, log, token, identity, kind: "relay", name: config.name },
-        ...{ signal: stopping.signal, ...(options.backoff && { backoff: options.backoff }) },
+        upstreams: config.upstream,
+        tls,
+        clock,
+        log,
+        token,
+        identity,
+        kind: "relay",
+        name: config.name,
+        signal: stopping.signal,
+        ...(options.backoff && { backoff: options.backoff }),
       });
       log.info("enrolled", { node: identity.id });
       return enrolled.clockOffset;
@@ -155,7 +165,11 @@ export function createRelay(options: RelayOptions): Relay {
     const admission = createAdmission({ maxRequests: limits.requests, maxBytes: limits.inFlightBytes, random });
 
     const uplink = createUplink({
-      ...{ upstreams: config.upstream, tls: readTls(config.tls), clock, log, identity },
+      upstreams: config.upstream,
+      tls: readTls(config.tls),
+      clock,
+      log,
+      identity,
       ...(clockOffset !== undefined && { clockOffset }),
       ...(options.backoff && { backoff: options.backoff }),
     });
@@ -165,39 +179,64 @@ export function createRelay(options: RelayOptions): Relay {
     const spool = await openSpool({ dir: join(config.data, "spool"), maxBytes: limits.spoolBytes, log, clock });
     undo.push(() => spool.close());
     const verdicts = await openVerdicts({
-      ...{ file: join(config.data, "verdicts.json"), limit: maxVerdicts, clock, log },
+      file: join(config.data, "verdicts.json"),
+      limit: maxVerdicts,
+      clock,
+      log,
     });
     undo.push(() => verdicts.flush());
     const titles = createKnownTitles();
     const nextContact = createNextContact({ spool, spoolBytes: limits.spoolBytes, clock, random });
 
     const dictionary = await openDictionaryCache({
-      ...{ dir: config.data, root: () => root, uplink, clock, log },
+      dir: config.data,
+      root: () => root,
+      uplink,
+      clock,
+      log,
       onChange(change) {
         if (change.version) hub.broadcast({ type: "policy-changed", dictionary: dictionary.version });
         board.changed();
       },
     });
     const blobs = await openBlobCache({
-      ...{ dir: join(config.data, "blobs"), maxBytes: limits.cacheBytes, uplink, bandwidth, clock, log },
+      dir: join(config.data, "blobs"),
+      maxBytes: limits.cacheBytes,
+      uplink,
+      bandwidth,
+      clock,
+      log,
     });
 
     const removed = await openRemoved({
-      ...{ file: join(config.data, "removed.json"), log, onChange: () => hub.cut(removed.has) },
+      file: join(config.data, "removed.json"),
+      log,
+      onChange: () => hub.cut(removed.has),
     });
     const authenticate = createAuthenticate({ root: () => root, removed, now });
     const hello = (): DownMessage => ({
-      ...{ type: "hello", time: new Date(now()).toISOString(), dictionary: dictionary.version },
+      type: "hello",
+      time: new Date(now()).toISOString(),
+      dictionary: dictionary.version,
     });
     const hub = createHub({
-      ...{ authenticate, hello, maxConnections: limits.connections, now, random, clock, log },
+      authenticate,
+      hello,
+      maxConnections: limits.connections,
+      now,
+      random,
+      clock,
+      log,
       onPresence: () => downward.presenceChanged(),
     });
-    const board = createStatusBoard({ ...{ own, uplink, clock, log }, onRemoved: (ids) => void removed.heard(ids) });
+    const board = createStatusBoard({ own, uplink, clock, log, onRemoved: (ids) => void removed.heard(ids) });
     const downward = createDownward({ hub, verdicts, titles, dictionary, clock, sayPresence });
 
     const setAside = await openSetAside({
-      ...{ dir: join(config.data, "set-aside"), limit: maxSetAside, clock, log },
+      dir: join(config.data, "set-aside"),
+      limit: maxSetAside,
+      clock,
+      log,
       async offer(data) {
         const sent = await uplink.sendReports([data], stopping.signal);
         const result = sent.kind === "ok" ? sent.value.results[0] : undefined;
@@ -208,7 +247,11 @@ export function createRelay(options: RelayOptions): Relay {
     });
     const forwarder = createForwarder({
       setAside: setAside.keep,
-      ...{ spool, uplink, bandwidth, clock, log },
+      spool,
+      uplink,
+      bandwidth,
+      clock,
+      log,
       forwarded: metrics.counter(
         "daicho_relay_forwarded_total",
         "Reports the node above answered, by its answer.",
@@ -223,7 +266,11 @@ export function createRelay(options: RelayOptions): Relay {
     metrics.gauge("daicho_relay_set_aside", "Reports the node above refuses, laid aside.", () => setAside.count);
 
     const channel = createChannel({
-      ...{ uplink, clock, log, random, onMessage: downward.message },
+      uplink,
+      clock,
+      log,
+      random,
+      onMessage: downward.message,
       ...(options.backoff && { backoff: options.backoff }),
       onState(connected) {
         if (!connected) return;
@@ -258,9 +305,13 @@ export function createRelay(options: RelayOptions): Relay {
               message: `the node above refuses ${setAside.count} reports; see data/set-aside`,
             });
       return {
-        ...{ id: identity.id, kind: "relay", name: config.name, company: root?.company ?? "" },
+        id: identity.id,
+        kind: "relay",
+        name: config.name,
+        company: root?.company ?? "",
         ...(options.program !== undefined && { program: options.program }),
-        ...{ dictionary: dictionary.version, state: reason === undefined ? dictionary.state : "failed" },
+        dictionary: dictionary.version,
+        state: reason === undefined ? dictionary.state : "failed",
         ...(reason !== undefined && { reason }),
         at: new Date(now()).toISOString(),
         spool: { records, bytes, ...(oldestAt !== undefined && { oldestAt: new Date(oldestAt).toISOString() }) },
@@ -271,7 +322,15 @@ export function createRelay(options: RelayOptions): Relay {
     const refused = metrics.counter("daicho_relay_refused_total", "Requests refused, by code.", "code");
     const http = createHttp({ clock, log, now, admission, authenticate, refused });
     registerReports({
-      ...{ http, spool, verdicts, nextContact, now, random, clock, log, dictionaryVersion: () => dictionary.version },
+      http,
+      spool,
+      verdicts,
+      nextContact,
+      now,
+      random,
+      clock,
+      log,
+      dictionaryVersion: () => dictionary.version,
       answered: metrics.counter(
         "daicho_relay_reports_total",
         "Reports answered to the nodes below, by answer.",

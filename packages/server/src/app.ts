@@ -551,7 +551,12 @@ export async function createServer(options: {
     },
   });
   ingestRoutes(app, {
-    ...{ intake, titles, inventories, authorize, clock, dictionary: () => policies.current().generation },
+    intake,
+    titles,
+    inventories,
+    authorize,
+    clock,
+    dictionary: () => policies.current().generation,
     nextContact: createNextContact({ heartbeatSeconds: config.heartbeatSeconds, random: Math.random }),
   });
   softwareRoutes(app, { software, authorize });

@@ -34,18 +34,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
-      ...{ do: fc.constant("power" as const), sizes, after: fc.integer({ min: 0, max: 7 }), fate: fc.nat() },
+      do: fc.constant("power" as const),
+      sizes,
+      after: fc.integer({ min: 0, max: 7 }),
+      fate: fc.nat(),
     }),
   },
   {
     weight: 2,
     arbitrary: fc.record({
-      ...{
-        do: fc.constant("damage" as const),
-        file: fc.nat(),
-        at: share,
-        how: fc.constantFrom("flip" as const, "cut" as const),
-      },
+      do: fc.constant("damage" as const),
+      file: fc.nat(),
+      at: share,
+      how: fc.constantFrom("flip" as const, "cut" as const),
     }),
   },
 );

@@ -322,7 +322,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
       const { marker, first } = segment.name;
       const start = mark?.offset ?? 0;
       const scanner = createScanner({
-        ...{ file, marker, start, end: size, last, first: mark?.position ?? first },
+        file,
+        marker,
+        start,
+        end: size,
+        last,
+        first: mark?.position ?? first,
         chunkBytes: 256 * 1024,
       });
       for (let items = await scanner.next(); items !== undefined; items = await scanner.next()) {
@@ -374,7 +379,12 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
     const records = segments.reduce((sum, segment) => sum + countAfter(segment, acked.position), 0);
     const oldest = segments.find((segment) => segment.last > acked.position);
     return {
-      ...{ records, bytes: used, last: nextPosition - 1, acked: acked.position, damagedPlaces, damagedBytes },
+      records,
+      bytes: used,
+      last: nextPosition - 1,
+      acked: acked.position,
+      damagedPlaces,
+      damagedBytes,
       oldestAt: oldest === undefined ? undefined : markFor(oldest, acked.position + 1)?.at,
     };
   }

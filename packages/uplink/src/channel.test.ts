@@ -80,7 +80,9 @@ describe("the channel", () => {
     const uplink = createUplink({ upstreams: [node.url], identity, clock: systemClock, log: silentLog });
     let calls = 0;
     const channel = createChannel({
-      ...{ uplink, clock: systemClock, log: silentLog },
+      uplink,
+      clock: systemClock,
+      log: silentLog,
       onMessage() {
         calls++;
         throw new Error("a defect");
@@ -120,11 +122,17 @@ describe("the channel", () => {
     const clock = manualClock(start);
     let upstream = first.url;
     const uplink = createUplink({
-      ...{ upstreams: [first.url, second.url], identity: await enrolledIdentity(acme), clock, log: silentLog },
+      upstreams: [first.url, second.url],
+      identity: await enrolledIdentity(acme),
+      clock,
+      log: silentLog,
     });
     const channel = createChannel({
       uplink: Object.defineProperty(Object.create(uplink) as typeof uplink, "upstream", { get: () => upstream }),
-      ...{ clock, log: silentLog, random: () => 0.5, onMessage: () => undefined },
+      clock,
+      log: silentLog,
+      random: () => 0.5,
+      onMessage: () => undefined,
     });
     closing.push(uplink, channel);
     const settled = async (node: Above): Promise<void> => {

@@ -199,7 +199,10 @@ describe("waiting", () => {
   it("a node that never answers is given up", async () => {
     const above = await node(() => new Promise<never>(() => undefined));
     const uplink = createUplink({
-      ...{ upstreams: [above.url], identity: await enrolledIdentity(acme), clock: manualClock(start), log: silentLog },
+      upstreams: [above.url],
+      identity: await enrolledIdentity(acme),
+      clock: manualClock(start),
+      log: silentLog,
       answerTimeoutMs: 100,
     });
     closing.push(uplink);

@@ -19,7 +19,12 @@ const hardware = fc.oneof(
   fc.anything(),
   fc.record(
     {
-      ...{ serial: anything, chassis: anything, virtual: anything, memory: anything, user: anything, other: anything },
+      serial: anything,
+      chassis: anything,
+      virtual: anything,
+      memory: anything,
+      user: anything,
+      other: anything,
       cpu: fc.oneof(anything, fc.record({ cores: anything, model: anything, more: anything }, { requiredKeys: [] })),
       disks: fc.oneof(anything, fc.array(fc.record({ size: anything, name: anything }, { requiredKeys: [] }))),
       network: fc.array(fc.oneof(anything, fc.record({ mac: anything, addresses: fc.array(anything) }))),

@@ -11,7 +11,12 @@ const signer = createSigner(generateKeyPair());
 const envelope = (seq: number): Buffer =>
   sealEnvelope(
     {
-      ...{ device: signer.keyId, epoch: 1, seq, kind: "heartbeat", state: "0".repeat(64), dictionary: 0 },
+      device: signer.keyId,
+      epoch: 1,
+      seq,
+      kind: "heartbeat",
+      state: "0".repeat(64),
+      dictionary: 0,
       at: "2026-11-01T00:00:00Z",
     },
     {},
@@ -29,8 +34,13 @@ function spoolOf(records: Buffer[]): Outbox {
         .slice(0, maxRecords),
     ack: async (upTo) => void (acked = Math.max(acked, upTo)),
     stats: () => ({
-      ...{ records: records.length - acked, bytes: 0, oldestAt: undefined, last: records.length, acked },
-      ...{ damagedPlaces: 0, damagedBytes: 0 },
+      records: records.length - acked,
+      bytes: 0,
+      oldestAt: undefined,
+      last: records.length,
+      acked,
+      damagedPlaces: 0,
+      damagedBytes: 0,
     }),
   });
 }
@@ -56,7 +66,8 @@ function setting(records: Buffer[], send: (n: number) => UplinkResult<ReportsRes
     }),
     onAnswer: async () => undefined,
     onTrouble: () => undefined,
-    ...{ clock, log: silentLog },
+    clock,
+    log: silentLog,
   });
   return { sender, outbox, demanded, sizes, clock };
 }

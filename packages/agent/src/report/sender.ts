@@ -55,7 +55,9 @@ export function createSender(options: SenderOptions): Sender {
   let limit = batchRecords;
 
   const slow = (code: string): DrainStep => ({
-    ...{ kind: "wait", code, patient: true },
+    kind: "wait",
+    code,
+    patient: true,
     afterMs: slowMs * (0.75 + random() / 2),
   });
 

@@ -254,7 +254,10 @@ export function createAgent(options: AgentOptions): Agent {
     const { uplink } = c.membership;
     if (uplink === undefined || resident === undefined || channel !== undefined) return;
     channel = createChannel({
-      ...{ uplink, clock, log, random },
+      uplink,
+      clock,
+      log,
+      random,
       onMessage: (message) => onMessage(c, message),
       onState: () => statusChanged(),
     });
@@ -317,7 +320,11 @@ export function createAgent(options: AgentOptions): Agent {
 
   async function open(): Promise<Core> {
     const opened = await openCore({
-      ...{ config, clock, log, random, onAnswer },
+      config,
+      clock,
+      log,
+      random,
+      onAnswer,
       scan: options.scan,
       stopped: stopping.signal,
       onTrouble: (code) => void troubles.note("send", code),

@@ -69,7 +69,8 @@ export async function openCore(options: CoreOptions): Promise<Core> {
         },
         dictionaryVersion: () => membership.dictionary.version,
         now: () => clock.now() + (membership.uplink?.clockOffset ?? 0),
-        ...{ clock, log },
+        clock,
+        log,
       });
     let reporter = await makeReporter();
     const core: Core = {
@@ -84,7 +85,9 @@ export async function openCore(options: CoreOptions): Promise<Core> {
         uplink: () => membership.uplink,
         onAnswer: async (response, verdict) => options.onAnswer(core, response, verdict),
         onTrouble: options.onTrouble,
-        ...{ clock, log, random },
+        clock,
+        log,
+        random,
       }),
       spool: () => spool.stats(),
       async replaceIdentity() {

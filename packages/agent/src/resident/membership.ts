@@ -45,7 +45,9 @@ export async function openMembership(options: {
   const transport = {
     upstreams: config.upstream,
     tls: readTls(config.tls),
-    ...{ clock, log, random: options.random },
+    clock,
+    log,
+    random: options.random,
     connections: 1,
   };
   let identity = await openIdentity({ dir });
@@ -78,7 +80,10 @@ export async function openMembership(options: {
       if (secret === undefined || secret === "") throw uplinkErrors.make("token-missing");
       const { clockOffset } = await enroll({
         ...transport,
-        ...{ token: secret, kind: "agent", identity, evidence },
+        token: secret,
+        kind: "agent",
+        identity,
+        evidence,
         name: evidence.hostname ?? (hostname().slice(0, 255) || "unnamed"),
         ...(signal && { signal }),
       });

@@ -181,8 +181,14 @@ describe("the file walk", () => {
     expect(files.files).toBeLessThan(60);
     let time = 0;
     const request: SearchRequest = {
-      ...{ root, live: false, starts: ["/"], exclude: [], crossFileSystems: false, maxFiles: 1e6 },
-      ...{ probes: [probe('file(name = "x")')], maxSeconds: 5 },
+      root,
+      live: false,
+      starts: ["/"],
+      exclude: [],
+      crossFileSystems: false,
+      maxFiles: 1e6,
+      probes: [probe('file(name = "x")')],
+      maxSeconds: 5,
     };
     const steps = search(request, { fileVersion: () => undefined, now: () => (time += 1000), platform: "linux" });
     let step = steps.next();

@@ -148,7 +148,8 @@ describe("daicho purchase group", () => {
     expect((await call("purchase", "group", "run", "--period", "2026-11")).out).toContain("2026-11/2.@Z");
     expect((await call("purchase", "group", "place", "2026-11/2.@Z", "--order", "S-2")).out).toMatch(/placed .*S-2/);
     expect(await call("purchase", "group", "reverse", "2026-11/2.@Z")).toMatchObject({
-      ...{ status: 1, out: "" },
+      status: 1,
+      out: "",
       err: expect.stringContaining("[conflict]"),
     });
     expect((await call("purchase", "group", "list")).out.split("\n").map((line) => line.split(/ +/)[0])).toEqual([

@@ -90,7 +90,8 @@ export async function printReport(kind: string, options: ReportOptions, io: Io):
   // What is explained is in the path.
   const { license: _, ...others } = query;
   const pages = client.pages(report.path, {
-    ...{ limit: report.pageSize, fields },
+    limit: report.pageSize,
+    fields,
     ...(kind === "explain" ? others : query),
   });
   await printers[format](pages, report, io);

@@ -172,7 +172,11 @@ export function createFleet(options: { readonly seed: string; readonly titles: n
     return packSection({
       hostname: hostname(device),
       hardware: {
-        ...{ ...models[model], serial, uuid, chassis: "notebook", virtual: false },
+        ...models[model],
+        serial,
+        uuid,
+        chassis: "notebook",
+        virtual: false,
         cpu: { model: "Intel(R) Core(TM) i5-1345U", manufacturer: "GenuineIntel", sockets: 1, cores: 10, threads: 12 },
         memory: 17_179_869_184,
         disks: [{ name: "nvme0n1", model: "SAMSUNG MZVL2512", size: 512_110_190_592, type: "ssd" }],

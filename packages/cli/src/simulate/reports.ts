@@ -127,7 +127,12 @@ export function createReports(options: {
       const sections: Sections = { titlesAdded, titlesRemoved, texts: textsOf([...added]), details: detailsBytes };
       const envelope = seal(device, { kind: "delta", base, state: digest }, sections);
       return {
-        ...{ device, kind: "delta", generation, digest: Buffer.from(digest, "hex"), sum, envelope },
+        device,
+        kind: "delta",
+        generation,
+        digest: Buffer.from(digest, "hex"),
+        sum,
+        envelope,
         texts: [...added],
       };
     },

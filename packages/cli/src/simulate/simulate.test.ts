@@ -116,8 +116,12 @@ describe("its reports", () => {
   const identities = createIdentities("a");
   const make = (): ReturnType<typeof createReports> =>
     createReports({
-      ...{ fleet, identities, known: createKnownTitles(fleet, 1000) },
-      ...{ devices: 10, epoch: 1000, now: () => Date.UTC(2026, 0, 1) },
+      fleet,
+      identities,
+      known: createKnownTitles(fleet, 1000),
+      devices: 10,
+      epoch: 1000,
+      now: () => Date.UTC(2026, 0, 1),
     });
   const open = ({ envelope, device }: Outgoing): NonNullable<ReturnType<typeof parse>> => {
     const opened = parse(envelope);

@@ -38,7 +38,16 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<Outcom
   try {
     const enroll = (from: number, to: number, keep: number): Promise<Enrolled> =>
       enrollFleet({
-        ...{ fleet, identities, wire, upstream, token, devices: [from, to], keep, concurrency, now, stop },
+        fleet,
+        identities,
+        wire,
+        upstream,
+        token,
+        devices: [from, to],
+        keep,
+        concurrency,
+        now,
+        stop,
         onProgress: (done) => progress.show(`enrolled ${from + done} of ${devices}`),
       });
     // The first devices' credentials carry the batches; where a relay wants each device's own, all are kept.
@@ -53,7 +62,14 @@ export async function simulate(options: SimulateOptions, io: Io): Promise<Outcom
     for (const phase of options.phases) {
       if (stop.aborted) break;
       const result = await runPhase({
-        ...{ phase, devices, concurrency, fleet, reports, known, wire, stop },
+        phase,
+        devices,
+        concurrency,
+        fleet,
+        reports,
+        known,
+        wire,
+        stop,
         batch: alone ? 1 : options.batch,
         authorization: (worker, first) => credentials(alone ? first : worker % few),
         onProgress: (done) => progress.show(`${phase}: ${done} of ${devices}`),

@@ -48,8 +48,12 @@ export async function startCorporate(
   const config = loadServerConfig({
     env,
     flags: {
-      ...{ role: "corporate", name: companyName, listen: `127.0.0.1:${port}` },
-      ...{ database: `sqlite:${join(data, "daicho.db")}`, data, upstream: { url: group.url, enrollmentToken } },
+      role: "corporate",
+      name: companyName,
+      listen: `127.0.0.1:${port}`,
+      database: `sqlite:${join(data, "daicho.db")}`,
+      data,
+      upstream: { url: group.url, enrollmentToken },
     },
   });
   return startServer(dir, config, log.child({ node: companyName, role: "corporate" }), "admin-token");
@@ -65,8 +69,11 @@ export async function startRelay(
   const config = loadRelayConfig({
     env,
     flags: {
-      ...{ name: "relay", listen: `127.0.0.1:${port}`, upstream: [above.url] },
-      ...{ enrollmentToken, data: join(dir.path, "relay") },
+      name: "relay",
+      listen: `127.0.0.1:${port}`,
+      upstream: [above.url],
+      enrollmentToken,
+      data: join(dir.path, "relay"),
     },
   });
   const relay = createRelay({ config, log: log.child({ node: "relay", role: "relay" }), program: version });

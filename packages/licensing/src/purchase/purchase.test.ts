@@ -340,7 +340,11 @@ describe("a group's order", () => {
     ];
     // Alone: 90 × 900 + 7 × 1000 + 3 × 1000 = 91,000; together 100 × 750.
     expect(poolOrders(demands, tiers)).toEqual({
-      ...{ quantity: 100, unitPrice: 750, amount: 75_000, alone: 91_000, saving: 16_000 },
+      quantity: 100,
+      unitPrice: 750,
+      amount: 75_000,
+      alone: 91_000,
+      saving: 16_000,
       shares: [
         { company: "a", quantity: 90, amount: 67_500, alone: 81_000, saving: 14_400 },
         { company: "b", quantity: 7, amount: 5250, alone: 7000, saving: 1120 },

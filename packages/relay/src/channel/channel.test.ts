@@ -71,15 +71,13 @@ test("an agent's status speaks for itself only, and nobody speaks for the relay"
   const own = site.above.statuses[0]?.[0]?.id ?? "";
   const agent = site.company.node("agent", "pc-1");
   const claim = (id: string): object => ({
-    ...{
-      id,
-      kind: "relay",
-      name: "evil",
-      company: "acme",
-      dictionary: 9,
-      state: "complete",
-      at: "2026-01-01T00:00:00Z",
-    },
+    id,
+    kind: "relay",
+    name: "evil",
+    company: "acme",
+    dictionary: 9,
+    state: "complete",
+    at: "2026-01-01T00:00:00Z",
   });
   const body = { nodes: [claim(own), claim("f".repeat(32)), claim(agent.id)] };
   await post(url, agent, "/ingest/v1/status", Buffer.from(JSON.stringify(body)));

@@ -67,7 +67,10 @@ export function createHub(options: HubOptions): Hub {
   const { authenticate, clock, log } = options;
   const pingEveryMs = options.pingEveryMs ?? 30_000;
   const sockets = new WebSocketServer({
-    ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: maxMessageBytes },
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
   });
   const connections = new Map<string, Connection>();
   let closed = false;

@@ -34,19 +34,24 @@ async function relay(poison: Set<string>, names: readonly string[], limit = 10) 
   const node = above(poison);
   const aside = () =>
     openSetAside({
-      ...{ dir: join(dir, "aside"), limit, clock, log: silentLog },
+      dir: join(dir, "aside"),
+      limit,
+      clock,
+      log: silentLog,
       offer: async (data) => (await node.sendReports([data])).kind === "ok",
     });
   const setAside = await aside();
   for (const name of names) await spool.append([Buffer.from(name)]);
   const forwarder = createForwarder({
-    ...{ spool, uplink: node, bandwidth: createBandwidth({ bytesPerSecond: undefined, clock }), clock, log: silentLog },
-    ...{
-      forwarded: createMetrics().counter("c", ""),
-      onVerdict: () => undefined,
-      onDictionary: () => undefined,
-      onNextContact: () => undefined,
-    },
+    spool,
+    uplink: node,
+    bandwidth: createBandwidth({ bytesPerSecond: undefined, clock }),
+    clock,
+    log: silentLog,
+    forwarded: createMetrics().counter("c", ""),
+    onVerdict: () => undefined,
+    onDictionary: () => undefined,
+    onNextContact: () => undefined,
     setAside: setAside.keep,
   });
   /** Time goes on until it is so. */

@@ -174,7 +174,9 @@ export function problemOf(error: DaichoError, now: number): Problem {
   return {
     type: `https://daicho.example/errors/${error.code}`,
     title: error.message,
-    ...{ status: error.status, code: error.code, action: error.action },
+    status: error.status,
+    code: error.code,
+    action: error.action,
     ...(error.status === 401 && { time: new Date(now).toISOString() }),
   };
 }

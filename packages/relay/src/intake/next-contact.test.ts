@@ -11,7 +11,10 @@ const setting = (random = (): number => 0.5) => {
   const clock = manualClock(1e12);
   const spool = { bytes: 0 };
   const nextContact = createNextContact({
-    ...{ clock, random, spoolBytes: 1_000_000, spool: { stats: () => spool } },
+    clock,
+    random,
+    spoolBytes: 1_000_000,
+    spool: { stats: () => spool },
   });
   return { clock, spool, nextContact };
 };

@@ -90,7 +90,9 @@ export async function openVerdicts(options: {
       const full = fulls.get(report.device);
       if (status === "need-full" && full !== undefined && isNewer(full, report)) return false;
       remember(verdicts, report.device, {
-        ...{ status, epoch: report.epoch, seq: report.seq },
+        status,
+        epoch: report.epoch,
+        seq: report.seq,
         ...(code !== undefined && { code }),
         ...(report.evidence !== undefined && { evidence: report.evidence }),
       });

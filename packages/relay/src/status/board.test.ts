@@ -12,7 +12,13 @@ const me = certificate("relay", "me");
 function status(of: Pick<Certificate, "id" | "kind" | "name">, more: Partial<NodeStatus> = {}): NodeStatus {
   const { id, kind, name } = of;
   return {
-    ...{ id, kind, name, company: "acme", dictionary: 1, state: "complete", at: "2026-11-21T00:00:00Z" },
+    id,
+    kind,
+    name,
+    company: "acme",
+    dictionary: 1,
+    state: "complete",
+    at: "2026-11-21T00:00:00Z",
     ...more,
   };
 }
@@ -39,11 +45,18 @@ function setup(): Setup {
     },
   };
   const board = createStatusBoard({
-    ...{ own: () => status(me), uplink, clock, log: silentLog },
+    own: () => status(me),
+    uplink,
+    clock,
+    log: silentLog,
     onRemoved: (ids) => void made.heard.push(ids),
   });
   const made: Setup = {
-    ...{ board, said, away: false, removed: undefined, heard: [] },
+    board,
+    said,
+    away: false,
+    removed: undefined,
+    heard: [],
     async pass(ms) {
       clock.advance(ms);
       await new Promise((resolve) => setImmediate(resolve));

@@ -53,7 +53,7 @@ test("a caller that has many requests under way is told to come back; others are
   const endless = (): Promise<Response> => {
     const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
     const headers = { authorization: evil.authorization(), "content-type": "application/octet-stream" };
-    return fetch(`${url}/ingest/v1/reports`, { ...{ method: "POST", body, headers }, duplex: "half" });
+    return fetch(`${url}/ingest/v1/reports`, { method: "POST", body, headers, duplex: "half" });
   };
   const refused = await until(async () => {
     const answer = await Promise.race([endless(), new Promise<undefined>((r) => setTimeout(() => r(undefined), 50))]);

@@ -56,8 +56,11 @@ export async function openNotifications(deps: {
 
   const connect = async (): Promise<void> => {
     const next = new pg.Client({
-      ...{ connectionString: deps.url, application_name: deps.name },
-      ...{ connectionTimeoutMillis: 10_000, query_timeout: 10_000, keepAlive: true },
+      connectionString: deps.url,
+      application_name: deps.name,
+      connectionTimeoutMillis: 10_000,
+      query_timeout: 10_000,
+      keepAlive: true,
     });
     client = next;
     next.on("error", (error) => lost(next, error.message));

@@ -157,7 +157,10 @@ export async function openServers(deps: {
     db.dialect === "sqlite"
       ? undefined
       : await openNotifications({
-          ...{ url: deps.url, name: nameOf(id), clock, log },
+          url: deps.url,
+          name: nameOf(id),
+          clock,
+          log,
           onMessage: receive,
           onBack: () => told("missed", {}),
           onDuty(now) {

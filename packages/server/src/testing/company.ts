@@ -27,7 +27,7 @@ export function createCompany(db: Database, clock: Clock = systemClock) {
     usage: repository,
     lockHeads: (trx: Parameters<typeof lockHeads>[1], devices: readonly number[]) => lockHeads(db, trx, devices),
   };
-  const devices = createDevices({ ...{ db, clock, events, facts: noFacts }, ...counting });
+  const devices = createDevices({ db, clock, events, facts: noFacts, ...counting });
   const organization = createOrganization({ db, clock, events, devices });
   const rights = createRights({ db, clock, events });
   const entitlements = createEntitlements({ db, clock, events });
@@ -43,7 +43,17 @@ export function createCompany(db: Database, clock: Clock = systemClock) {
   });
   const at = (): number => clock.now();
   return {
-    ...{ db, clock, events, directory, repository, devices, organization, rights, entitlements, positions, changes },
+    db,
+    clock,
+    events,
+    directory,
+    repository,
+    devices,
+    organization,
+    rights,
+    entitlements,
+    positions,
+    changes,
     apply: (...list: readonly OrgChange[]) =>
       db.transaction((trx) => changes.apply(trx, list, { at: at(), by: "test" })),
     metric: (code: string, metric: Metric) =>

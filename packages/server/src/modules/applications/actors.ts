@@ -36,7 +36,9 @@ export function mayDecide(caller: Caller, row: ApplicationRow, step: StepRow): {
   if (step.approver !== null && step.approver === caller.employee) return { onBehalf: false };
   if (isManager(caller)) return { onBehalf: step.approver !== null };
   throw serverErrors.make("not-your-step", {
-    ...{ step: step.place, id: row.id, approver: step.approver ?? licenseManager },
+    step: step.place,
+    id: row.id,
+    approver: step.approver ?? licenseManager,
   });
 }
 

@@ -58,13 +58,11 @@ export function createApproval(deps: {
     const limit = Math.min(quota ?? maxRights, maxRights);
     if (wanted > limit)
       throw serverErrors.make("quota-exceeded", {
-        ...{
-          quantity: place.quantity,
-          department: place.departmentCode,
-          license: place.licenseCode,
-          wanted,
-          quota: limit,
-        },
+        quantity: place.quantity,
+        department: place.departmentCode,
+        license: place.licenseCode,
+        wanted,
+        quota: limit,
       });
   }
 
@@ -95,7 +93,11 @@ export function createApproval(deps: {
     const had = new Map(departments.map((d) => [d.department, d.rights]));
     return {
       moves: taken.fromDepartments.map(({ department: from, quantity: rights }) => ({
-        ...{ from, to: place.department, license: place.license, rights, left: (had.get(from) ?? 0) - rights },
+        from,
+        to: place.department,
+        license: place.license,
+        rights,
+        left: (had.get(from) ?? 0) - rights,
       })),
       changes: taken.fromDepartments.map(({ department, quantity }) => ({
         department,

@@ -180,11 +180,21 @@ export function createBudgets(deps: {
         const { period, currency, left } = budget;
         if (currency !== price.currency)
           throw serverErrors.make("budget-currency", {
-            ...{ license: code, currency: price.currency, period, costCentre, budgetCurrency: currency },
+            license: code,
+            currency: price.currency,
+            period,
+            costCentre,
+            budgetCurrency: currency,
           });
         if (cost > 0 && cost > left)
           return serverErrors.make("budget-exceeded", {
-            ...{ quantity, license: code, cost, currency, period, costCentre, left },
+            quantity,
+            license: code,
+            cost,
+            currency,
+            period,
+            costCentre,
+            left,
           });
       }
       return undefined;

@@ -96,7 +96,10 @@ async function company({ server, api }: TestServer): Promise<void> {
     const made = await server.organization.writeDepartments(
       trx,
       departments.map((code, place) => ({
-        ...{ code, name: code, parent: parents[code] ?? null, manager: place === 2 ? null : (people[place] ?? null) },
+        code,
+        name: code,
+        parent: parents[code] ?? null,
+        manager: place === 2 ? null : (people[place] ?? null),
       })),
       { mode: "create", at },
     );

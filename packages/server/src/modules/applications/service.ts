@@ -141,8 +141,11 @@ export function createApplications(deps: {
       });
     const { quantity } = row;
     return {
-      ...{ department: row.department, departmentCode: department.code },
-      ...{ license: row.license, licenseCode: license.code, quantity },
+      department: row.department,
+      departmentCode: department.code,
+      license: row.license,
+      licenseCode: license.code,
+      quantity,
     };
   }
 
@@ -214,8 +217,11 @@ export function createApplications(deps: {
         const department = await departmentOf(trx, input.department, caller);
         const licenses = await ensureLicenses(db, trx, new Map([[input.license, "device" satisfies Metric]]));
         const place: Place = {
-          ...{ department: department.ordinal, departmentCode: department.code },
-          ...{ license: licenses.get(input.license) as number, licenseCode: input.license, quantity: input.quantity },
+          department: department.ordinal,
+          departmentCode: department.code,
+          license: licenses.get(input.license) as number,
+          licenseCode: input.license,
+          quantity: input.quantity,
         };
         await approval.checkQuota(trx, place);
         const warnings = await warningsFor(trx, place, at);
@@ -229,10 +235,24 @@ export function createApplications(deps: {
         const steps = await routes.first(trx, { id, department: department.ordinal, applicant });
         await records.insert(trx, {
           row: {
-            ...{ id, idempotency: key, content, signature: seals.signContent(content) },
-            ...{ department: place.department, license: place.license, quantity: place.quantity, applicant },
-            ...{ state: "pending", filed_at: at, waiting_for: waitingFor(steps), approved_at: null, closed_at: null },
-            ...{ withdrawal: null, requested: 0, granted: 0, from_idle: null, seal: "" },
+            id,
+            idempotency: key,
+            content,
+            signature: seals.signContent(content),
+            department: place.department,
+            license: place.license,
+            quantity: place.quantity,
+            applicant,
+            state: "pending",
+            filed_at: at,
+            waiting_for: waitingFor(steps),
+            approved_at: null,
+            closed_at: null,
+            withdrawal: null,
+            requested: 0,
+            granted: 0,
+            from_idle: null,
+            seal: "",
           },
           steps,
           grants: [],
@@ -289,7 +309,10 @@ export function createApplications(deps: {
         const before = record.steps.reduce((last, s) => s.signature ?? last, row.signature);
         const decided = {
           ...step,
-          ...{ state: decision, decided_at: at, decided_by: nameOf(caller), on_behalf: onBehalf ? 1 : 0 },
+          state: decision,
+          decided_at: at,
+          decided_by: nameOf(caller),
+          on_behalf: onBehalf ? 1 : 0,
           comment: comment ?? null,
         };
         const signed = { ...decided, signature: seals.signDecision(row, decided, before) };

@@ -96,7 +96,9 @@ forEachStore((store) => {
     await test.api("PATCH", "/api/v1/departments/D", { json: { costCentre: "CC" } });
     const budget = { period: "2026", amount: 1000, currency: "EUR" };
     expect((await test.api("PUT", "/api/v1/budgets/CC", { json: budget })).json()).toMatchObject({
-      ...{ spent: 0, committed: 45, left: 955 },
+      spent: 0,
+      committed: 45,
+      left: 955,
     });
     const { run } = await test.server.purchases.run({ period: "2026-11" });
     const listed = async (): Promise<unknown> =>

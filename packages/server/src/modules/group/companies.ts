@@ -103,7 +103,9 @@ export function createCompanies(deps: {
         // One whose server was removed could not fetch what is ordered for it.
         if (name === deps.company || !enrolled.has(name)) return;
         all.push({
-          ...{ name, version, pooled: JSON.parse(pooled) as Pooled },
+          name,
+          version,
+          pooled: JSON.parse(pooled) as Pooled,
           positions: JSON.parse(positions) as Position[],
         });
       });

@@ -175,7 +175,12 @@ forEachStore((store) => {
       const seq = ++evil.seq;
       const report = sealEnvelope(
         {
-          ...{ device: evil.id, epoch: 1, seq, kind: "full", state: stateDigest(state), dictionary: 0 },
+          device: evil.id,
+          epoch: 1,
+          seq,
+          kind: "full",
+          state: stateDigest(state),
+          dictionary: 0,
           at: new Date(seq * 1000).toISOString(),
         },
         { ...state, texts: packSection([...packed.texts.values()]) },

@@ -35,18 +35,24 @@ test("what counts is the time from a batch's arrival to its commit", async () =>
   ingestRoutes(app, {
     intake: {
       submit: () => Promise.resolve(clock.advance(takes)).then(() => [{ status: "stored" }]),
-      ...{ waiting: 0, forget: () => undefined, drain: open },
+      waiting: 0,
+      forget: () => undefined,
+      drain: open,
     },
     authorize: { node: () => open, role: () => open, anyOf: () => open } satisfies Authorize,
     // Not asked here.
-    ...{ titles: {} as Titles, inventories: {} as InventoryImport },
-    ...{ clock, dictionary: () => 7 },
+    titles: {} as Titles,
+    inventories: {} as InventoryImport,
+    clock,
+    dictionary: () => 7,
     nextContact: createNextContact({ heartbeatSeconds: 600, random: () => 0.5 }),
   });
   const send = async (): Promise<ReportsResponse> =>
     (
       await app.inject({
-        ...{ method: "POST", url: "/ingest/v1/reports", payload: packBatch([Buffer.from("x")]) },
+        method: "POST",
+        url: "/ingest/v1/reports",
+        payload: packBatch([Buffer.from("x")]),
         headers: { "content-type": reportsContentType },
       })
     ).json();

@@ -61,7 +61,9 @@ export function ingestRoutes(
       const now = deps.clock.now();
       const nextContactSeconds = deps.nextContact(now - since);
       return {
-        ...{ results, dictionary: deps.dictionary(), time: new Date(now).toISOString() },
+        results,
+        dictionary: deps.dictionary(),
+        time: new Date(now).toISOString(),
         ...(nextContactSeconds !== undefined && { nextContactSeconds }),
       };
     },

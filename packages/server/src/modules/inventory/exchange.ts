@@ -55,7 +55,8 @@ export function createReportExchange(deps: {
         db,
         trx,
         [...heads.values()].map((head) => ({
-          ...{ ...head, device: other.get(head.device) as number },
+          ...head,
+          device: other.get(head.device) as number,
           generation: Math.min(head.generation, generation),
         })),
       );

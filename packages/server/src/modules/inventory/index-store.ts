@@ -164,7 +164,10 @@ export const indexStore = {
       on 1 = 1 order by c.id`.execute(db);
     const [now] = rows;
     return {
-      ...{ oldest: Number(now?.oldest), next: Number(now?.next), mark: now?.mark ?? 0, chunks: now?.chunks ?? 0 },
+      oldest: Number(now?.oldest),
+      next: Number(now?.next),
+      mark: now?.mark ?? 0,
+      chunks: now?.chunks ?? 0,
       rows: rows.flatMap(({ id, device, change }) => (id === null ? [] : [{ id, device, change }])),
     };
   },

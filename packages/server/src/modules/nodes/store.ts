@@ -208,8 +208,18 @@ export const nodeStore = {
     db
       .insertInto("node_nodes")
       .values({
-        ...{ id: row.id, kind: row.kind, name: row.name, company: row.company, parent: null, public_key: null },
-        ...{ status: null, enrolled_at: null, last_seen_at: row.at, via: null, token: null, removed_at: row.at },
+        id: row.id,
+        kind: row.kind,
+        name: row.name,
+        company: row.company,
+        parent: null,
+        public_key: null,
+        status: null,
+        enrolled_at: null,
+        last_seen_at: row.at,
+        via: null,
+        token: null,
+        removed_at: row.at,
       })
       .onConflict((c) => c.column("id").doUpdateSet({ removed_at: row.at }))
       .execute(),

@@ -301,7 +301,10 @@ export async function createPolicies(deps: {
         return {
           answer: { kind: "applied" },
           document: {
-            ...{ edition: "enterprise", id, version, text },
+            edition: "enterprise",
+            id,
+            version,
+            text,
             signed: JSON.stringify(signed),
             accepted_at: clock.now(),
           },

@@ -47,8 +47,17 @@ export function orderOf(row: PooledOrderRow, grants: readonly GrantRow[]): Group
     saving,
   } = row;
   return {
-    ...{ id, order, period, license, state: row.state as RunState },
-    ...{ quantity, unitPrice, amount, currency, alone, saving },
+    id,
+    order,
+    period,
+    license,
+    state: row.state as RunState,
+    quantity,
+    unitPrice,
+    amount,
+    currency,
+    alone,
+    saving,
     at: new Date(row.at).toISOString(),
     ...(row.supplier_order !== null && { supplierOrder: row.supplier_order }),
     shares: grants
@@ -72,7 +81,15 @@ function isBooked({ booked_version: booked, reversal_version: takenBack }: Grant
 export function companyOrder(part: CompanyPartRow): CompanyOrder {
   const { id, order_no: order, period, license, metric, quantity, unit_price: unitPrice, amount, currency, at } = part;
   return {
-    ...{ id, order, period, license, metric, quantity, unitPrice, amount, currency },
+    id,
+    order,
+    period,
+    license,
+    metric,
+    quantity,
+    unitPrice,
+    amount,
+    currency,
     at: new Date(at).toISOString(),
   };
 }

@@ -6,7 +6,9 @@ import { demandOf, type Granted, type KnownCompany } from "./demand.ts";
 const position = (used: number, held: number): Position =>
   ({ license: "@A", metric: "device", used, held, overUnder: held - used }) as Position;
 const acme = (used: number, held: number, version: number, pooled: KnownCompany["pooled"] = true): KnownCompany => ({
-  ...{ name: "acme", version, pooled },
+  name: "acme",
+  version,
+  pooled,
   positions: [position(used, held)],
 });
 const lacking = (company: KnownCompany, parts: readonly Granted[]): number =>
@@ -34,7 +36,9 @@ describe("what a company lacks, whatever is on its way", () => {
             inventories.push(acme(used, held, version));
           } else final += quantity;
           parts.push({
-            ...{ company: "acme", license: "@A", quantity },
+            company: "acme",
+            license: "@A",
+            quantity,
             booked_version: reverse || heard > 0 ? booked : null,
             reversal_id: reverse ? "r" : null,
             reversal_version: reverse && heard > 1 ? version : null,

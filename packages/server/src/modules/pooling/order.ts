@@ -130,13 +130,27 @@ export function createGroupOrdering(deps: {
         const order_no = again === 0 ? `${period}/${license}` : `${period}/${again + 1}.${license}`;
         const id = newId(ids.at);
         plan.made.push({
-          ...{ id, period, license, order_no, unit_price, ...sums, currency: price.currency, at: ids.at },
-          ...{ state: "done", supplier_order: null, idempotency: null },
+          id,
+          period,
+          license,
+          order_no,
+          unit_price,
+          ...sums,
+          currency: price.currency,
+          at: ids.at,
+          state: "done",
+          supplier_order: null,
+          idempotency: null,
         });
         for (const share of shares)
           plan.grants.push({
-            ...{ ...share, id: ids.next(), order_id: id, metric: metricOf(demands, share.company) },
-            ...{ booked_version: null, reversal_id: null, reversal_version: null },
+            ...share,
+            id: ids.next(),
+            order_id: id,
+            metric: metricOf(demands, share.company),
+            booked_version: null,
+            reversal_id: null,
+            reversal_version: null,
           });
       }
     }

@@ -31,7 +31,10 @@ forEachStore((store) => {
     return got;
   };
   const pooledBuying = {
-    ...{ enabled: false, schedule: "0 6 1 * *", timezone: "UTC", pooled: true },
+    enabled: false,
+    schedule: "0 6 1 * *",
+    timezone: "UTC",
+    pooled: true,
     pooledLicenses: [] as string[],
   };
 
@@ -289,7 +292,10 @@ forEachStore((store) => {
       const database = await store.url();
       const acme = (pooled: boolean, url = group.url): Promise<TestServer> =>
         start({
-          ...{ role: "corporate", name: "acme", database, upstream: { url, enrollmentToken } },
+          role: "corporate",
+          name: "acme",
+          database,
+          upstream: { url, enrollmentToken },
           purchase: { ...pooledBuying, pooled },
         });
       const close = async (one: TestServer): Promise<void> => {
@@ -430,8 +436,16 @@ describe("what a company books", () => {
   const pair = generateKeyPair();
   const root = rootOf("group", pair);
   const one: CompanyOrder = {
-    ...{ id: "01aaaa", order: "2026-11/@A", period: "2026-11", license: "@A", metric: "device", quantity: 2 },
-    ...{ unitPrice: 5, amount: 10, currency: "EUR", at: "2026-11-01T00:00:00Z" },
+    id: "01aaaa",
+    order: "2026-11/@A",
+    period: "2026-11",
+    license: "@A",
+    metric: "device",
+    quantity: 2,
+    unitPrice: 5,
+    amount: 10,
+    currency: "EUR",
+    at: "2026-11-01T00:00:00Z",
   };
   const document = (orders: readonly object[], name = "acme", key = pair, pooled?: boolean) =>
     signDocument("company-orders/v1", JSON.stringify({ company: name, pooled, orders }), createSigner(key));
@@ -444,7 +458,9 @@ describe("what a company books", () => {
     const booked: CompanyOrder[] = [];
     const asked: string[] = [];
     const result = await fetchOrders({
-      ...{ root, company: "acme", signal: new AbortController().signal },
+      root,
+      company: "acme",
+      signal: new AbortController().signal,
       uplink: {
         request: (_method, path) => {
           asked.push(path);

@@ -300,7 +300,19 @@ const lineColumns = [
 function lines({ shares, ...order }: GroupOrder): object[] {
   const { order: number, period, license, state, unitPrice, currency, at, supplierOrder } = order;
   return shares.map(({ company, quantity, amount, alone, saving, booked }) => ({
-    ...{ order: number, period, license, state, company, quantity, unitPrice, amount, currency },
-    ...{ alone, saving, booked, at, supplierOrder },
+    order: number,
+    period,
+    license,
+    state,
+    company,
+    quantity,
+    unitPrice,
+    amount,
+    currency,
+    alone,
+    saving,
+    booked,
+    at,
+    supplierOrder,
   }));
 }

@@ -18,7 +18,8 @@ interface Given {
 /** Worked example B of domain.md §7, and A. */
 const exampleA: Given = { price: 1000, held: 2, departments: { D001: [1, 2], D002: [2, 1], D003: [0, 1] } };
 const exampleB: Given = {
-  ...{ price: 500, held: 3 },
+  price: 500,
+  held: 3,
   departments: { D001: [0, 1], D002: [1, 1], D003: [2, 0], D004: [0, 1], D005: [0, 1] },
 };
 
@@ -115,7 +116,9 @@ forEachStore((store) => {
       const numbered = done.orders.map(({ order: _, ...order }) => order);
       expect({ ...done, orders: numbered, id: "", at: "", state: "", dryRun: true }).toEqual({
         ...plan,
-        ...{ id: "", at: "", state: "" },
+        id: "",
+        at: "",
+        state: "",
       });
       expect(done).toMatchObject({ period: "2026-11", state: "done", dryRun: false, skipped: [] });
       expect(done.orders).toEqual([
@@ -140,9 +143,15 @@ forEachStore((store) => {
       ]);
       expect(done.savedByIdle).toEqual([{ license: "@B", quantity: 2 }]);
       expect(await state(made)).toEqual({
-        ...{ "@A": 4, "@B": 4 },
-        ...{ "D001 @A": [2, 2, 0], "D002 @A": [1, 1, 0], "D003 @A": [1, 1, 0] },
-        ...{ "D001 @B": [1, 1, 0], "D002 @B": [1, 1, 0], "D004 @B": [1, 1, 0], "D005 @B": [1, 1, 0] },
+        "@A": 4,
+        "@B": 4,
+        "D001 @A": [2, 2, 0],
+        "D002 @A": [1, 1, 0],
+        "D003 @A": [1, 1, 0],
+        "D001 @B": [1, 1, 0],
+        "D002 @B": [1, 1, 0],
+        "D004 @B": [1, 1, 0],
+        "D005 @B": [1, 1, 0],
       });
       const read = (await made.api("GET", `/api/v1/purchase-runs/${done.id}`)).json<PurchaseRun>();
       expect(read).toEqual(done);
@@ -188,8 +197,13 @@ forEachStore((store) => {
         { department: "unassigned", license: "@U", quantity: 3, amount: 21, currency: "EUR" },
       ]);
       expect(await state(made)).toMatchObject({
-        ...{ "D2 @NONE": [1, 2, 1], "D1 @SITE": [0, 9, 0], "D2 @SITE": [1, 1, 0], "unassigned @U": [3, 3, 0] },
-        ...{ "@NONE": 1, "@SITE": 1, "@U": 3 },
+        "D2 @NONE": [1, 2, 1],
+        "D1 @SITE": [0, 9, 0],
+        "D2 @SITE": [1, 1, 0],
+        "unassigned @U": [3, 3, 0],
+        "@NONE": 1,
+        "@SITE": 1,
+        "@U": 3,
       });
       expect(await state(made)).not.toHaveProperty("D1 @NONE");
     });

@@ -121,7 +121,10 @@ export function createPurchaseReader(deps: { readonly db: Database }): PurchaseR
         rows: listed.rows.map((row) => ({
           ...orderFields(row),
           order: row.order_no,
-          ...{ run: row.run, period: row.period, state: row.state as RunState, entitlement: row.entitlement },
+          run: row.run,
+          period: row.period,
+          state: row.state as RunState,
+          entitlement: row.entitlement,
           at: new Date(row.at).toISOString(),
         })),
       };
@@ -162,7 +165,10 @@ async function readRun(trx: Trx, row: RunRow): Promise<PurchaseRun> {
     chargebacks.push({
       department,
       ...(costCentre !== undefined && { costCentre }),
-      ...{ license, quantity, amount, currency },
+      license,
+      quantity,
+      amount,
+      currency,
     });
   }
   const rights: RunRights[] = [];

@@ -225,7 +225,9 @@ export function createPurchaseRunner(deps: {
           department: ordinals.department(department),
           department_code: department,
           cost_centre: costCentre ?? null,
-          ...{ quantity, amount, currency },
+          quantity,
+          amount,
+          currency,
         })),
       );
   }

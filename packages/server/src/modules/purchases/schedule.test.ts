@@ -23,7 +23,10 @@ forEachStore((store) => {
     const db = await store.open(clock);
     const events = createEvents(silentLog);
     const purchases = createPurchases({
-      ...{ db, clock, events, positions: createPositions({ db, clock }) },
+      db,
+      clock,
+      events,
+      positions: createPositions({ db, clock }),
       entitlements: createEntitlements({ db, clock, events }),
       counting: { settled: () => Promise.resolve(), underWay: false },
       settings: { timezone: "Asia/Tokyo", pooled: () => Promise.resolve(() => false) },
@@ -31,7 +34,12 @@ forEachStore((store) => {
     });
     const startOne = (using: Purchases = purchases): { stop(): Promise<void> } => {
       const made = createPurchaseSchedule({
-        ...{ db, purchases: using, schedule, timezone: "Asia/Tokyo", clock, log: silentLog },
+        db,
+        purchases: using,
+        schedule,
+        timezone: "Asia/Tokyo",
+        clock,
+        log: silentLog,
       });
       made.start();
       open.push(made);

@@ -123,14 +123,17 @@ forEachStore((store) => {
       expect([await used("Sales", "@DEV"), await used("Sales", "@USR")]).toEqual([1, 1]);
 
       const { body: list } = await admin("listProvisionedIdentitiesEnterprise", {
-        ...{ startIndex: 1, count: 1, filter: 'userName eq "HANA@example.com"' },
+        startIndex: 1,
+        count: 1,
+        filter: 'userName eq "HANA@example.com"',
       });
       const page = new Messages.ListResponse(list as never);
       expect([page.totalResults, page.Resources.length]).toEqual([1, 1]);
       expect(fits(page.Resources[0] as Json)).toEqual(hana);
 
       const renamed = await admin("updateAttributeForEnterpriseUser", {
-        ...{ scim_user_id: String(hana["id"]), schemas: patchSchemas },
+        scim_user_id: String(hana["id"]),
+        schemas: patchSchemas,
         Operations: [
           { op: "replace", path: "name.familyName", value: "Sato" },
           { op: "replace", path: "displayName", value: "Hana Sato" },
@@ -159,7 +162,7 @@ forEachStore((store) => {
       expect(await ledger("/employees/H-1")).toMatchObject({ state: "active", department: "Support" });
 
       const gone = await admin("deleteUserFromEnterprise", {
-        ...{ scim_user_id: String(hana["id"]) },
+        scim_user_id: String(hana["id"]),
       });
       expect(gone.status).toBe(204);
       expect((await refusal(send("GET", `/Users/${String(hana["id"])}`))).status).toBe(404);
@@ -171,7 +174,9 @@ forEachStore((store) => {
       const kenji = fits((await send("POST", "/Users", person("kenji"))).body);
       await installed("kenji");
       const { body: made } = await admin("provisionEnterpriseGroup", {
-        ...{ schemas: groupSchemas, externalId: "EAST", displayName: "East" },
+        schemas: groupSchemas,
+        externalId: "EAST",
+        displayName: "East",
         members: [{ value: String(kenji["id"]), displayName: "Kenji" }],
       });
       const east = fits(made);
@@ -179,11 +184,12 @@ forEachStore((store) => {
       const west = fits((await send("POST", "/Groups", { schemas: groupSchemas, externalId: "WEST", displayName: "West" })).body); // prettier-ignore
 
       await admin("updateAttributeForEnterpriseGroup", {
-        ...{ scim_group_id: String(west["id"]), schemas: patchSchemas },
+        scim_group_id: String(west["id"]),
+        schemas: patchSchemas,
         Operations: [{ op: "add", path: "members", value: [{ value: kenji["id"] }, { value: east["id"] }] }],
       });
       const { body: shown } = await admin("getProvisioningInformationForEnterpriseGroup", {
-        ...{ scim_group_id: String(west["id"]) },
+        scim_group_id: String(west["id"]),
       });
       expect((fits(shown)["members"] as Json[]).map((m) => [m["type"], m["value"]])).toEqual([
         ["Group", east["id"]],
@@ -198,7 +204,7 @@ forEachStore((store) => {
       });
       expect([await used("WEST", "@USR"), await used("unassigned", "@USR")]).toEqual([0, 1]);
       await admin("deleteScimGroupFromEnterprise", {
-        ...{ scim_group_id: String(east["id"]) },
+        scim_group_id: String(east["id"]),
       });
       expect((await refusal(send("GET", `/Groups/${String(east["id"])}`))).status).toBe(404);
       await clean();
@@ -228,12 +234,10 @@ forEachStore((store) => {
       const answer = await fetch(`${server.url}/scim/v2${path}`, {
         method,
         headers: {
-          ...{
-            authorization,
-            accept: "application/scim+json",
-            "accept-charset": "utf-8",
-            "user-agent": "OKTA SCIM Integration",
-          },
+          authorization,
+          accept: "application/scim+json",
+          "accept-charset": "utf-8",
+          "user-agent": "OKTA SCIM Integration",
           "content-type": json === undefined ? "application/scim+json; charset=utf-8" : "application/json",
         },
         ...(json !== undefined && { body: JSON.stringify(json) }),

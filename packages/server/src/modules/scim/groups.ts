@@ -143,7 +143,8 @@ export function createGroups(deps: {
       for (const below of groupsOf(come.keys()))
         if (below.ordinal === row.ordinal) throw valueInvalid("members", "a group cannot be a member of itself");
       await store.deleteMembers(trx, db.dialect, row.ordinal, {
-        ...{ users: ordinals(usersOf(go)), groups: ordinals(groupsOf(go)) },
+        users: ordinals(usersOf(go)),
+        groups: ordinals(groupsOf(go)),
       });
       await store.insertMembers(db, trx, [
         ...usersOf(come.keys()).map((u) => [row.ordinal, u.ordinal, 0]),
@@ -152,8 +153,10 @@ export function createGroups(deps: {
       return come.size + go.size > 0;
     }
     return moveMembers(trx, row, directory, caller, {
-      ...{ come: usersOf(come.keys()), go: usersOf(go) },
-      ...{ groupsCome: groupsOf(come.keys()), groupsGo: groupsOf(go) },
+      come: usersOf(come.keys()),
+      go: usersOf(go),
+      groupsCome: groupsOf(come.keys()),
+      groupsGo: groupsOf(go),
     });
   }
 
@@ -240,7 +243,10 @@ export function createGroups(deps: {
       const holder = directory.groupOfDepartment.get(found.ordinal);
       if (holder !== undefined)
         throw scimErrors.make("scim-exists", {
-          ...{ what: "The department", value: found.code, resource: "Group", id: holder.id },
+          what: "The department",
+          value: found.code,
+          resource: "Group",
+          id: holder.id,
         });
       if (found.name !== said.name)
         await apply(trx, [{ type: "rename", department: found.code, name: said.name }], caller);
@@ -253,7 +259,8 @@ export function createGroups(deps: {
         ? wished
         : codeFor(said.name, directory.codeTaken);
     const written = await organization.writeDepartments(trx, [{ code, name: said.name, parent: null }], {
-      ...{ mode: "create", at: clock.now() },
+      mode: "create",
+      at: clock.now(),
     });
     const fault = written.faults[0];
     if (fault?.code === "code-reserved") throw valueInvalid(`${urns.department}:code`, fault.message);
@@ -312,8 +319,10 @@ export function createGroups(deps: {
         said.externalId !== row.external_id
       )
         await store.updateGroup(trx, row.ordinal, {
-          ...{ external_id: said.externalId, name: said.name },
-          ...{ resource: JSON.stringify(kept), changed_at: clock.now() },
+          external_id: said.externalId,
+          name: said.name,
+          resource: JSON.stringify(kept),
+          changed_at: clock.now(),
         });
       return one(trx, id, caller.base);
     });
@@ -334,8 +343,13 @@ export function createGroups(deps: {
         const now = clock.now();
         const id = newId(now);
         await store.insertGroup(trx, {
-          ...{ id, external_id: said.externalId, name: said.name, department },
-          ...{ resource: JSON.stringify(keptOf(says)), created_at: now, changed_at: now },
+          id,
+          external_id: said.externalId,
+          name: said.name,
+          department,
+          resource: JSON.stringify(keptOf(says)),
+          created_at: now,
+          changed_at: now,
         });
         const { row } = await find(trx, id);
         await applyMembers(trx, row, members, caller);

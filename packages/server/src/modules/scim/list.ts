@@ -208,7 +208,10 @@ function askedOf(type: ResourceType, query: Query): Asked {
       reason: `a ${type.name} has no such attribute`,
     });
   return {
-    ...{ type, filter, sort, projection: shown },
+    type,
+    filter,
+    sort,
+    projection: shown,
     members: {
       compare: type === groupType && filter !== undefined && mentions(filter, "members"),
       answer: type === groupType && shown.has("members"),

@@ -25,7 +25,9 @@ export function createMembers(areDepartments: boolean): Members {
     const members: Resource[] = [];
     for (const below of await groupsBelow(trx, row, directory))
       members.push({
-        ...{ value: below.id, $ref: `${base}/Groups/${below.id}`, type: "Group" },
+        value: below.id,
+        $ref: `${base}/Groups/${below.id}`,
+        type: "Group",
         display: directory.departments.get(below.department ?? 0)?.name ?? below.name,
       });
     await eachPolitely(

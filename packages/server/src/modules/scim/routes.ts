@@ -195,11 +195,10 @@ function installErrors(scope: FastifyInstance, { clock, log }: Pick<Deps, "clock
       return refuse(reply, scimErrors.make("scim-syntax-invalid", { reason: error.message }));
     const reference = newId(clock.now());
     log.error("request-failed", {
-      ...{ reference, route: request.routeOptions.url },
-      ...{
-        reason: error instanceof Error ? error.message : "unknown",
-        stack: error instanceof Error ? error.stack : undefined,
-      },
+      reference,
+      route: request.routeOptions.url,
+      reason: error instanceof Error ? error.message : "unknown",
+      stack: error instanceof Error ? error.stack : undefined,
     });
     return refuse(reply, serverErrors.make("internal", { reference }));
   });
@@ -288,9 +287,13 @@ function readQuery(given: Resource, read: (name: keyof Query, value: unknown) =>
     return trimmed.length === 0 ? undefined : trimmed;
   };
   const query = {
-    ...{ filter: text("filter"), sortBy: text("sortBy"), sortOrder: text("sortOrder") },
-    ...{ startIndex: integer("startIndex"), count: integer("count") },
-    ...{ attributes: names("attributes"), excludedAttributes: names("excludedAttributes") },
+    filter: text("filter"),
+    sortBy: text("sortBy"),
+    sortOrder: text("sortOrder"),
+    startIndex: integer("startIndex"),
+    count: integer("count"),
+    attributes: names("attributes"),
+    excludedAttributes: names("excludedAttributes"),
   };
   return Object.fromEntries(Object.entries(query).filter(([, one]) => one !== undefined));
 }

@@ -602,8 +602,8 @@ describe("groups with thousands of members", () => {
             await trx
               .insertInto("scim_users")
               .values({
-                ...{ id: `u-${id}`, user_name: id, user_key: id.toLowerCase(), external_id: null, employee: ordinal },
-                ...{ away_department: null, resource: "{}", created_at: 1, changed_at: 1 },
+                id: `u-${id}`, user_name: id, user_key: id.toLowerCase(), external_id: null, employee: ordinal,
+                away_department: null, resource: "{}", created_at: 1, changed_at: 1,
               })
               .execute();
         });

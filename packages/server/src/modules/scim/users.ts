@@ -119,7 +119,9 @@ export function createUsers(deps: {
       (manager !== null &&
         (manager.value === row.manager || idsOf(manager).some((id) => named.get(id) === row.manager)));
     const word: LedgerWord = {
-      ...{ name: row.name, mail: row.mail, title: row.title },
+      name: row.name,
+      mail: row.mail,
+      title: row.title,
       department: departmentHolds(said, row.department, directory)
         ? undefined
         : row.department === null
@@ -237,7 +239,10 @@ export function createUsers(deps: {
     const holder = await store.userByKey(trx, keyOf(said.userName));
     if (holder !== undefined && holder.id !== own)
       throw scimErrors.make("scim-exists", {
-        ...{ what: "userName", value: said.userName, resource: "User", id: holder.id },
+        what: "userName",
+        value: said.userName,
+        resource: "User",
+        id: holder.id,
       });
   }
 
@@ -254,7 +259,10 @@ export function createUsers(deps: {
     const holder = await store.userOfEmployee(trx, employee.ordinal);
     if (holder !== undefined)
       throw scimErrors.make("scim-exists", {
-        ...{ what: "The employee", value: employee.id, resource: "User", id: holder.id },
+        what: "The employee",
+        value: employee.id,
+        resource: "User",
+        id: holder.id,
       });
     return employee;
   }
@@ -280,8 +288,11 @@ export function createUsers(deps: {
       await free(trx, said, id);
       const [employee] = await store.employeesById(trx, db.dialect, [row.employee_id]);
       await store.updateUser(trx, row.ordinal, {
-        ...{ user_name: said.userName, user_key: keyOf(said.userName), external_id: said.externalId },
-        ...{ resource: JSON.stringify(sent), changed_at: clock.now() },
+        user_name: said.userName,
+        user_key: keyOf(said.userName),
+        external_id: said.externalId,
+        resource: JSON.stringify(sent),
+        changed_at: clock.now(),
       });
       await tell(trx, said, saidBy(before), { id: row.employee_id, employee, user: row }, caller.by);
       return one(trx, id, caller.base);
@@ -307,9 +318,15 @@ export function createUsers(deps: {
         const id = newId(clock.now());
         const now = clock.now();
         await store.insertUser(trx, {
-          ...{ id, user_name: said.userName, user_key: keyOf(said.userName), external_id: said.externalId },
-          ...{ employee: employee?.ordinal ?? 0, away_department: null, resource: JSON.stringify(sent) },
-          ...{ created_at: now, changed_at: now },
+          id,
+          user_name: said.userName,
+          user_key: keyOf(said.userName),
+          external_id: said.externalId,
+          employee: employee?.ordinal ?? 0,
+          away_department: null,
+          resource: JSON.stringify(sent),
+          created_at: now,
+          changed_at: now,
         });
         return one(trx, id, caller.base);
       });
@@ -321,7 +338,9 @@ export function createUsers(deps: {
       const sent = readResource(userType, body);
       return change(id, caller, (before, shown) => ({
         // One that does not speak of `active` brings nobody back.
-        ...{ sent, before, says: "active" in sent ? sent : { ...sent, active: shown["active"] } },
+        sent,
+        before,
+        says: "active" in sent ? sent : { ...sent, active: shown["active"] },
       }));
     },
 

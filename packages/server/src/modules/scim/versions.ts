@@ -18,8 +18,11 @@ export function metaOf(
   version: string,
 ): Resource {
   return {
-    ...{ resourceType, created: new Date(row.created_at).toISOString() },
-    ...{ lastModified: new Date(row.changed_at).toISOString(), location, version },
+    resourceType,
+    created: new Date(row.created_at).toISOString(),
+    lastModified: new Date(row.changed_at).toISOString(),
+    location,
+    version,
   };
 }
 

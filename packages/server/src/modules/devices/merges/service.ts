@@ -123,7 +123,11 @@ export function createMerges(
         const made = newId(at);
         const followed = await allocations.follow(trx, { from: gone.ordinal, to: kept.ordinal }, at);
         await store.insert(trx, {
-          ...{ id: made, kept: kept.ordinal, gone: gone.ordinal, exchanged: Number(exchanged), at },
+          id: made,
+          kept: kept.ordinal,
+          gone: gone.ordinal,
+          exchanged: Number(exchanged),
+          at,
           allocations: followed.length === 0 ? null : JSON.stringify(followed),
         });
         return { id: made, done: after };

@@ -118,7 +118,11 @@ export function createClassifications(deps: {
     const { decision, count } = found;
     const rule = decision.rule === undefined ? undefined : (await store.rules(trx))[decision.rule]?.rule;
     return {
-      ...{ device, license, count, ...decision, because: words(decision, correction?.reason, rule) },
+      device,
+      license,
+      count,
+      ...decision,
+      because: words(decision, correction?.reason, rule),
       ...(correction !== undefined && { reason: correction.reason }),
     };
   };

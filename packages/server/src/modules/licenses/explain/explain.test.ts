@@ -99,8 +99,14 @@ forEachStore((store) => {
       await s.allocations.create({ license: "@A", employee: "E1", quantity: 3 });
       const why = await s.explain.position("@A", {});
       expect(why.totals).toMatchObject({
-        ...{ used: 2, held: 5, rights: 4, overUnder: 3, idle: 3 },
-        ...{ allocatedInUse: 1, allocatedNotInUse: 2, notAllocatedInUse: 1 },
+        used: 2,
+        held: 5,
+        rights: 4,
+        overUnder: 3,
+        idle: 3,
+        allocatedInUse: 1,
+        allocatedNotInUse: 2,
+        notAllocatedInUse: 1,
         because: { notAllocatedInUse: "used 2 − allocated in use 1" },
       });
       expect(why.departments).toMatchObject([

@@ -231,7 +231,10 @@ function numbersOf(
   if (within !== undefined) {
     const { overUnder } = departmentPosition(input);
     return {
-      ...{ rights, required, requested, overUnder },
+      rights,
+      required,
+      requested,
+      overUnder,
       because: { overUnder: `rights ${rights} − used ${counts.used}${noLimit}` },
     };
   }
@@ -242,7 +245,14 @@ function numbersOf(
   });
   const difference = `held ${holding.held} − used ${counts.used}`;
   return {
-    ...{ rights, required, requested, overUnder, idle, allocatedInUse, allocatedNotInUse, notAllocatedInUse },
+    rights,
+    required,
+    requested,
+    overUnder,
+    idle,
+    allocatedInUse,
+    allocatedNotInUse,
+    notAllocatedInUse,
     because: {
       overUnder: `${difference}${noLimit}`,
       idle: `${difference}, where positive`,

@@ -54,7 +54,10 @@ async function walkUse(trx: Trx, view: View, tell: (event: WalkedEvent) => void)
   const last = await pastStore.lastDevice(trx);
   const round = async (wanted: (license: number) => boolean): Promise<ReadonlySet<number>> => {
     const replay = createUseReplay({
-      ...{ from, to, byUser: view.byUser, wanted },
+      from,
+      to,
+      byUser: view.byUser,
+      wanted,
       emit({ at, license, effects, cause, device, before, after }) {
         for (const { department, by } of effects)
           tell({ at, measure: "used", license, department, by, cause: differenceCause(cause, by), source: device, before, after }); // prettier-ignore

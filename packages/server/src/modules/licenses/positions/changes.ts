@@ -212,7 +212,11 @@ async function named(db: Database, trx: Trx, view: View, events: readonly Walked
     count,
   });
   return mapPolitely(events, ({ at, cause, measure, license, department, by, source, before, after }) => ({
-    ...{ at, cause, measure, by, license: licenses.get(license) ?? `#${license}` },
+    at,
+    cause,
+    measure,
+    by,
+    license: licenses.get(license) ?? `#${license}`,
     ...(department !== undefined && { department: codeOf(view, department) }),
     ...(measure === "used" && { device: devices.get(source as number) ?? `#${source}` }),
     ...(measure === "held" && { entitlement: String(source) }),

@@ -3,7 +3,6 @@
  * what a transaction changes, or counted anew from the open intervals.
  * Invariants: counters are written in key order, after the intervals they count; a person who has two devices in a department counts once there.
  */
-import { sql } from "kysely";
 import { createUsage, type LicenseCount, type Usage } from "@daicho/licensing";
 import type { Database, Trx } from "../../../db/database.ts";
 import { pagesOf, slicesOf } from "../../../slices.ts";
@@ -58,7 +57,7 @@ async function write(db: Database, trx: Trx, usage: Usage): Promise<void> {
   let first = true;
   for await (const slice of slicesOf(userChanges(usage), atOnce)) {
     // Two first devices of one user, counted at once by two transactions, would both see none before them.
-    if (first && db.dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+    if (first) await repositoryStore.lockUserUsage(trx, db.dialect);
     first = false;
     const before = await repositoryStore.userUsage(trx, db.dialect, slice);
     for (const row of slice) {

@@ -1,7 +1,7 @@
 /** Purpose: the licence repository and its counters as rows; one query per method. */
 import { metricBought } from "@daicho/licensing";
 import type { Metric } from "@daicho/protocol";
-import type { Kysely } from "kysely";
+import { sql, type Kysely } from "kysely";
 import type { Database, Trx } from "../../../db/database.ts";
 import { among } from "../../../db/sets.ts";
 import { blob, integer, text, type DialectName } from "../../../db/dialect.ts";
@@ -196,6 +196,11 @@ export const repositoryStore = {
       },
       rows.map((row) => [row.department, row.license, row.change]),
     ),
+
+  /** SQLite's transactions exclude each other anyway. */
+  async lockUserUsage(trx: Trx, dialect: DialectName): Promise<void> {
+    if (dialect === "postgres") await sql`select pg_advisory_xact_lock(7400, 2)`.execute(trx);
+  },
 
   async userUsage(
     trx: Trx,

@@ -56,7 +56,9 @@ export function createOrgChangesApply(deps: {
       const warnings: OrgFault[] = [];
       const handed: OrgOutcome["applications"][number][] = [];
       const step = {
-        ...{ draft, at, licenses: new Map([...codes].map(([ordinal, code]) => [code, ordinal])) },
+        draft,
+        at,
+        licenses: new Map([...codes].map(([ordinal, code]) => [code, ordinal])),
         managing: new Set(await licenses.managing(trx, ended)),
         report(path: string, code: Parameters<typeof fault>[1], details?: Parameters<typeof fault>[2]): void {
           if (faults.length < maxFaults) faults.push(fault(path, code, details));
@@ -209,7 +211,8 @@ async function organisationOutcome(
             : "moved";
     if (change === undefined) return;
     employees.push({
-      ...{ employee: p.id, change },
+      employee: p.id,
+      change,
       ...(from !== undefined && { from }),
       ...(!left && { to: codeOf(draft, p.department) }),
       devices: p.devices.size + (handedOver.get(p) ?? 0),
@@ -226,7 +229,8 @@ async function organisationOutcome(
     employees,
     devices,
     handOvers: draft.handOvers.map(({ device, person }) => ({
-      ...{ device: device.id, employee: person.id },
+      device: device.id,
+      employee: person.id,
       department: codeOf(draft, device.department),
     })),
   };

@@ -99,7 +99,9 @@ forEachStore((store) => {
           ["B", "@DEV", 1, 3, 1, 1],
           ["B", "@USER", 1, 2, 0, 0],
         ].map(([department, license, before, after, rights, required]) => ({
-          ...{ department, license, used: { before, after } },
+          department,
+          license,
+          used: { before, after },
           rights: { before: rights, after: rights },
           required: { before: required, after: required },
           requested: { before: 0, after: 0 },
@@ -224,12 +226,22 @@ forEachStore((store) => {
     it("splitting moves the people, devices and departments named, and rights as said or as used", async () => {
       const s = await company(await store.open());
       await s.apply({
-        ...{ type: "split", department: "A", to: "A9", name: "Nine" },
-        ...{ employees: ["E2"], devices: ["PC6"], children: ["A1"] },
+        type: "split",
+        department: "A",
+        to: "A9",
+        name: "Nine",
+        employees: ["E2"],
+        devices: ["PC6"],
+        children: ["A1"],
       });
       expect(await s.used()).toEqual({
-        ...{ "A @DEV": 2, "A @USER": 1, "A1 @DEV": 1 },
-        ...{ "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1, "B @USER": 1 },
+        "A @DEV": 2,
+        "A @USER": 1,
+        "A1 @DEV": 1,
+        "A9 @DEV": 2,
+        "A9 @USER": 1,
+        "B @DEV": 1,
+        "B @USER": 1,
       });
       expect(await s.rightsOf()).toEqual({ "A @DEV": 1, "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 1 });
       // Required is divided as its use was, 2 of 4; what does not divide stays.
@@ -237,7 +249,10 @@ forEachStore((store) => {
       expect(await s.organization.department("A9")).toMatchObject({ name: "Nine", parent: "R" });
       expect(await s.organization.department("A1")).toMatchObject({ parent: "A9" });
       await s.apply({
-        ...{ type: "split", department: "A", to: "B", employees: ["E1"] },
+        type: "split",
+        department: "A",
+        to: "B",
+        employees: ["E1"],
         rights: [{ license: "@DEV", rights: 1 }],
       });
       expect(await s.rightsOf()).toEqual({ "A1 @DEV": 1, "A9 @DEV": 2, "A9 @USER": 1, "B @DEV": 2 });
@@ -245,24 +260,32 @@ forEachStore((store) => {
       // As said; of what nobody uses yet, as the people.
       await s.rights.set({ department: "B", license: "@PLAN", rights: 0, required: 7 });
       await s.apply({
-        ...{ type: "split", department: "B", to: "A9", employees: ["E3"] },
+        type: "split",
+        department: "B",
+        to: "A9",
+        employees: ["E3"],
         rights: [{ license: "@DEV", rights: 0, required: 3 }],
       });
       expect(await s.rightsOf("required")).toEqual({
-        ...{ "A9 @DEV": 5, "A9 @PLAN": 3, "B @DEV": 1, "B @PLAN": 4 },
+        "A9 @DEV": 5,
+        "A9 @PLAN": 3,
+        "B @DEV": 1,
+        "B @PLAN": 4,
       });
       await s.apply({ type: "move", employee: "E3", to: "B" });
       expect(
         await faultsOf(
           s.apply({
-            ...{ type: "split", department: "A9", to: "B", employees: ["E3"], devices: ["PC1", "none"] },
-            ...{
-              children: ["A2"],
-              rights: [
-                { license: "@DEV", rights: 3, required: 9 },
-                { license: "@NO", rights: 1 },
-              ],
-            },
+            type: "split",
+            department: "A9",
+            to: "B",
+            employees: ["E3"],
+            devices: ["PC1", "none"],
+            children: ["A2"],
+            rights: [
+              { license: "@DEV", rights: 3, required: 9 },
+              { license: "@NO", rights: 1 },
+            ],
           }),
         ),
       ).toEqual([
@@ -284,7 +307,10 @@ forEachStore((store) => {
       expect(await s.entitlements.entitlement(saved.id)).toMatchObject({ department: "A2", quantity: 5 });
       const device = await s.db.transaction((trx) =>
         s.directory.adopt(trx, {
-          ...{ id: "NEW", hostname: "new", department: "A", origin: "enrollment" },
+          id: "NEW",
+          hostname: "new",
+          department: "A",
+          origin: "enrollment",
           taken: () => Promise.resolve(false),
         }),
       );

@@ -133,7 +133,10 @@ export async function createDraft(loaded: Loaded): Promise<Draft> {
   await eachPolitely(loaded.devices, ({ ordinal, id, employee, department }) => {
     const user = employee === null ? undefined : peopleByOrdinal.get(employee);
     const device: DraftDevice = {
-      ...{ ordinal, id, user, department },
+      ordinal,
+      id,
+      user,
+      department,
       countedFor: user?.department ?? department ?? 0,
       stored: { user, department },
     };
@@ -200,7 +203,11 @@ export async function createDraft(loaded: Loaded): Promise<Draft> {
     addPerson(id, state) {
       const person: DraftPerson = {
         ...state,
-        ...{ id, ordinal: undefined, was: undefined, stored: undefined, devices: new Set() },
+        id,
+        ordinal: undefined,
+        was: undefined,
+        stored: undefined,
+        devices: new Set(),
       };
       people.set(id, person);
       if (state.department !== null) addTo(byDepartment, state.department, person);

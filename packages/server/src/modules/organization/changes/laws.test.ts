@@ -57,7 +57,8 @@ function resolve({ type, picks, flags }: Wish, now: Awaited<ReturnType<typeof st
     case "split": {
       const has = now.rights[`${department} @DEV`] ?? 0;
       return {
-        ...{ type, department },
+        type,
+        department,
         ...(first ? { to: fresh, name: "Made" } : { to }),
         employees: part(
           now.employees.filter((e) => e.state === "active" && e.department === department),

@@ -105,7 +105,9 @@ forEachStore((store) => {
         ["D2", 1, 1, 2, 2],
       ]);
       expect((await ok(made.api("GET", "/api/v1/applications/verification"))).json()).toMatchObject({
-        ...{ complete: true, faults: [], requested: [] },
+        complete: true,
+        faults: [],
+        requested: [],
       });
     });
 

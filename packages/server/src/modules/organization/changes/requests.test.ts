@@ -32,7 +32,8 @@ forEachStore((store) => {
       server.server.repository.record(trx, [{ device: 1, licenses: [{ license: "@DEV", count: 1 }] }], clock.now()),
     );
     return {
-      ...{ ...server, clock },
+      ...server,
+      clock,
       change: (json, headers = {}) => server.api("POST", "/api/v1/org-changes", { json, headers }),
       department: async (id) =>
         (await server.api("GET", `/api/v1/employees/${id}`)).json<{ department: string }>().department,

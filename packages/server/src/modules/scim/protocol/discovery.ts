@@ -56,7 +56,13 @@ function described(attribute: Attribute): Resource {
   const { name, type, multiValued, description, required, mutability, returned } = attribute;
   const text = type === "string" || type === "reference";
   return {
-    ...{ name, type, multiValued, description, required, mutability, returned },
+    name,
+    type,
+    multiValued,
+    description,
+    required,
+    mutability,
+    returned,
     ...(text && { caseExact: attribute.caseExact, uniqueness: attribute.uniqueness }),
     ...(attribute.canonicalValues !== undefined && { canonicalValues: attribute.canonicalValues }),
     ...(attribute.referenceTypes !== undefined && { referenceTypes: attribute.referenceTypes }),
