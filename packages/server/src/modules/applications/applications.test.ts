@@ -372,7 +372,7 @@ forEachStore((store) => {
         { committed: 0, left: 5000 },
       ]);
       const csv = await call("GET", "/api/v1/budgets", undefined, undefined, { accept: "text/csv" });
-      expect(csv.text.split("\n")[0]).toBe("costCentre,period,amount,currency,spent,committed,left");
+      expect(csv.text.split("\n")[0]).toBe("costCentre,period,amount,currency,spent,committed,left,otherCurrencies");
     });
 
     it("a budget pays for whole packs, of what all departments of the cost centre need together (domain.md §7)", async () => {
