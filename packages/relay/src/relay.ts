@@ -276,6 +276,7 @@ export function createRelay(options: RelayOptions): Relay {
         if (!connected) return;
         sayPresence();
         board.sayAgain();
+        forwarder.reached();
         void dictionary.refresh();
       },
     });

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocketServer, type WebSocket } from "ws";
 import { createChannel, type Channel } from "./channel.ts";
 import { company, deadAddress, enrolledIdentity, nodeAbove, problem } from "./fixtures/node-above.ts";
-import { createUplink } from "./uplink.ts";
+import { createUplink, type Uplink } from "./uplink.ts";
 
 const acme = company();
 const closing: { close(): unknown }[] = [];
@@ -41,7 +41,7 @@ async function above(options: { autoPong?: boolean } = {}): Promise<Above> {
 async function channelTo(
   upstreams: readonly string[],
   clock: Clock,
-): Promise<{ channel: Channel; got: DownMessage[] }> {
+): Promise<{ channel: Channel; uplink: Uplink; got: DownMessage[] }> {
   const uplink = createUplink({ upstreams, identity: await enrolledIdentity(acme), clock, log: silentLog });
   const got: DownMessage[] = [];
   const channel = createChannel({
@@ -52,7 +52,7 @@ async function channelTo(
     onMessage: (message) => void got.push(message),
   });
   closing.push(uplink, channel);
-  return { channel, got };
+  return { channel, uplink, got };
 }
 
 const soon = { timeout: 10_000, interval: 5 };
@@ -105,6 +105,21 @@ describe("the channel", () => {
     expect(channel.send({ type: "presence", agents: 0, relays: 0 })).toBe(false);
     clock.advance(120_000);
     await vi.waitFor(() => expect(channel.connected).toBe(true), soon);
+  });
+
+  it("tells requests that the node above is there again, so that what it announces can be fetched", async () => {
+    const clock = manualClock(start);
+    const node = await above();
+    const { channel, uplink } = await channelTo([node.url], clock);
+    await vi.waitFor(() => expect(channel.connected).toBe(true), soon);
+    node.sockets[0]?.terminate();
+    await vi.waitFor(() => expect(channel.connected).toBe(false), soon);
+    for (const attempt of uplink.upstreams.candidates()) attempt.failed();
+    uplink.upstreams.exhausted();
+    expect(await uplink.request("GET", "/ingest/v1/dictionary")).toMatchObject({ kind: "retry" });
+    clock.advance(120_000);
+    await vi.waitFor(() => expect(channel.connected).toBe(true), soon);
+    expect(uplink.nextAttemptAt).toBe(0);
   });
 
   it("takes the next upstream when the first has no channel", async () => {

@@ -116,6 +116,7 @@ export function createChannel(options: ChannelOptions): Channel {
       attempts = 0;
       returnAt = clock.now() + returnAfterMs * (0.5 + random());
       connectedTo = url;
+      uplink.upstreams.reached();
       log.info("channel-open", { upstream: url });
       timer = clock.after(pingEveryMs * (0.5 + random() / 2), ping);
       notify(true);

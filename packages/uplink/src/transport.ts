@@ -128,7 +128,8 @@ export function createTransport(options: TransportOptions): Transport {
       return lastError;
     },
     async send(method, path, request, hooks) {
-      let code = "waiting";
+      // While everyone waits the reason is still what went wrong last.
+      let code = lastError ?? "waiting";
       let tried = false;
       for (const attempt of upstreams.candidates()) {
         tried = true;

@@ -174,7 +174,7 @@ describe("waiting", () => {
       expect(told).toMatchObject({ kind: "retry", code: "busy" });
       expect(told.kind === "retry" && told.after).toBeGreaterThanOrEqual(120_000);
       clock.advance(119_999);
-      expect(await uplink.sendReports([report])).toMatchObject({ kind: "retry", code: "waiting" });
+      expect(await uplink.sendReports([report])).toMatchObject({ kind: "retry", code: "busy" });
       expect(above.received).toHaveLength(1);
       await pass(clock, uplink);
       await uplink.sendReports([report]);

@@ -119,6 +119,24 @@ describe("the list of upstreams", () => {
     expect(upstreams.candidates()).toEqual([]);
   });
 
+  it("waits no longer for one that is known to be there again, but as long as it asked, and next time as long as before", () => {
+    const clock = manualClock(1e12);
+    const upstreams = createUpstreams({ urls: [a], clock, random: middle });
+    const fail = (): number => {
+      upstreams.candidates()[0]?.failed();
+      upstreams.exhausted();
+      return upstreams.nextAttemptAt - clock.now();
+    };
+    const first = fail();
+    upstreams.reached();
+    expect(urls(upstreams.candidates())).toEqual([a]);
+    expect(fail()).toBe(first * 2);
+    upstreams.reached();
+    upstreams.candidates()[0]?.overloaded(30_000);
+    upstreams.reached();
+    expect(upstreams.candidates()).toEqual([]);
+  });
+
   it("a clock set back by a year does not silence the node", () => {
     const clock = manualClock(1e12);
     let now = 2e12;

@@ -2,8 +2,8 @@
  * Purpose: which of the listed nodes above to use, and when. One at a time: the first of the list that works.
  * Rules. Fail-over: one that cannot be reached or fails (5xx, time-out, nonsense) is passed over for a while that doubles, and
  * the next is tried at once. Fail-back: when that while is over it is tried first again. Back-off: when none is left, all wait
- * (exponential, full jitter). Overload (429, 503 with Retry-After) is obeyed and is no failure - until it lasts, or is
- * asked to be long: then the next in the list gets its chance.
+ * (exponential, full jitter), at most until one of them is known to be there again. Overload (429, 503 with Retry-After) is
+ * obeyed and is no failure - until it lasts, or is asked to be long: then the next in the list gets its chance.
  * Invariant: many requests that fail together count as one failure.
  */
 import type { Clock } from "@daicho/kernel";
@@ -45,6 +45,8 @@ export interface Upstreams {
   candidates(): readonly Attempt[];
   /** Says that all candidates failed: everyone waits. */
   exhausted(): void;
+  /** Says that a node above is there, as its channel has opened: nobody waits any longer because it was not. What a node asked for stands. */
+  reached(): void;
 }
 
 interface State extends Upstream {
@@ -77,7 +79,11 @@ export function createUpstreams(options: {
   if (first === undefined) throw uplinkErrors.make("upstream-invalid", { upstream: "(none)" });
   let current: State = first;
   let rounds = 0;
-  let waitUntil = 0;
+  /** As a node above asked. */
+  let askedUntil = 0;
+  /** Because none could be reached. */
+  let backedOffUntil = 0;
+  const waitUntil = (): number => Math.max(askedUntil, backedOffUntil);
 
   function attempt(state: State): Attempt {
     const generation = state.generation;
@@ -94,7 +100,7 @@ export function createUpstreams(options: {
         state.overloads = 0;
         state.passedOverUntil = 0;
         current = state;
-        // `waitUntil` stays: another request may just have been told to wait.
+        // Waiting stays: another request may just have been told to.
         rounds = 0;
       },
       failed: () => once(() => pass(state)),
@@ -104,7 +110,7 @@ export function createUpstreams(options: {
           const other = states.some((s) => s !== state && s.passedOverUntil <= clock.now());
           const lasting = state.overloads >= overloadsBeforeNext || afterMs > longOverloadMs;
           if (lasting && other) pass(state, afterMs);
-          else waitUntil = Math.max(waitUntil, clock.now() + afterMs);
+          else askedUntil = Math.max(askedUntil, clock.now() + afterMs);
         }),
     };
   }
@@ -123,19 +129,23 @@ export function createUpstreams(options: {
       return current;
     },
     get nextAttemptAt() {
-      return waitUntil;
+      return waitUntil();
     },
     candidates() {
       const now = clock.now();
       // A clock that was set back must not silence a node for longer than the longest back-off.
-      if (waitUntil > now && waitUntil - now <= longestWaitMs) return [];
+      if ([askedUntil, backedOffUntil].some((until) => until > now && until - now <= longestWaitMs)) return [];
       const usable = states.filter((s) => s.passedOverUntil <= now || s.passedOverUntil - now > longestWaitMs);
       return (usable.length > 0 ? usable : states).map(attempt);
     },
     exhausted() {
-      if (waitUntil > clock.now()) return;
-      waitUntil = clock.now() + fullJitter(rounds, backoff, random);
+      if (waitUntil() > clock.now()) return;
+      backedOffUntil = clock.now() + fullJitter(rounds, backoff, random);
       rounds++;
+    },
+    reached() {
+      // `rounds` stays: a node that opens channels and fails at requests is not asked more and more often.
+      backedOffUntil = 0;
     },
   };
 }

@@ -115,6 +115,34 @@ describe("sending", () => {
     expect(outbox.pending).toBe(1);
   });
 
+  it("waits for a node that is away, however much there is to say - until it is known to be back", async () => {
+    let away = true;
+    const { sender, outbox } = setting([envelope(1)], (n) =>
+      away ? { kind: "retry", code: "ECONNREFUSED", after: 300_000 } : stored(n),
+    );
+    const stop = new AbortController();
+    const running = sender.run(stop.signal);
+    await turn();
+    away = false;
+    sender.wake();
+    await turn();
+    expect(outbox.pending).toBe(1);
+    sender.reached();
+    await turn();
+    expect(outbox.pending).toBe(0);
+    stop.abort();
+    await running;
+  });
+
+  it("ends at once when it is stopped while it waits", async () => {
+    const { sender } = setting([envelope(1)], () => ({ kind: "retry", code: "ECONNREFUSED", after: 300_000 }));
+    const stop = new AbortController();
+    const running = sender.run(stop.signal);
+    await turn();
+    stop.abort();
+    await running;
+  });
+
   it("runs until it is stopped, wakes for work, and survives a disk that fails", async () => {
     const records = [envelope(1)];
     const { sender, outbox, clock } = setting(records, stored);

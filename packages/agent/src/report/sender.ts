@@ -39,6 +39,8 @@ export interface Sender {
   run(signal: AbortSignal): Promise<void>;
   /** Says that something was spooled, or that the uplink is there. */
   wake(): void;
+  /** Says that the node above is there: waiting for it ends, as far as it did not ask for that itself. */
+  reached(): void;
 }
 
 const batchRecords = Math.min(200, maxBatchEnvelopes);
@@ -51,6 +53,7 @@ export function createSender(options: SenderOptions): Sender {
   const { outbox, clock, log } = options;
   const random = options.random ?? Math.random;
   let woken = new AbortController();
+  let waiting = new AbortController();
   /** Halved when the node above finds a batch too large. */
   let limit = batchRecords;
 
@@ -122,10 +125,13 @@ export function createSender(options: SenderOptions): Sender {
   return {
     step,
     wake: () => woken.abort(),
+    reached: () => waiting.abort(),
     async run(signal) {
-      signal.addEventListener("abort", () => woken.abort(), { once: true });
+      const end = (): void => (woken.abort(), waiting.abort());
+      signal.addEventListener("abort", end, { once: true });
       while (!signal.aborted) {
         woken = new AbortController();
+        waiting = new AbortController();
         let next: DrainStep;
         try {
           next = await step(signal);
@@ -137,7 +143,7 @@ export function createSender(options: SenderOptions): Sender {
         }
         if (next.kind === "sent") continue;
         // Waiting for work ends when there is work; waiting because we were told to does not.
-        if (next.kind === "wait" && next.patient !== true) await wait(clock, next.afterMs, signal);
+        if (next.kind === "wait" && next.patient !== true) await wait(clock, next.afterMs, waiting.signal);
         else await wait(clock, next.kind === "wait" ? next.afterMs : idleMs, woken.signal);
       }
     },

@@ -259,7 +259,10 @@ export function createAgent(options: AgentOptions): Agent {
       log,
       random,
       onMessage: (message) => onMessage(c, message),
-      onState: () => statusChanged(),
+      onState(connected) {
+        if (connected) c.sender.reached();
+        statusChanged();
+      },
     });
   }
 

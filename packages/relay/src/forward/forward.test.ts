@@ -38,6 +38,19 @@ test("an enrolled relay stores while the node above is away, over a restart, and
   expect(Math.max(...site.above.batches)).toBeGreaterThan(1);
 });
 
+test("a relay that waits long for a node above forwards as soon as its channel shows that the node is back", async () => {
+  // The channel tries again at once; requests back off for minutes.
+  const { url } = await site.start({ backoff: { baseMs: 600_000, capMs: 600_000 }, random: () => 0 });
+  await until(() => site.above.sockets.size === 1);
+  site.above.mood = away;
+  const agent = site.company.node("agent", "pc-1");
+  await send(url, agent, agent.report("full"));
+  await until(async () => /_upstream_wait_seconds [1-9]/.test(await (await fetch(`${url}/metrics`)).text()));
+  site.above.mood = undefined;
+  for (const socket of site.above.sockets) socket.close();
+  await until(() => deviceSeqs(site.above, agent.id).length === 1);
+});
+
 test("what the node above has not answered for is sent again, and nothing else", async () => {
   const { url } = await site.start();
   const agent = site.company.node("agent", "pc-1");

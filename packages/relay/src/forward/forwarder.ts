@@ -2,7 +2,7 @@
  * Purpose: drains the spool towards the node above, in the order of arrival - so oldest first for every device - in bounded batches.
  * Invariants: one batch under way at a time (order); the spool is acknowledged only after the node above has answered for
  * every envelope of the batch, or after it was laid aside durably (set-aside.ts); nothing is ever dropped. A batch answered twice is answered `duplicate` and that is as good.
- * Failure: the node above is gone → waits as the uplink says, for days if need be. It refuses a batch as a whole → smaller
+ * Failure: the node above is gone → waits as the uplink says, for days if need be, or until it is known to be back. It refuses a batch as a whole → smaller
  * batches, in case one envelope is at fault; if that one is refused again and again, it is laid aside; if there is no room, it stays at the head,
  * reported in status.
  */
@@ -35,6 +35,8 @@ export interface Forwarder {
   /** Why nothing goes up at present, when something is wrong and not just waiting. */
   readonly refusal: Problem | undefined;
   wake(): void;
+  /** Says that the node above is there: waiting for it ends, as far as it did not ask for that itself. */
+  reached(): void;
   stop(): Promise<void>;
 }
 
@@ -52,6 +54,7 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
   const usualBytes = Math.min(maxBytes, Math.max(64 * 1024, (bandwidth.rate ?? Infinity) * 2));
   let awake: (() => void) | undefined;
   let woken = false;
+  let waiting: AbortController | undefined;
   let records = maxRecords;
   let refusal: Problem | undefined;
   let refusedAlone = 0;
@@ -81,7 +84,9 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
     if (sent.kind === "retry") {
       refusal = undefined;
       log.debug("forward-waits", { code: sent.code, after: sent.after });
-      return wait(clock, Math.max(sent.after, 100), stopping.signal);
+      if (stopping.signal.aborted) return;
+      waiting = new AbortController();
+      return wait(clock, Math.max(sent.after, 100), waiting.signal);
     }
     if (sent.kind === "refused") return refused(batch, sent.problem);
     refusal = undefined;
@@ -139,8 +144,10 @@ export function createForwarder(options: ForwarderOptions): Forwarder {
       woken = true;
       awake?.();
     },
+    reached: () => waiting?.abort(),
     async stop() {
       stopping.abort();
+      waiting?.abort();
       awake?.();
       await running;
     },
