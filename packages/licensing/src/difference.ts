@@ -75,22 +75,24 @@ export interface Explained {
   readonly unexplained: Amounts;
 }
 
-export interface Differences<K> {
+/** A row for each department and licence that anything is told of; who does not want departments tells all of one. */
+export interface Differences {
   /** What counted at `from` and at `to`, whether it was shown or not. */
-  start(row: K, shown: readonly Step<boolean>[], measure: Measure, value: number): void;
-  end(row: K, shown: readonly Step<boolean>[], measure: Measure, value: number): void;
-  change(
-    row: K,
-    shown: readonly Step<boolean>[],
-    measure: Measure,
-    at: number,
-    by: number,
-    cause: DifferenceCause,
-  ): void;
+  start(department: number, license: number, shown: readonly Step<boolean>[], measure: Measure, value: number): void;
+  end(department: number, license: number, shown: readonly Step<boolean>[], measure: Measure, value: number): void;
+  change(department: number, license: number, shown: readonly Step<boolean>[], change: DifferenceChange): void;
   /** A difference that has no moment: how two ways to look at the same facts differ. */
-  apart(row: K, measure: Measure, by: number, cause: DifferenceCause): void;
-  rows(): Iterable<K>;
-  explained(row: K): Explained;
+  apart(department: number, license: number, measure: Measure, by: number, cause: DifferenceCause): void;
+  /** The licences of a department's rows. */
+  licenses(department: number): Iterable<number>;
+  explained(department: number, license: number): Explained;
+}
+
+export interface DifferenceChange {
+  readonly measure: Measure;
+  readonly at: number;
+  readonly by: number;
+  readonly cause: DifferenceCause;
 }
 
 /** Always shown. */
@@ -100,16 +102,19 @@ export const always: readonly Step<boolean>[] = [{ at: -Infinity, value: true, c
 const [atFrom, atTo, firstCell, rowWidth] = [0, measures.length, 2 * measures.length, 2 * measures.length + 1];
 const [ofCause, nextCell, howMany, howMuch, cellWidth] = [0, 1, 2, 3, 3 + measures.length];
 
-export function createDifferences<K>(from: number, to: number): Differences<K> {
-  // There may be a row for every department and licence: as objects they would keep the garbage collector busy.
-  const keys = new Map<K, number>();
+export function createDifferences(from: number, to: number): Differences {
+  // There may be a row for every department and licence: as objects they would keep the garbage collector busy, and one map of all would be hashed anew
+  // in one go whenever it grows.
+  const byDepartment = new Map<number, Map<number, number>>();
   const rows = createNumberTable(rowWidth);
   const cells = createNumberTable(cellWidth);
   // There is no cell 0: a row begins without any.
   cells.add();
-  const rowOf = (key: K): number => {
-    let row = keys.get(key);
-    if (row === undefined) keys.set(key, (row = rows.add()));
+  const rowOf = (department: number, license: number): number => {
+    let byLicense = byDepartment.get(department);
+    if (byLicense === undefined) byDepartment.set(department, (byLicense = new Map<number, number>()));
+    let row = byLicense.get(license);
+    if (row === undefined) byLicense.set(license, (row = rows.add()));
     return row;
   };
   const cellOf = (row: number, cause: number): number => {
@@ -123,36 +128,43 @@ export function createDifferences<K>(from: number, to: number): Differences<K> {
   };
   const raise = (table: NumberTable, row: number, column: number, by: number): void =>
     table.set(row, column, table.get(row, column) + by);
-  const because = (key: K, measure: Measure, by: number, cause: DifferenceCause): void => {
+  const because = (department: number, license: number, measure: Measure, by: number, cause: DifferenceCause): void => {
     if (by === 0) return;
-    const cell = cellOf(rowOf(key), differenceCauses.indexOf(cause));
+    const cell = cellOf(rowOf(department, license), differenceCauses.indexOf(cause));
     raise(cells, cell, howMany, 1);
     raise(cells, cell, howMuch + measures.indexOf(measure), by);
   };
   /** What had come together by `since` appears and disappears with the steps after it. */
-  const follow = (key: K, shown: readonly Step<boolean>[], measure: Measure, value: number, since: number): void => {
+  const follow = (
+    department: number,
+    license: number,
+    shown: readonly Step<boolean>[],
+    measure: Measure,
+    value: number,
+    since: number,
+  ): void => {
     for (const [i, step] of shown.entries()) {
       if (i === 0 || step.at <= since || step.at > to) continue;
       const by = value * (Number(step.value) - Number(shown[i - 1]?.value));
-      because(key, measure, by, differenceCause(step.cause, by));
+      because(department, license, measure, by, differenceCause(step.cause, by));
     }
   };
   return {
-    start(key, shown, measure, value) {
-      if (valueAt(shown, from)) raise(rows, rowOf(key), atFrom + measures.indexOf(measure), value);
-      follow(key, shown, measure, value, from);
+    start(department, license, shown, measure, value) {
+      if (valueAt(shown, from)) raise(rows, rowOf(department, license), atFrom + measures.indexOf(measure), value);
+      follow(department, license, shown, measure, value, from);
     },
-    end(key, shown, measure, value) {
-      if (valueAt(shown, to)) raise(rows, rowOf(key), atTo + measures.indexOf(measure), value);
+    end(department, license, shown, measure, value) {
+      if (valueAt(shown, to)) raise(rows, rowOf(department, license), atTo + measures.indexOf(measure), value);
     },
-    change(key, shown, measure, at, by, cause) {
-      if (valueAt(shown, at)) because(key, measure, by, cause);
-      if (shown.length > 1) follow(key, shown, measure, by, at);
+    change(department, license, shown, { measure, at, by, cause }) {
+      if (valueAt(shown, at)) because(department, license, measure, by, cause);
+      if (shown.length > 1) follow(department, license, shown, measure, by, at);
     },
     apart: because,
-    rows: () => keys.keys(),
-    explained(key) {
-      const row = rowOf(key);
+    licenses: (department) => byDepartment.get(department)?.keys() ?? [],
+    explained(department, license) {
+      const row = rowOf(department, license);
       const start = amounts(rows, row, atFrom);
       const end = amounts(rows, row, atTo);
       const causes: CauseSum[] = [];

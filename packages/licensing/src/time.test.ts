@@ -274,19 +274,24 @@ describe("the difference of two moments (§3)", () => {
     fc.assert(
       fc.property(devices, metricSteps, views, moments, (all, byUser, shownOf, [from, to]) => {
         const shown = (department: number, l: number) => shownOf[department * 4 + l] as readonly Step<boolean>[];
-        const differences = createDifferences<number>(from, to);
+        const differences = createDifferences(from, to);
         const put = (at: number, end: "start" | "end") => {
           for (const [key, used] of usedAt(all, byUser, at)) {
             const [department, l] = key.split(":").map(Number) as [number, number];
-            differences[end](l, shown(department, l), "used", used);
+            differences[end](0, l, shown(department, l), "used", used);
           }
         };
         put(from, "start");
         put(to, "end");
         for (const { at, license: l, cause: why, effects } of replayed(all, byUser, from, to))
           for (const { department, by } of effects)
-            differences.change(l, shown(department, l), "used", at, by, differenceCause(why, by));
-        for (const row of [...differences.rows()].map((key) => differences.explained(key))) {
+            differences.change(0, l, shown(department, l), {
+              measure: "used",
+              at,
+              by,
+              cause: differenceCause(why, by),
+            });
+        for (const row of [...differences.licenses(0)].map((l) => differences.explained(0, l))) {
           expect(row.unexplained.used).toBe(0);
           expect(row.causes.reduce((sum, c) => sum + c.used, row.from.used)).toBe(row.to.used);
         }
@@ -296,12 +301,12 @@ describe("the difference of two moments (§3)", () => {
   });
 
   it("what no cause explains is told, not hidden", () => {
-    const differences = createDifferences<string>(0, 10);
-    differences.start("A", always, "used", 3);
-    differences.end("A", always, "used", 5);
-    differences.change("A", always, "used", 4, 1, "installed");
-    expect([...differences.rows()]).toEqual(["A"]);
-    expect(differences.explained("A")).toMatchObject({
+    const differences = createDifferences(0, 10);
+    differences.start(7, 1, always, "used", 3);
+    differences.end(7, 1, always, "used", 5);
+    differences.change(7, 1, always, { measure: "used", at: 4, by: 1, cause: "installed" });
+    expect([...differences.licenses(7)]).toEqual([1]);
+    expect(differences.explained(7, 1)).toMatchObject({
       causes: [{ cause: "installed", used: 1, count: 1 }],
       unexplained: { used: 1, held: 0 },
     });

@@ -7,6 +7,7 @@ import { Type, type Static, type TSchema } from "@sinclair/typebox";
 import { stringify } from "csv-stringify/sync";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { eachPolitely, slicesOf } from "../slices.ts";
+import { inPieces } from "./sliced-answers.ts";
 
 export const ListQuery = Type.Object({
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 100 })),
@@ -88,9 +89,9 @@ export async function sendList(
     for (const [name, cell] of Object.entries(row)) if (cell !== "") names.add(name);
     rows.push(row);
   });
-  const parts = [csvLines([...names], [], true)];
-  for await (const slice of slicesOf(rows, 1000)) parts.push(csvLines([...names], slice));
-  return reply.type("text/csv; charset=utf-8").send(parts.join(""));
+  const parts = [Buffer.from(csvLines([...names], [], true))];
+  for await (const slice of slicesOf(rows, 1000)) parts.push(Buffer.from(csvLines([...names], slice)));
+  return reply.type("text/csv; charset=utf-8").send(inPieces(reply, parts));
 }
 
 /** The same for a page as the stores answer it. */

@@ -4,8 +4,9 @@
  * Invariants: what is written is what the route's own schema makes of the whole answer - a slice is written as an answer with a shorter list, and only what
  * differs from one with an empty list is taken from it. The answer must not change while it is being written.
  */
+import { Readable } from "node:stream";
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { slicesOf } from "../slices.ts";
+import { breathe, slicesOf } from "../slices.ts";
 
 /** A shorter list is written in one go. */
 const long = 200;
@@ -17,17 +18,39 @@ interface LongList {
   readonly list: readonly unknown[];
 }
 
+/** The body of an answer, sent piece by piece: the socket, too, takes long for megabytes in one go. Sets its length. */
+export function inPieces(reply: FastifyReply, pieces: readonly Buffer[]): Readable {
+  void reply.header(
+    "content-length",
+    pieces.reduce((sum, piece) => sum + piece.length, 0),
+  );
+  return Readable.from(breathing(pieces));
+}
+
+async function* breathing(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) {
+    yield piece;
+    await breathe();
+  }
+}
+
 export function installSlicedAnswers(app: FastifyInstance): void {
+  const written = new WeakMap<FastifyReply, readonly Buffer[]>();
   app.addHook("preSerialization", (_request, reply, payload: unknown, done) => {
     const lists = longLists(payload);
     if (lists.length === 0) return done(null, payload);
     writeInSlices(reply, payload, lists).then(
-      (text) => {
-        void reply.serializer(() => text);
+      (pieces) => {
+        written.set(reply, pieces);
+        void reply.serializer(() => "");
         done(null, payload);
       },
       (error: unknown) => done(error as Error),
     );
+  });
+  app.addHook("onSend", (_request, reply, payload: unknown, done) => {
+    const pieces = written.get(reply);
+    done(null, pieces === undefined ? payload : inPieces(reply, pieces));
   });
 }
 
@@ -49,29 +72,34 @@ function withAt(value: unknown, [key, ...rest]: LongList["path"], part: unknown)
   return { ...fields, [key]: withAt(fields[key], rest, part) };
 }
 
-async function writeInSlices(reply: FastifyReply, answer: unknown, lists: readonly LongList[]): Promise<string> {
+async function writeInSlices(
+  reply: FastifyReply,
+  answer: unknown,
+  lists: readonly LongList[],
+): Promise<readonly Buffer[]> {
   const empty = lists.reduce((value, { path }) => withAt(value, path, []), answer);
   const frame = String(reply.serialize(empty));
-  const written: { readonly at: number; readonly text: string }[] = [];
+  const written: { readonly at: number; readonly slices: readonly Buffer[] }[] = [];
   for (const { path, list } of lists) {
-    const slices: string[] = [];
+    const slices: Buffer[] = [];
     let at = -1;
     for await (const slice of slicesOf(list, mostAtOnce)) {
       const text = String(reply.serialize(withAt(empty, path, slice)));
       // A schema may leave the list out.
       if (text === frame) break;
       if (at === -1) at = differsAt(frame, text);
-      slices.push(text.slice(at, text.length - (frame.length - at)));
+      const separator = slices.length === 0 ? "" : ",";
+      slices.push(Buffer.from(separator + text.slice(at, text.length - (frame.length - at))));
     }
-    if (at !== -1) written.push({ at, text: slices.join(",") });
+    if (at !== -1) written.push({ at, slices });
   }
-  const parts: string[] = [];
+  const pieces: Buffer[] = [];
   let end = 0;
-  for (const { at, text } of written.sort((a, b) => a.at - b.at)) {
-    parts.push(frame.slice(end, at), text);
+  for (const { at, slices } of written.sort((a, b) => a.at - b.at)) {
+    pieces.push(Buffer.from(frame.slice(end, at)), ...slices);
     end = at;
   }
-  return [...parts, frame.slice(end)].join("");
+  return [...pieces, Buffer.from(frame.slice(end))];
 }
 
 function differsAt(a: string, b: string): number {

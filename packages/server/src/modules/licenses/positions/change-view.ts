@@ -34,8 +34,6 @@ export interface View {
   readonly byUser: ReadonlyMap<number, readonly Step<boolean>[]>;
   wanted(license: number): boolean;
   shown(place: { readonly department?: number; readonly license: number }): readonly Step<boolean>[];
-  /** Both ordinals in one number: this is asked millions of times. */
-  rowOf(department: number | undefined, license: number): number;
 }
 
 export async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<View> {
@@ -64,7 +62,7 @@ export async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<
   }
   const rows = await pastStore.departments(trx);
   const members = await membersOf(trx, query, first, last, rows);
-  const combined = new Map<string, readonly Step<boolean>[]>();
+  const combined = new Map<number, Map<number, readonly Step<boolean>[]>>();
   const scoped = query.department !== undefined || query.byDepartment === true;
   return {
     query,
@@ -78,17 +76,15 @@ export async function viewOf(trx: Trx, past: Past, query: ChangeQuery): Promise<
       if (department === undefined) return scoped ? never : ofLicense;
       const member = members === undefined ? always : (members.get(department) ?? never);
       if (member === always) return ofLicense;
-      const key = `${department}:${license}`;
-      let steps = combined.get(key);
-      if (steps === undefined) combined.set(key, (steps = both(member, ofLicense)));
+      if (member === never) return never;
+      let byLicense = combined.get(department);
+      if (byLicense === undefined) combined.set(department, (byLicense = new Map<number, readonly Step<boolean>[]>()));
+      let steps = byLicense.get(license);
+      if (steps === undefined) byLicense.set(license, (steps = both(member, ofLicense)));
       return steps;
     },
-    rowOf: (department, license) => (query.byDepartment === true ? (department ?? 0) : 0) * licenseSpan + license,
   };
 }
-
-/** More than there are licences. */
-export const licenseSpan = 2 ** 24;
 
 const never: readonly Step<boolean>[] = [{ at: -Infinity, value: false, cause: "unknown" }];
 
@@ -130,9 +126,8 @@ async function membersOf(
     follow(at, new Set(subtree(childrenOf(tree), root)));
     await breathe();
   }
-  return new Map(
-    [...members].map(([o, steps]) => [o, steps.length === 1 && steps[0]?.value === true ? always : steps]),
-  );
+  const lasting = (value: boolean | undefined) => (value === true ? always : never);
+  return new Map([...members].map(([o, steps]) => [o, steps.length === 1 ? lasting(steps[0]?.value) : steps]));
 }
 
 export function codeOf({ first, last }: View, department: number): string {

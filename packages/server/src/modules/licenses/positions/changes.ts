@@ -21,7 +21,7 @@ import type { Metric } from "@daicho/protocol";
 import type { Database, Trx } from "../../../db/database.ts";
 import { createFirstOnes, type ItemKey } from "../../../http/first-ones.ts";
 import { eachPolitely, inSteps, mapPolitely, slicesOf } from "../../../slices.ts";
-import { codeOf, licenseSpan, viewOf, type ChangeQuery, type View } from "./change-view.ts";
+import { codeOf, viewOf, type ChangeQuery, type View } from "./change-view.ts";
 import { walk, type WalkedEvent } from "./change-walk.ts";
 import { withCoverage } from "./covered.ts";
 import { eachCounts, type CubeLicense } from "./cube.ts";
@@ -77,20 +77,13 @@ export function createChanges(deps: { readonly db: Database; readonly past: Past
     between: (query) =>
       db.snapshot(async (trx) => {
         const view = await viewOf(trx, past, query);
-        const differences = createDifferences<number>(query.from, query.to);
+        const differences = createDifferences(query.from, query.to);
         await putEnds(view, differences);
         await putCovered(view, differences);
         await walk(db, trx, view, (event) =>
-          differences.change(
-            view.rowOf(event.department, event.license),
-            view.shown(event),
-            event.measure,
-            event.at,
-            event.by,
-            event.cause,
-          ),
+          differences.change(rowOf(view, event.department), event.license, view.shown(event), event),
         );
-        return await itemsOf(view, differences);
+        return itemsOf(view, differences);
       }),
 
     events: (query) =>
@@ -113,7 +106,7 @@ export function createChanges(deps: { readonly db: Database; readonly past: Past
 }
 
 /** What counted at both moments, from the positions of them. */
-async function putEnds(view: View, differences: Differences<number>): Promise<void> {
+async function putEnds(view: View, differences: Differences): Promise<void> {
   for (const [end, cube, at] of [
     ["start", view.first, view.query.from],
     ["end", view.last, view.query.to],
@@ -123,24 +116,25 @@ async function putEnds(view: View, differences: Differences<number>): Promise<vo
       eachCounts(rows, (place, counts) => {
         const license = ordinal(place);
         if (!view.wanted(license)) return;
-        const row = view.rowOf(department, license);
+        const row = rowOf(view, department);
         const shown = view.shown({ department, license });
         for (const measure of ["used", "rights", "requested", "required"] as const)
-          if (counts[measure] !== 0) differences[end](row, shown, measure, counts[measure]);
+          if (counts[measure] !== 0) differences[end](row, license, shown, measure, counts[measure]);
       }),
     );
     for (const [place, entitlements] of cube.entitlements) {
       const license = ordinal(place);
       if (!view.wanted(license)) continue;
-      differences[end](view.rowOf(undefined, license), view.shown({ license }), "held", heldAt(entitlements, at).held);
+      const { held } = heldAt(entitlements, at);
+      differences[end](rowOf(view, undefined), license, view.shown({ license }), "held", held);
     }
   }
 }
 
 /** What attached rights make of the installations at both moments: positions show it, and it has no moment of its own. */
-async function putCovered(view: View, differences: Differences<number>): Promise<void> {
+async function putCovered(view: View, differences: Differences): Promise<void> {
   const { from, to } = view.query;
-  const cells = new Map<string, { row: number; before: number; after: number }>();
+  const cells = new Map<string, { row: number; license: number; before: number; after: number }>();
   for (const [end, at, measured] of [
     ["start", from, view.first],
     ["end", to, view.last],
@@ -150,50 +144,49 @@ async function putCovered(view: View, differences: Differences<number>): Promise
       await eachPolitely(byPlace, ([place, by]) => {
         const license = (cube.licenses[place] as CubeLicense).ordinal;
         if (!view.wanted(license) || !valueAt(view.shown({ department, license }), at)) return;
-        const row = view.rowOf(department, license);
-        const cell = cells.get(`${department}:${license}`) ?? { row, before: 0, after: 0 };
+        const row = rowOf(view, department);
+        const cell = cells.get(`${department}:${license}`) ?? { row, license, before: 0, after: 0 };
         cell[end === "start" ? "before" : "after"] = by;
         cells.set(`${department}:${license}`, cell);
-        differences[end](row, always, "used", by);
+        differences[end](row, license, always, "used", by);
       });
   }
-  for (const { row, before, after } of cells.values())
-    differences.apart(row, "used", after - before, "rights-attached");
+  for (const { row, license, before, after } of cells.values())
+    differences.apart(row, license, "used", after - before, "rights-attached");
 }
 
+/** What is told of no department in particular is told of 0. */
+const rowOf = (view: View, department: number | undefined): number =>
+  view.query.byDepartment === true ? (department ?? 0) : 0;
+
 /** By codes of department and licence; made one by one as they are taken: there may be one for every department and licence. */
-async function itemsOf(view: View, differences: Differences<number>): Promise<Iterable<ChangeItem>> {
+function itemsOf(view: View, differences: Differences): Iterable<ChangeItem> {
   const { query, first, last } = view;
-  const byDepartment = query.byDepartment === true;
-  const licenses = ranked(new Map([...first.licenses, ...last.licenses].map((l) => [l.ordinal, l])), (l) => l.code);
-  const departments = ranked(new Map(view.departments.map((ordinal) => [ordinal, codeOf(view, ordinal)])), (code) => code); // prettier-ignore
-  // As numbers: to compare 100,000 pairs of texts in one go would take too long.
-  const ranks = await mapPolitely(differences.rows(), (row) => {
-    const license = row % licenseSpan;
-    const department = byDepartment ? departments.ranks.get((row - license) / licenseSpan) : 0;
-    return (department as number) * licenseSpan + (licenses.ranks.get(license) as number);
-  });
-  const rows = Float64Array.from(ranks).sort();
+  const licenses = new Map([...first.licenses, ...last.licenses].map((l) => [l.ordinal, l]));
+  const codeOfLicense = (ordinal: number): string => (licenses.get(ordinal) as CubeLicense).code;
+  const departments: readonly (readonly [number, string | undefined])[] =
+    query.byDepartment === true
+      ? view.departments
+          .map((ordinal) => [ordinal, codeOf(view, ordinal)] as const)
+          .sort(([, a], [, b]) => compare(a, b))
+      : [[0, query.department]];
   return {
     *[Symbol.iterator]() {
-      for (const rank of rows) {
-        const [license, { code, name, metric }] = licenses.order[rank % licenseSpan] as [number, CubeLicense];
-        const [department, of] = departments.order[Math.floor(rank / licenseSpan)] as [number, string];
-        const { causes, ...ends } = differences.explained(view.rowOf(department, license));
-        const unchanged = causes.length === 0 && measures.every((m) => ends.from[m] === ends.to[m]);
-        if (unchanged && query.license === undefined) continue;
-        const where = byDepartment ? of : query.department;
-        yield { license: code, name, metric, ...(where !== undefined && { department: where }), ...ends, causes };
-      }
+      for (const [department, where] of departments)
+        for (const ordinal of [...differences.licenses(department)].sort((a, b) =>
+          compare(codeOfLicense(a), codeOfLicense(b)),
+        )) {
+          const { code: license, name, metric } = licenses.get(ordinal) as CubeLicense;
+          const { causes, ...ends } = differences.explained(department, ordinal);
+          const unchanged = causes.length === 0 && measures.every((m) => ends.from[m] === ends.to[m]);
+          if (unchanged && query.license === undefined) continue;
+          yield { license, name, metric, ...(where !== undefined && { department: where }), ...ends, causes };
+        }
     },
   };
 }
 
-/** What ordinals stand for, by code, and the place of each. */
-function ranked<T>(all: ReadonlyMap<number, T>, codeOf: (one: T) => string) {
-  const order = [...all].sort(([, a], [, b]) => (codeOf(a) < codeOf(b) ? -1 : codeOf(a) > codeOf(b) ? 1 : 0));
-  return { order, ranks: new Map(order.map(([ordinal], rank) => [ordinal, rank])) };
-}
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 async function named(db: Database, trx: Trx, view: View, events: readonly WalkedEvent[]): Promise<ChangeEvent[]> {
   const licenses = new Map([...view.first.licenses, ...view.last.licenses].map((l) => [l.ordinal, l.code]));

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import type { Migration } from "../../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../../db/dialect.ts";
 
@@ -29,6 +30,22 @@ export const orgChangeMigrations: readonly Migration[] = [
         .where("state" as never, "=", "planned" as never)
         .execute();
       await db.schema.alterTable("org_departments").addColumn("merged_into", ordinalType(dialect)).execute();
+    },
+  },
+  {
+    name: "202611302050-organization-outcomes",
+    async up(db, dialect) {
+      await db.schema
+        .createTable("org_change_outcomes")
+        .addColumn("change", "text", (c) => c.notNull())
+        .addColumn("place", ordinalType(dialect), (c) => c.notNull())
+        .addColumn("part", "text", (c) => c.notNull())
+        .addPrimaryKeyConstraint("org_change_outcomes_primary", ["change", "place"])
+        .execute();
+      await sql`
+        insert into org_change_outcomes (change, place, part) select id, 0, outcome from org_changes where outcome is not null
+      `.execute(db);
+      await db.schema.alterTable("org_changes").dropColumn("outcome").execute();
     },
   },
 ];

@@ -34,8 +34,21 @@ export const requestStore = {
       .values({ ...row, place: sql<number>`(select coalesce(max(place), 0) + 1 from org_changes)` })
       .execute(),
 
-  update: (trx: Trx, id: string, set: Partial<Pick<OrgChangeRow, "state" | "done_at" | "outcome" | "failure">>) =>
+  update: (trx: Trx, id: string, set: Partial<Pick<OrgChangeRow, "state" | "done_at" | "failure">>) =>
     trx.updateTable("org_changes").set(set).where("id", "=", id).execute(),
+
+  keepOutcome: (trx: Trx, part: Schema["org_change_outcomes"]) =>
+    trx.insertInto("org_change_outcomes").values(part).execute(),
+
+  outcomeAfter: (db: Db, change: string, place: number, limit: number) =>
+    db
+      .selectFrom("org_change_outcomes")
+      .select(["place", "part"])
+      .where("change", "=", change)
+      .where("place", ">", place)
+      .orderBy("place")
+      .limit(limit)
+      .execute(),
 
   /** Planned for this day or before, in the order in which they are applied. */
   planned: (db: Db, day: string): Promise<{ id: string; changes: string; created_by: string }[]> =>

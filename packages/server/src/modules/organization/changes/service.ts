@@ -15,6 +15,7 @@ import type { Events } from "../../../events.ts";
 import type { ListQuery } from "../../../http/list.ts";
 import { inputInvalid } from "../../../http/problem.ts";
 import { parseTime } from "../../../times.ts";
+import { outcomes } from "./outcomes.ts";
 import { requestStore as store, type OrgChangeRow } from "./request-store.ts";
 import type { OrgChange, OrgChanges, OrgFault, OrgOutcome } from "./types.ts";
 
@@ -117,9 +118,15 @@ export function createOrgChangeRequests(deps: {
     const at = clock.now();
     const result = await deps.changes.apply(trx, changesOf(row), { at, by });
     const set = { state: "applied", done_at: at, failure: null };
-    await store.update(trx, row.id, { ...set, outcome: JSON.stringify(result) });
+    await store.update(trx, row.id, set);
+    await outcomes.keep(trx, row.id, result);
     return { row: { ...row, ...set }, result };
   };
+
+  const withOutcome = async (row: Omit<OrgChangeRow, "place">): Promise<OrgChangeDetails> => ({
+    ...detailsOf(row),
+    ...(row.state === "applied" && { result: await outcomes.of(db.kysely, row.id) }),
+  });
 
   const failed = (id: string, states: readonly string[], failure: OrgChangeItem["failure"]): Promise<void> =>
     db.transaction(async (trx) => {
@@ -221,14 +228,13 @@ export function createOrgChangeRequests(deps: {
           created_at: clock.now(),
           created_by: by,
           done_at: null,
-          outcome: null,
           failure: null,
         };
         await store.insert(trx, planned);
         return { ...(future ? { row: planned, result: expected } : await applied(trx, planned, by)), fresh: true };
       });
       if (fresh && row.state === "applied") announce();
-      return { ...detailsOf(row), ...(result !== undefined && { result }) };
+      return result === undefined ? withOutcome(row) : { ...detailsOf(row), result };
     },
 
     async list(query) {
@@ -248,7 +254,7 @@ export function createOrgChangeRequests(deps: {
 
     async get(id) {
       const row = await store.byId(db.kysely, id);
-      return row === undefined ? undefined : detailsOf(row);
+      return row === undefined ? undefined : withOutcome(row);
     },
 
     cancel: (id) =>
@@ -286,9 +292,7 @@ function changesOf(row: Pick<OrgChangeRow, "changes">): readonly OrgChange[] {
   return JSON.parse(row.changes) as readonly OrgChange[];
 }
 
-function itemOf(
-  row: Omit<OrgChangeRow, "place" | "changes" | "outcome" | "digest" | "idempotency_key">,
-): OrgChangeItem {
+function itemOf(row: Omit<OrgChangeRow, "place" | "changes" | "digest" | "idempotency_key">): OrgChangeItem {
   return {
     id: row.id,
     state: row.state as OrgChangeState,
@@ -305,7 +309,6 @@ function detailsOf(row: Omit<OrgChangeRow, "place">): OrgChangeDetails {
   return {
     ...itemOf(row),
     changes: changesOf(row),
-    ...(row.outcome !== null && { result: JSON.parse(row.outcome) as OrgOutcome }),
   };
 }
 

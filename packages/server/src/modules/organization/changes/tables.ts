@@ -20,9 +20,14 @@ export interface OrgChangeTables {
     created_by: string;
     /** When it was applied, failed or cancelled. */
     done_at: number | null;
-    /** JSON: what came of it. */
-    outcome: string | null;
     /** JSON: code, message and faults, where it no longer fitted. */
     failure: string | null;
+  };
+  /** What came of applied changes, in parts: 10,000 people who move make megabytes. */
+  org_change_outcomes: {
+    change: string;
+    place: number;
+    /** JSON: an outcome of some of it. */
+    part: string;
   };
 }
