@@ -11,7 +11,7 @@
 import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
-import { breathe, createPace, slicesOf } from "../../slices.ts";
+import { breathe, createPace, eachPolitely, slicesOf } from "../../slices.ts";
 import { changeContainer, chunkOf, chunkSize, createBitmapUnion, sizeWith, type BitmapUnion } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore, type Containers } from "./index-store.ts";
@@ -110,14 +110,14 @@ export async function createTitleIndex(deps: {
       const parsed = page.rows.map((row) => ({ ...row, change: unpackChange(row.change) }));
       const first = parsed.flatMap(({ device, change }) => (change.first ? [device] : []));
       const states = await db.latest((from) => stateStore.titlesOf(from, [...new Set(first)]));
-      for (const { id, device, change } of parsed) {
+      await eachPolitely(parsed, ({ id, device, change }) => {
         if (change.first) note(id, device, states.get(device) ?? [], []);
         else note(id, device, change.added, change.removed);
         if (!gaps.delete(id)) {
           if (db.dialect === "postgres") for (let gap = newest + 1; gap < id; gap++) gaps.add(gap);
           newest = id;
         }
-      }
+      });
       if (decided !== undefined) {
         settled = decided;
         for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
@@ -131,17 +131,16 @@ export async function createTitleIndex(deps: {
   // One at a time. Who asks gets a reading that began after it asked.
   let last: Promise<unknown> = Promise.resolve();
   let queued: Promise<void> | undefined;
-  const follow = (): Promise<void> => {
-    if (queued === undefined) {
-      const mine = last.then(() => {
-        queued = undefined;
-        return read();
-      });
-      queued = mine;
-      last = mine.catch(() => undefined);
-    }
-    return queued;
+  const inTurn = (step: () => Promise<void>): Promise<void> => {
+    const mine = last.then(step);
+    last = mine.catch(() => undefined);
+    return mine;
   };
+  const follow = (): Promise<void> =>
+    (queued ??= inTurn(() => {
+      queued = undefined;
+      return read();
+    }));
 
   const failed = (event: string) => (error: unknown) => {
     log.error(event, { reason: error instanceof Error ? error.message : "unknown" });
@@ -267,13 +266,15 @@ export async function createTitleIndex(deps: {
     },
     async rebuild() {
       await work;
-      // From here on no merge that has begun writes any more, and nobody's tail but this one is used.
-      await db.transaction(async (trx) => {
-        await indexStore.raiseMark(db, trx, mergeMark);
-        await indexStore.clear(trx);
-        await indexStore.setMark(db, trx, mark, 0);
+      await inTurn(async () => {
+        // From here on no merge that has begun writes any more, and nobody's tail but this one is used.
+        await db.transaction(async (trx) => {
+          await indexStore.raiseMark(db, trx, mergeMark);
+          await indexStore.clear(trx);
+          await indexStore.setMark(db, trx, mark, 0);
+        });
+        beginAt(0);
       });
-      beginAt(0);
       await index.flush();
     },
     async stop() {

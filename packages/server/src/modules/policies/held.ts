@@ -6,6 +6,7 @@ import { gzip } from "node:zlib";
 import { sha256Hex, type Dictionary, type LicensePolicy, type SignedDocument } from "@daicho/protocol";
 import type { Database } from "../../db/database.ts";
 import type { CurrentPolicy } from "../../ports.ts";
+import { breathe } from "../../slices.ts";
 import type { Fault } from "./faults.ts";
 import { policyStore, type DictionaryRow, type DocumentRow } from "./store.ts";
 
@@ -58,18 +59,16 @@ export function etagOf(text: string): string {
   return `"${sha256Hex(text).slice(0, 32)}"`;
 }
 
-export function currentOf(row: DictionaryRow | undefined, enterprise: number): CurrentPolicy {
+/** Megabytes of JSON each, read one by one. */
+export async function currentOf(row: DictionaryRow | undefined, enterprise: number): Promise<CurrentPolicy> {
   if (row === undefined) {
     const none = { dictionary: undefined, licensePolicy: undefined, signed: undefined };
     return { generation: 0, ...none, etag: '"none"', enterprise };
   }
   const signed = JSON.parse(row.signed) as SignedDocument;
-  return {
-    generation: row.version,
-    dictionary: JSON.parse(signed.payload) as Dictionary,
-    licensePolicy: JSON.parse(row.license_policy) as LicensePolicy,
-    signed,
-    etag: row.etag,
-    enterprise,
-  };
+  await breathe();
+  const dictionary = JSON.parse(signed.payload) as Dictionary;
+  await breathe();
+  const licensePolicy = JSON.parse(row.license_policy) as LicensePolicy;
+  return { generation: row.version, dictionary, licensePolicy, signed, etag: row.etag, enterprise };
 }

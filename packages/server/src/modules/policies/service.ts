@@ -25,6 +25,7 @@ import { tellWithin, type Servers } from "../../db/servers.ts";
 import type { Events } from "../../events.ts";
 import { inputInvalid } from "../../http/problem.ts";
 import type { CurrentPolicy } from "../../ports.ts";
+import { breathe } from "../../slices.ts";
 import type { Compiled, CompileRequest } from "./compile.ts";
 import { compileAside } from "./compiler.ts";
 import { describeFaults, policyInvalid, wrongEdition, type Fault } from "./faults.ts";
@@ -144,6 +145,7 @@ export async function createPolicies(deps: {
     for (;;) {
       const held = await readHeld(db);
       const planned = await plan(held);
+      await breathe();
       const written = await db.transaction(async (trx) => {
         await policyStore.lock(trx, db.dialect);
         if ((await policyStore.stamp(trx)) !== held.stamp) return false;
@@ -159,7 +161,8 @@ export async function createPolicies(deps: {
 
   async function write(trx: Trx, held: Held, { document, selection, compiled }: Change<unknown>): Promise<void> {
     const now = clock.now();
-    if (document !== undefined) await policyStore.insertDocument(trx, document);
+    // Megabytes each: to write, to sign, and to write again.
+    if (document !== undefined) await policyStore.insertDocument(trx, document).then(breathe);
     if (selection !== undefined)
       await policyStore.saveSelection(trx, selection === null ? null : JSON.stringify(selection), now);
     const built = compiled?.built;
@@ -173,6 +176,7 @@ export async function createPolicies(deps: {
       return;
     }
     const signed = JSON.stringify(signDocument("dictionary/v1", built.dictionary, deps.signer()));
+    await breathe();
     const generation = (held.dictionary?.version ?? 0) + 1;
     await policyStore.insertDictionary(trx, {
       version: generation,
@@ -183,11 +187,13 @@ export async function createPolicies(deps: {
       etag: etagOf(signed),
       generated_at: now,
     });
+    await breathe();
     log.info("dictionary-generated", { version: generation });
   }
 
   async function load(): Promise<Snapshot> {
     const held = await readHeld(db);
+    await breathe();
     const { enterprise, local } = held;
     const dictionary = deps.generates ? held.dictionary : undefined;
     const newest = { enterprise: enterprise?.version ?? 0, local: local?.version ?? 0 };
@@ -197,7 +203,7 @@ export async function createPolicies(deps: {
     const behind = inForce.enterprise !== newest.enterprise || inForce.local !== newest.local;
     return {
       stamp: held.stamp,
-      current: currentOf(dictionary, inForce.enterprise),
+      current: await currentOf(dictionary, inForce.enterprise),
       state: { ...newest, inForce, generation: dictionary?.version ?? 0 },
       conflict: behind
         ? { code: "policy-conflict", message: describeFaults((await compileWith(held)).faults) }
