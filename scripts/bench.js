@@ -39,8 +39,8 @@ const { values, positionals } = parseArgs({
     servers: { type: "string", default: "1,2,3" },
     /** The store of `million`, or of `loop` before its questions, kept for another run. */
     keep: { type: "string" },
-    /** Closed intervals of the past that `loop` puts behind the devices. */
-    history: { type: "string", default: "1000000" },
+    /** Closed intervals of the past that `loop` puts behind the devices; 20 each unless told otherwise. */
+    history: { type: "string" },
     /** Where OCS Inventory's server is, and how many send to it at once: once for each. */
     url: { type: "string", default: "http://127.0.0.1/ocsinventory" },
     "ocs-devices": { type: "string", default: "100" },
@@ -80,7 +80,7 @@ if (wanted.includes("ocs"))
 if (wanted.includes("rush")) await rush({ devices: Number(values.devices ?? 20_000), titles });
 if (wanted.includes("publish")) await publish({ devices: Number(values.devices ?? 1000) });
 if (wanted.includes("relay")) await relay({ devices: Number(values.devices ?? 10_000) });
-if (wanted.includes("loop")) await loop({ devices, titles, history: Number(values.history), profile, database, keep });
+if (wanted.includes("loop")) await loop({ devices, titles, history: Number(values.history ?? devices * 20), profile, database, keep });
 if (wanted.includes("agent")) run("packages/agent/bench/agent.js");
 
 function run(script) {

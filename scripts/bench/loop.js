@@ -1,5 +1,5 @@
 /**
- * For how long a server's event loop is held (aim: never more than 50 ms): a real server with 20,000 devices, and everything a day can bring, one after the
+ * For how long a server's event loop is held (aim: never more than 50 ms): a real server with devices, and everything a day can bring, one after the
  * other. `--profile DIR` also names the code (and makes everything slower); `--history N`: closed intervals of a year behind the devices, for questions
  * about the past; `--keep DIR`: the store as it is before the questions (SQLite), kept for another run, which begins with them where it is there already.
  */
@@ -26,7 +26,7 @@ export async function loop({ devices, titles, history, profile, database, keep }
   const start = () => startServer({ nodeArgs, dir, database });
   let server;
   try {
-    if (keep !== undefined && existsSync(keep)) cpSync(keep, dir, { recursive: true });
+    if (keep !== undefined && existsSync(join(keep, "daicho.db"))) cpSync(keep, dir, { recursive: true });
     else {
       server = await start();
       server = await fill(during, server, { devices, titles, restart: start });
