@@ -80,7 +80,8 @@ if (wanted.includes("ocs"))
 if (wanted.includes("rush")) await rush({ devices: Number(values.devices ?? 20_000), titles });
 if (wanted.includes("publish")) await publish({ devices: Number(values.devices ?? 1000) });
 if (wanted.includes("relay")) await relay({ devices: Number(values.devices ?? 10_000) });
-if (wanted.includes("loop")) await loop({ devices, titles, history: Number(values.history ?? devices * 20), profile, database, keep });
+if (wanted.includes("loop"))
+  await loop({ devices, titles, history: Number(values.history ?? devices * 20), profile, database, keep });
 if (wanted.includes("agent")) run("packages/agent/bench/agent.js");
 
 function run(script) {
