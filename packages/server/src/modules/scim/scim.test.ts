@@ -160,6 +160,14 @@ forEachStore((store) => {
       expect(await employee("ext-mio")).toMatchObject({ state: "active", title: "Returned", department: "Leavers" });
     });
 
+    it("who is inactive from the first is in the ledger as one who has left, until made active", async () => {
+      const id = await scim.create("/Users", entraUser("yui", { active: false }));
+      expect((await scim.call("GET", `/Users/${id}`)).body["active"]).toBe(false);
+      expect(await employee("ext-yui")).toMatchObject({ state: "left" });
+      await scim.patch(`/Users/${id}`, { op: "Replace", path: "active", value: true });
+      expect(await employee("ext-yui")).toMatchObject({ state: "active" });
+    });
+
     it("DELETE is leaving; the user is gone, the employee stays in the ledger, and a new POST is the same person returning", async () => {
       const id = await scim.create("/Users", entraUser("nao"));
       expect((await scim.call("DELETE", `/Users/${id}`)).status).toBe(204);

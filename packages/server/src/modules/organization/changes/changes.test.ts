@@ -138,6 +138,18 @@ forEachStore((store) => {
       await consistent(s);
     });
 
+    it("who is hired and leaves in one call has left, and can return", async () => {
+      const s = await company(await store.open());
+      await s.apply(
+        { type: "hire", employee: { id: "E9", name: "Never came", department: "A" } },
+        { type: "leave", employee: "E9" },
+      );
+      expect(await s.organization.employee("E9")).toMatchObject({ name: "Never came", department: "A", state: "left" });
+      await s.apply({ type: "hire", employee: "E9" });
+      expect(await s.organization.employee("E9")).toMatchObject({ department: "A", state: "active" });
+      await consistent(s);
+    });
+
     it("who leaves frees what counts people; the devices go on counting for the department, on the hand-over list", async () => {
       const s = await company(await store.open());
       const outcome = await s.apply({ type: "leave", employee: "E1" });

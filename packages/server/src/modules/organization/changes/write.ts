@@ -54,12 +54,10 @@ export function createDraftWriter(deps: {
   };
 
   const writePeople = async (): Promise<void> => {
-    const hired: DraftPerson[] = [];
-    const changed: (DraftPerson & { readonly ordinal: number })[] = [];
-    for (const person of draft.people.values())
-      if (!isWritten(person)) hired.push(person);
-      else if (personFields.some((field) => person[field] !== person.stored?.[field])) changed.push(person);
-    for await (const some of slicesOf(hired, slice)) {
+    for await (const some of slicesOf(
+      [...draft.people.values()].filter((p) => !isWritten(p)),
+      slice,
+    )) {
       await organizationStore.insertEmployees(
         db,
         trx,
@@ -70,15 +68,22 @@ export function createDraftWriter(deps: {
         trx,
         some.map((p) => p.id),
       );
-      for (const person of some) person.ordinal = made.get(person.id)?.ordinal;
+      for (const person of some) {
+        person.ordinal = made.get(person.id)?.ordinal;
+        // Nobody begins as one who has left: whoever was hired and leaves in the same call is changed below.
+        person.stored = { ...personState(person), left_at: null };
+      }
     }
+    const changed = [...draft.people.values()]
+      .filter(isWritten)
+      .filter((person) => personFields.some((field) => person[field] !== person.stored?.[field]));
     for await (const some of slicesOf(changed, slice))
       await store.updatePeople(
         db,
         trx,
         some.map((p) => [p.ordinal, ...personFields.map((field) => p[field])]),
       );
-    for (const person of [...hired, ...changed]) person.stored = personState(person);
+    for (const person of changed) person.stored = personState(person);
   };
 
   const writeDevices = async (): Promise<void> => {
