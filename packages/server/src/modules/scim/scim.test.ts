@@ -140,6 +140,28 @@ forEachStore((store) => {
       expect(await employee("ext-kenji")).toMatchObject({ name: "Given kenji" });
     });
 
+    it("Entra's lists of one where there is only one value: a manager without its URN, a name, the word False", async () => {
+      const chief = await scim.create("/Users", entraUser("chief"));
+      const id = await scim.create("/Users", entraUser("taro"));
+      const alone = (value: string): Json[] => [{ $ref: null, value }];
+      const changed = await scim.patch(
+        `/Users/${id}`,
+        {
+          op: "Add",
+          path: "manager",
+          value: [{ $ref: `https://daicho.example/scim/v2/Users/${chief}`, value: chief }],
+        },
+        { op: "Replace", path: "displayName", value: alone("Taro Y.") },
+        { op: "Replace", path: 'emails[type eq "work"].value', value: alone("taro.y@example.com") },
+      );
+      expect([changed.status, changed.body["detail"]]).toEqual([200, undefined]);
+      expect(await employee("ext-taro")).toMatchObject({ name: "Taro Y.", mail: "taro.y@example.com", manager: "ext-chief" }); // prettier-ignore
+      await scim.patch(`/Users/${id}`, { op: "Replace", path: "active", value: alone("False") });
+      expect(await employee("ext-taro")).toMatchObject({ state: "left" });
+      const several = await scim.patch(`/Users/${id}`, { op: "Replace", path: "title", value: ["one", "two"] });
+      expect([several.status, several.body["scimType"]]).toEqual([400, "invalidValue"]);
+    });
+
     it("active as the text False is leaving, active again is returning, and both are answered", async () => {
       const id = await scim.create("/Users", entraUser("mio", { [enterprise]: { department: "Leavers" } }));
       await server.api("POST", "/api/v1/entitlements", { json: { license: "@SEAT", quantity: 1 } });

@@ -1,7 +1,8 @@
 /**
  * Purpose: what a client sends as a value becomes a value of the schema: known names in their own spelling, texts, booleans, lists. Pure.
  * What is read-only or unknown is left out (RFC 7644 §3.3); null, "" and [] mean "no value" (RFC 7643 §2.5); booleans may come as texts, one value
- * where several could stand, and a plain text where an object with `value` belongs, because identity providers send them so.
+ * where several could stand, a list of one where there is only one, and a plain text where an object with `value` belongs, because identity providers
+ * send them so.
  * Invariants: the result is new and plain, of bounded size; a name such as `__proto__` never reaches an object.
  */
 import { scimErrors, valueInvalid } from "./errors.ts";
@@ -29,10 +30,18 @@ export function readList(attribute: Attribute, value: unknown, place: string): u
 }
 
 /** One value, also of an attribute that may have several. */
-export function readOne(attribute: Attribute, value: unknown, place: string): unknown {
+export function readOne(attribute: Attribute, sent: unknown, place: string): unknown {
+  const value = unlisted(attribute, sent);
   if (value === undefined || value === null || value === "") return undefined;
   if (attribute.type === "complex") return readObject(attribute, value, place);
   return attribute.type === "boolean" ? readBoolean(value, place) : readText(value, place);
+}
+
+/** Entra may write what there is only one of as `[{ "$ref": null, "value": … }]`. */
+function unlisted(attribute: Attribute, value: unknown): unknown {
+  if (!Array.isArray(value) || value.length !== 1) return value;
+  const [one] = value as readonly unknown[];
+  return attribute.type !== "complex" && isObject(one) ? one["value"] : one;
 }
 
 function readObject(attribute: Attribute, value: unknown, place: string): Resource | undefined {
