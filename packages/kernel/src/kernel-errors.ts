@@ -21,4 +21,9 @@ export const kernelErrors = defineErrors({
     message: "tls.{key}: the file cannot be read ({reason})",
     action: "Check the path and its permissions.",
   },
+  "tls-unusable": {
+    status: 500,
+    message: "tls.{key} {reason}",
+    action: "Give PEM files: a certificate with those above it, the key it was made for, without a passphrase.",
+  },
 });

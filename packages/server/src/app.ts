@@ -451,9 +451,7 @@ export async function createServer(options: {
     // Nobody holds a connection by sending a body for ever.
     requestTimeout: 300_000,
     forceCloseConnections: true,
-    ...(tls !== undefined && {
-      https: { cert: tls.cert ?? "", key: tls.key ?? "", ...(tls.ca !== undefined && { ca: tls.ca }) },
-    }),
+    ...(tls?.cert !== undefined && { https: { ...tls } }),
     schemaController: compiledOnFirstUse,
     // Ids have up to 128 characters, each up to nine in an address.
     routerOptions: { maxParamLength: 2048 },
@@ -590,7 +588,7 @@ export async function createServer(options: {
       const actual = typeof address === "object" && address !== null ? address.port : port;
       duties.push(...jobs.map((job) => whileOnDuty(servers, log, job)));
       const shown = host.includes(":") ? `[${host}]` : host;
-      return { url: `${tls === undefined ? "http" : "https"}://${shown}:${actual}` };
+      return { url: `${tls?.cert === undefined ? "http" : "https"}://${shown}:${actual}` };
     },
     async stop() {
       stopping = true;

@@ -17,6 +17,7 @@ import {
   type MachineEvidence,
   type NodeKind,
 } from "@daicho/protocol";
+import { inWords } from "@daicho/kernel";
 import { uplinkErrors } from "./errors.ts";
 import type { Enrollment, Identity } from "./identity.ts";
 import { createTransport, type TransportOptions } from "./transport.ts";
@@ -84,7 +85,7 @@ function later(code: string, afterMs: number): Error {
   const unreachable = /^[A-Z]|^upstream-unreachable$|^http-/.test(code);
   return uplinkErrors.make(
     unreachable ? "upstream-unreachable" : "upstream-busy",
-    { reason: code },
+    { reason: inWords(code) },
     { retryAfter: Math.ceil(afterMs / 1000) },
   );
 }

@@ -91,6 +91,8 @@ export function createTransport(options: TransportOptions): Transport {
   });
   let closed = false;
   let lastError: string | undefined;
+  /** What the log was told of why none answers: once, however long it lasts. */
+  let told: string | undefined;
 
   /** One exchange with one upstream; throws where there was none. */
   async function exchange(
@@ -173,10 +175,13 @@ export function createTransport(options: TransportOptions): Transport {
           continue;
         }
         attempt.succeeded();
-        lastError = undefined;
+        lastError = told = undefined;
         return { kind: "ok", value: answer };
       }
-      if (tried) upstreams.exhausted();
+      if (tried) {
+        upstreams.exhausted();
+        if (told !== code) log.warn("upstream-unreachable", { code: (told = code) });
+      }
       return { kind: "retry", code, after: Math.max(0, upstreams.nextAttemptAt - clock.now()) };
     },
     async close() {

@@ -1,5 +1,5 @@
 import { gunzipSync, gzipSync } from "node:zlib";
-import { manualClock, silentLog, type Clock, type ManualClock } from "@daicho/kernel";
+import { manualClock, silentLog, type Clock, type Log, type ManualClock } from "@daicho/kernel";
 import {
   canonicalJson,
   hashTitle,
@@ -37,12 +37,16 @@ async function node(route: Route): Promise<NodeAbove> {
   return made;
 }
 
-async function uplinkTo(upstreams: readonly string[], clock: Clock = manualClock(start)): Promise<Uplink> {
+async function uplinkTo(
+  upstreams: readonly string[],
+  clock: Clock = manualClock(start),
+  log: Log = silentLog,
+): Promise<Uplink> {
   const uplink = createUplink({
     upstreams,
     identity: await enrolledIdentity(acme),
     clock,
-    log: silentLog,
+    log,
     random: () => 0.5,
     connectTimeoutMs: 2_000,
     answerTimeoutMs: 5_000,
@@ -160,6 +164,25 @@ describe("fail-over", () => {
 });
 
 describe("waiting", () => {
+  it("is logged with its cause once, however long it lasts, and anew when it begins anew", async () => {
+    const clock = manualClock(start);
+    const above = await node(() => problem(500, "oops"));
+    const told: unknown[] = [];
+    const log = { ...silentLog, warn: (event: string, fields?: object) => void told.push({ event, ...fields }) };
+    const uplink = await uplinkTo([above.url], clock, log);
+    const tries = async (): Promise<void> => {
+      await uplink.sendReports([report]);
+      await pass(clock, uplink);
+    };
+    for (let i = 0; i < 3; i++) await tries();
+    expect(told).toEqual([{ event: "upstream-unreachable", code: "oops" }]);
+    above.route = fine;
+    await tries();
+    above.route = () => problem(500, "oops");
+    for (let i = 0; i < 3; i++) await tries();
+    expect(told).toHaveLength(2);
+  });
+
   it("obeys Retry-After, in seconds or as a date: nothing is sent before", async () => {
     const date = new Date(start + 120_000).toUTCString();
     for (const [status, retryAfter] of [

@@ -1,5 +1,6 @@
 /** Purpose: `daicho agent status`. */
 import { agentStatus } from "@daicho/agent";
+import { inWords } from "@daicho/kernel";
 import type { Outcome } from "../command.ts";
 import { say, type Io } from "../io.ts";
 import { tableLines } from "../output/table.ts";
@@ -30,7 +31,7 @@ export async function showAgentStatus(
       "waiting",
       `${spool.records} reports, ${spool.bytes} bytes${spool.oldestAt === undefined ? "" : `, since ${spool.oldestAt}`}`,
     ],
-    ["trouble", lastError === undefined ? "none" : `${lastError.code} at ${lastError.at}`],
+    ["trouble", lastError === undefined ? "none" : `${inWords(lastError.code)} at ${lastError.at}`],
     // The text is a stranger's: one line of it, without what would steer a terminal.
     ...messages.map(({ text, at }): [string, string] => [`message of ${at}`, text.replace(/[\s\p{C}]+/gu, " ").trim()]),
   ];

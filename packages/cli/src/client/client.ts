@@ -2,7 +2,7 @@
  * Purpose: talks to a server's `/api/v1` as any script would: token, JSON, pages.
  * Invariants: the token appears in no message; what a server refuses is an error with the server's own code and advice.
  */
-import { DaichoError } from "@daicho/kernel";
+import { DaichoError, inWords } from "@daicho/kernel";
 import type { Problem } from "@daicho/protocol";
 import type { ClientOptions } from "../command.ts";
 import { cliErrors } from "../errors.ts";
@@ -136,7 +136,7 @@ export async function createFetch(ca: string | undefined): Promise<typeof fetch>
   return ((url: URL, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch;
 }
 
-/** The code of what lies at the bottom: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED … */
+/** What lies at the bottom: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED with its words … */
 export function reasonOf(error: unknown): string {
   let deepest = error;
   for (let depth = 0; depth < 5; depth++) {
@@ -146,7 +146,7 @@ export function reasonOf(error: unknown): string {
     deepest = inner;
   }
   const { code, message } = deepest as { code?: unknown; message?: unknown };
-  return typeof code === "string" ? code : typeof message === "string" ? message.slice(0, 200) : "unknown";
+  return typeof code === "string" ? inWords(code) : typeof message === "string" ? message.slice(0, 200) : "unknown";
 }
 
 function parse(text: string): unknown {
