@@ -6,11 +6,19 @@ import { attempt, Finding, type Check } from "./check.ts";
 /** Credentials are good for ten minutes either way; half of that is near enough to trouble to say so. */
 const clockToleranceMs = 5 * 60_000;
 const answerWithinMs = 10_000;
+/** Nodes say how they stand once a minute; so long a silence is no restart. */
+const silentAfterMs = 10 * 60_000;
+/** What was lost is repaired within a heartbeat; the way it was lost on is worth a look while it is fresh. */
+const lossIsFreshMs = 24 * 3_600_000;
 
 export async function* checkServer(options: ClientOptions & { readonly server: string }): AsyncGenerator<Check> {
   const { server, token } = options;
-  yield* checkClock("server", server, options.ca);
-  if (token === undefined) return;
+  let answers = true;
+  for await (const check of checkClock("server", server, options.ca)) {
+    answers &&= check.ok || check.check !== "server";
+    yield check;
+  }
+  if (token === undefined || !answers) return;
   yield await attempt("policies", server, async () => {
     const client = await createApiClient(options);
     const { body } = await client.get("/api/v1/policies");
@@ -33,6 +41,22 @@ export async function* checkServer(options: ClientOptions & { readonly server: s
     }
     if (failed.length > 0) throw new Finding(`failed at ${failed.join(", ")}`);
     return `${nodes} nodes, none failed`;
+  });
+  yield await attempt("nodes", server, async () => {
+    const client = await createApiClient(options);
+    const faults: string[] = [];
+    const since = (time: string): number => Date.now() - Date.parse(time);
+    for await (const { items } of client.pages("/api/v1/nodes"))
+      for (const { kind, name, lastSeenAt, online, missing } of items as unknown as readonly NodeItem[]) {
+        if (kind !== "agent" && !online && since(lastSeenAt) > silentAfterMs)
+          faults.push(`${name} is away, last heard of at ${lastSeenAt} (gone for good? remove it)`);
+        if (missing !== undefined && since(missing.lastAt) < lossIsFreshMs)
+          faults.push(
+            `${missing.reports} reports of ${missing.devices} devices were lost or altered on the way by ${name}, last at ${missing.lastAt} (the devices sent anew; a disk, a backup put back, or something that drops or alters them)`,
+          );
+      }
+    if (faults.length > 0) throw new Finding(faults.join("; "));
+    return "all heard of, no reports lost or altered on the way";
   });
   yield await attempt("totals", server, async () => {
     const client = await createApiClient(options);
@@ -65,6 +89,14 @@ export async function* checkServer(options: ClientOptions & { readonly server: s
       );
     return `${applications ?? 0}, every signature verifies`;
   });
+}
+
+interface NodeItem {
+  readonly kind: string;
+  readonly name: string;
+  readonly lastSeenAt: string;
+  readonly online: boolean;
+  readonly missing?: { readonly reports: number; readonly devices: number; readonly lastAt: string };
 }
 
 /** Reachable, and with the same time. */

@@ -162,6 +162,28 @@ forEachStore((store) => {
     expect((await missing())["r3"]?.[0]).toBeLessThanOrEqual(40);
   });
 
+  it("a report that is not what its device signed is named by the node that brought it, once, until it comes as it was", async () => {
+    await open();
+    const missing = async () => [...(await server.nodes.missing())].map(([node, m]) => [node, m.reports, m.devices]);
+    const device = await made("pc01");
+    device.install([title("A")]);
+    const sound = device.report("full");
+    const altered = Buffer.from(sound);
+    const at = altered.indexOf('"dictionary":') + '"dictionary":'.length;
+    altered.write("9", at, "latin1");
+    for (let i = 0; i < 2; i++)
+      expect(await server.intake.submit([altered, Buffer.from(altered)], "r1")).toMatchObject([
+        { code: "signature-invalid" },
+        { code: "signature-invalid" },
+      ]);
+    expect(await missing()).toEqual([["r1", 1, 1]]);
+    // What a device sends for itself was altered by nobody between.
+    await server.intake.submit([altered], device.id);
+    expect(await missing()).toEqual([["r1", 1, 1]]);
+    await server.intake.submit([sound, sound], "r2");
+    expect(await missing()).toEqual([]);
+  });
+
   it("what a hostile device says of its copies - a quadrillion of them, or one long text forty thousand times - is not spread out", async () => {
     await open();
     const evil = await made("evil");

@@ -53,7 +53,7 @@ export interface IntakeDeps {
   readonly deriver: () => Deriver;
   /** Identities an administrator removed. */
   readonly removed: { has(identity: string): boolean };
-  readonly missing: Pick<Missing, "note">;
+  readonly missing: Pick<Missing, "note" | "altered">;
   readonly limits: { readonly queue: number; readonly group: number; readonly newTitles: number };
   /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
   readonly onOutdated?: () => void;
@@ -325,9 +325,16 @@ export function createIntake(deps: IntakeDeps): Intake {
         );
       });
       for (const [code, line] of refused) warn("report-rejected", { node: from, code, ...line });
+      const altered = reads.flatMap((read, i) => {
+        const one = opened[i];
+        return !read.ok && read.result.code === "signature-invalid" && one?.ok === true ? [one.envelope.header] : [];
+      });
+      const brought = altered.filter(({ device }) => device !== from);
+      const named = from === undefined || brought.length === 0 ? undefined : deps.missing.altered(brought, from);
       // What else has arrived by now shares the first commit.
       running ??= new Promise((resolve) => setImmediate(resolve)).then(run);
-      return Promise.all(answers);
+      const [results] = await Promise.all([Promise.all(answers), named]);
+      return results;
     },
     async drain() {
       while (running !== undefined) await running;

@@ -2,7 +2,8 @@
  * Purpose: names the way on which reports were lost that somebody below had acknowledged. A device counts its reports without gaps, and builds a delta or
  * a heartbeat only on what was taken from it. So when one of these does not fit what is held, and its number leaves out numbers that never came
  * here, then whoever was to bring them said `stored` and did not: a relay that drops, a disk that burnt, a server set back. The digest repairs
- * it (order.ts); this records it, by the node directly below that brought the report which showed it.
+ * it (order.ts); this records it, by the node directly below that brought the report which showed it. A report that came altered did not come as
+ * it was sent: it counts as well.
  * What the evidence does not say: which of several relays in a row it was. What comes late after all is struck off; what was refused here is not
  * missing. Of a device the newest numbers are kept, and for thirty days; so one that means harm cannot fill the table.
  */
@@ -32,6 +33,8 @@ export interface MissingAt {
 export interface Missing {
   /** In the transaction that judged them. */
   note(trx: Trx, judged: readonly Judged[]): Promise<void>;
+  /** What another node than the device brought, and the device's key did not sign. */
+  altered(headers: readonly Judged["header"][], from: string): Promise<void>;
   /** By the node that brought what showed it. */
   byNode(): Promise<ReadonlyMap<string, MissingAt>>;
 }
@@ -76,6 +79,22 @@ export function createMissing(deps: { readonly db: Database; readonly clock: Clo
     }
   }
 
+  async function add(trx: Trx, known: ReadonlyMap<string, Row>, fresh: readonly Row[], now: number): Promise<void> {
+    if (fresh.length === 0) return;
+    await db.bulk.insert(
+      trx,
+      { table: "inv_missing", columns, conflict: ["identity", "epoch", "seq"] },
+      fresh.map((r) => [r.identity, r.epoch, r.seq, r.via, r.at]),
+    );
+    await bound(trx, known.values(), new Set(fresh.map(({ identity }) => identity)));
+    if (now - prunedAt < pruneEveryMs) return;
+    prunedAt = now;
+    await trx
+      .deleteFrom("inv_missing")
+      .where("at", "<", now - keptMs)
+      .execute();
+  }
+
   async function strike(trx: Trx, { identity, epoch, seq }: Row): Promise<void> {
     await trx
       .deleteFrom("inv_missing")
@@ -114,19 +133,24 @@ export function createMissing(deps: { readonly db: Database; readonly clock: Clo
         // It came, so what builds on it must not call it missing.
         if (result.status === "need-full") keep(device, epoch, seq, null);
       }
-      if (fresh.length === 0) return;
-      await db.bulk.insert(
-        trx,
-        { table: "inv_missing", columns, conflict: ["identity", "epoch", "seq"] },
-        fresh.map((r) => [r.identity, r.epoch, r.seq, r.via, r.at]),
-      );
-      await bound(trx, known.values(), new Set(fresh.map(({ identity }) => identity)));
-      if (now - prunedAt < pruneEveryMs) return;
-      prunedAt = now;
-      await trx
-        .deleteFrom("inv_missing")
-        .where("at", "<", now - keptMs)
-        .execute();
+      await add(trx, known, fresh, now);
+    },
+
+    async altered(headers, from) {
+      const now = clock.now();
+      await db.transaction(async (trx) => {
+        const known = await noted(trx, [...new Set(headers.map(({ device }) => device))]);
+        const fresh: Row[] = [];
+        for (const { device, epoch, seq } of headers) {
+          const row: Row = { identity: device, epoch, seq, via: from, at: now };
+          if (known.has(keyOf(row))) continue;
+          known.set(keyOf(row), row);
+          fresh.push(row);
+        }
+        // In one order, so that two servers do not wait for each other.
+        fresh.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+        await add(trx, known, fresh, now);
+      });
     },
 
     async byNode() {

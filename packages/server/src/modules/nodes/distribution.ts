@@ -1,5 +1,6 @@
 /**
- * Purpose: how far the policy has come, node by node (domain.md §2, fig. 11): complete ●, in progress ○, failed with the reason, none.
+ * Purpose: how far the policy has come, node by node (domain.md §2, fig. 11): complete ●, in progress ○, failed with the reason, none
+ * (not yet distributed: it has none, or an older one and is away).
  * Computed, never stored: what a node last said it holds, against what is current for it. For this company's relays that is this
  * server's dictionary; for a company's server at a group the enterprise policy; for that company's relays its server's dictionary.
  */
@@ -30,7 +31,7 @@ export interface DistributionItem {
   readonly spool?: KeptStatus["spool"];
   readonly connected?: number;
   readonly agents?: KeptStatus["agents"];
-  /** Reports that this node or one below it acknowledged and did not bring. */
+  /** Reports that this node or one below it acknowledged and did not bring, or brought altered. */
   readonly missing?: MissingItem;
 }
 
@@ -57,22 +58,30 @@ export interface DistributionInput {
 /** The nodes below, ordered by company, kind (servers first) and name. */
 export function distribution(input: DistributionInput): readonly DistributionItem[] {
   const { rows, policy, self } = input;
-  const servers = new Map<string, KeptStatus | undefined>(input.servers.map((r) => [r.company, statusOf(r)]));
+  const servers = new Map(input.servers.map((r) => [r.company, r]));
   return rows
     .filter((r) => r.kind !== "agent" || statusOf(r)?.state === "failed")
     .sort((a, b) => compare(a.company, b.company) || compare(b.kind, a.kind) || compare(a.name, b.name))
     .map((row): DistributionItem => {
       const status = statusOf(row);
-      const server = servers.get(row.company);
+      const serverRow = servers.get(row.company);
+      const server = serverRow && statusOf(serverRow);
       const isOwn = row.company === self.company;
       const currentDictionary = isOwn ? policy.generation : (server?.dictionary ?? 0);
       const held = row.kind === "server" ? (status?.policy ?? 0) : (status?.dictionary ?? 0);
       const current = row.kind === "server" ? policy.enterprise : currentDictionary;
-      const standing = judge(status, held, current);
+      const standing = judge(status, held, current, isHeardOf(row, input.now));
       // Its dictionary may be its server's, but as long as that server waits for the newest policy so does all below it.
       const above =
-        row.kind === "server" || isOwn ? "complete" : judge(server, server?.policy ?? 0, policy.enterprise).state;
-      const state = standing.state === "complete" && above !== "complete" ? "in-progress" : standing.state;
+        row.kind === "server" || isOwn
+          ? "complete"
+          : judge(server, server?.policy ?? 0, policy.enterprise, isHeardOf(serverRow, input.now)).state;
+      const state =
+        standing.state !== "complete" || above === "complete"
+          ? standing.state
+          : above === "none"
+            ? above
+            : "in-progress";
       const behind =
         row.kind === "server"
           ? status?.policy
@@ -134,6 +143,7 @@ function judge(
   status: KeptStatus | undefined,
   held: number,
   current: number,
+  heardOf: boolean,
 ): { readonly state: DistributionState; readonly reason?: Fault } {
   if (status === undefined) return { state: "none" };
   if (status.state === "failed")
@@ -147,7 +157,14 @@ function judge(
       },
     };
   if (held === 0) return { state: "none" };
-  return { state: held === current ? "complete" : "in-progress" };
+  return { state: held === current ? "complete" : heardOf ? "in-progress" : "none" };
+}
+
+/** Every relay and server says how it stands once a minute; each node on the way may add a minute to that. */
+const silentAfterMs = 3 * 60_000;
+
+export function isHeardOf(row: Pick<NodeRow, "last_seen_at"> | undefined, now: number): boolean {
+  return row !== undefined && now - row.last_seen_at <= silentAfterMs;
 }
 
 function lagOf(status: KeptStatus | undefined, held: number, current: number, now: number): DistributionItem["lag"] {

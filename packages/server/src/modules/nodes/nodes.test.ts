@@ -378,6 +378,36 @@ forEachStore((store) => {
       });
     });
 
+    it("who is behind and has not been heard of for minutes is not yet distributed, nor online, however far below it is", async () => {
+      const group = await start("group", { name: "group" });
+      await publish(group, 5);
+      const sub = await below(group, "server", "sub");
+      const relay = sub.status({
+        id: "b".repeat(32),
+        kind: "relay",
+        name: "sub-r1",
+        dictionary: 11,
+        state: "complete",
+      });
+      await sub.uplink.postStatus([sub.status({ policy: 5, dictionary: 12, state: "complete" }), relay]);
+      const seen = async (node: string, ago: number) => {
+        const last_seen_at = Date.now() - ago;
+        await group.server.db.kysely.updateTable("node_nodes").set({ last_seen_at }).where("id", "=", node).execute();
+        const { items } = (await group.api("GET", "/api/v1/nodes")).json<{
+          items: { id: string; online: boolean }[];
+        }>();
+        return [(await standing(group))["sub-r1"]?.state, items.find(({ id }) => id === relay.id)?.online];
+      };
+      expect(await seen(relay.id, 60_000)).toEqual(["in-progress", true]);
+      expect(await seen(relay.id, 240_000)).toEqual(["none", false]);
+      expect((await standing(group))["sub"]).toMatchObject({ state: "complete" });
+      await publish(group, 6);
+      expect(await seen(sub.id, 60_000)).toEqual(["none", false]);
+      expect((await standing(group))["sub"]).toMatchObject({ state: "in-progress" });
+      await seen(sub.id, 240_000);
+      expect((await standing(group))["sub"]).toMatchObject({ state: "none", policy: 5, lag: { versions: 1 } });
+    });
+
     it("agents are listed while they fail and forgotten when they recover", async () => {
       const server = await start("both");
       const relay = await below(server, "relay", "r1");

@@ -17,7 +17,7 @@ const Missing = Type.Optional(
     { reports: Type.Integer(), devices: Type.Integer(), lastAt: Type.String() },
     {
       description:
-        "Reports of the last 30 days that this node, or one below it, acknowledged and did not bring, as far as devices' own signed numbers show. A full report has repaired each device.",
+        "Reports of the last 30 days that this node, or one below it, acknowledged and did not bring, as far as devices' own signed numbers show, or brought altered. A full report has repaired each device.",
     },
   ),
 );
@@ -46,7 +46,9 @@ const NodeItem = Type.Object({
   name: Type.String(),
   company: Type.String(),
   parent: Text,
-  online: Type.Boolean({ description: "Connected to the channel right now" }),
+  online: Type.Boolean({
+    description: "Connected to the channel right now; of a node below another one: heard of within three minutes",
+  }),
   enrolledAt: Text,
   lastSeenAt: Type.String(),
   program: Text,
@@ -134,7 +136,7 @@ export function nodeRoutes(
           name: row.name,
           company: row.company,
           ...(row.parent !== null && { parent: row.parent }),
-          online: connected.nodes.has(row.id),
+          online: nodes.isOnline(row, connected.nodes),
           ...(row.enrolled_at !== null && { enrolledAt: new Date(row.enrolled_at).toISOString() }),
           lastSeenAt: new Date(row.last_seen_at).toISOString(),
           ...(status !== undefined && {

@@ -16,7 +16,14 @@ import type { AccessService } from "../access/index.ts";
 import type { Policies } from "../policies/index.ts";
 import { createBlobs, type Blobs } from "./blobs.ts";
 import { createChannelHub, type ChannelHub } from "./channel.ts";
-import { distribution, selfItem, statusOf, type DistributionInput, type DistributionItem } from "./distribution.ts";
+import {
+  distribution,
+  isHeardOf,
+  selfItem,
+  statusOf,
+  type DistributionInput,
+  type DistributionItem,
+} from "./distribution.ts";
 import { createEnrollment, type AgentEnrollment, type Enrollment } from "./enrollment.ts";
 import { createReach, type Reach } from "./reach.ts";
 import type { Removed } from "./removed.ts";
@@ -26,7 +33,7 @@ import { nodeStore, type NodeFilter, type NodeRow } from "./store.ts";
 /** Agents by the dictionary they hold: implemented by whoever keeps the devices' heads. */
 export type AgentDictionaryCounts = () => Promise<{ readonly current: number; readonly behind: number }>;
 
-/** Reports that were acknowledged below and never came, by the node they were to come through. */
+/** Reports that were acknowledged below and never came, or came altered, by the node they were to come through. */
 export type MissingReports = () => Promise<
   ReadonlyMap<string, { readonly reports: number; readonly devices: number; readonly lastAt: number }>
 >;
@@ -49,6 +56,8 @@ export interface Nodes {
   /** This server first, then the nodes below: what travels upward. */
   report(): Promise<readonly NodeStatus[]>;
   page(query: ListQuery & NodeFilter): Promise<Page<NodeRow>>;
+  /** A node here: connected. One below another: that says it lives. */
+  isOnline(row: NodeRow, connected: ReadonlySet<string>): boolean;
   /** The enrolled server of a company, if it has one here. */
   serverOf(company: string): Promise<NodeRow | undefined>;
   readonly missing: MissingReports;
@@ -156,6 +165,8 @@ export function createNodes(deps: {
 
     missing: deps.missing,
     page: (query) => nodeStore.page(db, query),
+    isOnline: (row, connected) =>
+      connected.has(row.id) || (row.parent !== null && row.parent !== id && isHeardOf(row, clock.now())),
     serverOf: (name) => nodeStore.serverOf(db.kysely, name),
     companies: async (trx) => (await nodeStore.servers(trx ?? db.kysely)).filter((row) => row.enrolled_at !== null),
 
