@@ -21,9 +21,11 @@ function compiler(): Ajv {
   return ajv;
 }
 
-/** Servers load it before they listen: the first report would wait for it. */
+const compilations: (() => void)[] = [];
+
+/** Servers compile all schemas before they listen: the first report of a kind, and whatever else there is to do, would wait for it. */
 export function loadValidation(): void {
-  compiler();
+  for (const compile of compilations.splice(0)) compile();
 }
 
 export interface Fault {
@@ -47,9 +49,11 @@ function toFault(error: ErrorObject): Fault {
 
 /** Compiles a schema once, at its first use (a short-lived process pays only for what it reads); the returned function answers with the typed value or with the places that are wrong. */
 export function validator<S extends TSchema>(schema: S): (value: unknown) => Validated<Static<S>> {
-  let check: ValidateFunction | undefined;
+  let compiled: ValidateFunction | undefined;
+  const compile = (): ValidateFunction => (compiled ??= compiler().compile(schema));
+  compilations.push(compile);
   return (value) => {
-    check ??= compiler().compile(schema);
+    const check = compile();
     return check(value)
       ? { ok: true, value: value as Static<S> }
       : { ok: false, faults: (check.errors ?? []).slice(0, 20).map(toFault) };

@@ -582,7 +582,10 @@ export async function createServer(options: {
     async start() {
       const { host, port } = parseListen(config.listen);
       void derivation.refresh();
+      // What takes long once is done while nobody waits: the API's description is one call of a library.
       loadValidation();
+      await app.ready();
+      app.swagger();
       await app.listen({ host, port });
       const address = app.server.address();
       const actual = typeof address === "object" && address !== null ? address.port : port;

@@ -32,7 +32,8 @@ const Description = Type.Object({
 });
 const Selection = Type.Object({
   licenses: Type.Unsafe<string[] | null>({
-    anyOf: [{ type: "null" }, { type: "array", items: { type: "string" } }],
+    type: ["array", "null"],
+    items: { type: "string" },
     description: "Codes of the licences this company manages; null = all",
   }),
   available: Type.Array(

@@ -55,6 +55,9 @@ const asOf = {
 };
 const State = Type.Optional(Type.Unsafe<string>({ type: "string", enum: [...departmentStates] }));
 
+// As a list of types: what may be one schema or another is compiled when the first answer is made, and takes long.
+const NumberOrText = Type.Unsafe<number | string>({ type: ["integer", "string"] });
+
 export function positionRoutes(
   app: FastifyInstance,
   deps: {
@@ -196,8 +199,8 @@ export function positionRoutes(
                 device: Type.Optional(Type.String()),
                 employee: Type.Optional(Type.Integer()),
                 title: Type.Optional(Type.Integer()),
-                stored: Type.Union([Type.Integer(), Type.String()]),
-                recomputed: Type.Union([Type.Integer(), Type.String()]),
+                stored: NumberOrText,
+                recomputed: NumberOrText,
               }),
             ),
           }),
