@@ -51,6 +51,7 @@ import {
 } from "./modules/devices/index.ts";
 import {
   createAgentEnrollment,
+  createClones,
   createIntake,
   createMissing,
   createInventoryImport,
@@ -233,6 +234,7 @@ export async function createServer(options: {
     deriver: derivation.current,
     removed,
     missing,
+    clones: createClones({ db, clock, log, devices: directory }),
     onOutdated: () => void derivation.refresh(),
     limits: config.reports,
     onCommit({ results, milliseconds, countsChanged }) {

@@ -39,6 +39,8 @@ export interface DeviceDirectory {
   idsOf(trx: Trx, devices: readonly number[]): Promise<ReadonlyMap<number, string>>;
   /** Devices above `after`, up to and including `last`, that the ledger says use nothing: disposed of, or merged into another. */
   disposedBetween(trx: Trx, after: number, last: number): Promise<ReadonlySet<number>>;
+  /** These machines reported with the keys of those devices before they had their own (design.md "Clones"). */
+  splitOff(trx: Trx, links: readonly { readonly device: number; readonly from: number }[]): Promise<void>;
   /** The machine now calls itself so. */
   renameHosts(
     trx: Trx,

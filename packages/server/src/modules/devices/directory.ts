@@ -51,6 +51,7 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
         origin: machine.origin,
         created_at: clock.now(),
         merged_into: null,
+        split_from: null,
       });
       // A re-imaged machine, or two with one serial number: people decide.
       if (made !== undefined && twin !== undefined)
@@ -72,6 +73,13 @@ export function createDeviceDirectory(deps: { readonly db: Database; readonly cl
     async disposedBetween(trx, after, last) {
       return new Set((await store.disposedBetween(trx, after, last)).map((row) => row.ordinal));
     },
+
+    splitOff: (trx, links) =>
+      store.setSplitFrom(
+        db,
+        trx,
+        [...links].sort((a, b) => a.device - b.device).map(({ device, from }) => [device, from]),
+      ),
 
     async renameHosts(trx, names) {
       const sorted = [...names].sort((a, b) => a.device - b.device);

@@ -49,4 +49,10 @@ export const deviceMigrations: readonly Migration[] = [
       await sql`create index dev_devices_by_hostname on dev_devices (hostname${collate}, id${collate})`.execute(db);
     },
   },
+  {
+    name: "202611302200-devices-split-off",
+    async up(db, dialect) {
+      await db.schema.alterTable("dev_devices").addColumn("split_from", ordinalType(dialect)).execute();
+    },
+  },
 ];

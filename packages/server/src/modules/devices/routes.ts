@@ -20,6 +20,9 @@ const DeviceItem = Type.Object({
   countsFor: Type.Optional(Type.String({ description: "Department its licences count for; `unassigned` for none" })),
   manager: Type.Optional(Type.String({ description: "Employee id of who manages it" })),
   origin: Type.Optional(Type.String({ description: "How it came into the ledger: csv, enrollment, import, api" })),
+  splitFrom: Type.Optional(
+    Type.String({ description: "The device whose copied key it reported with before it enrolled anew" }),
+  ),
   lastSeenAt: Time,
   scannedAt: Time,
   hardware: Type.Optional(Hardware),

@@ -32,6 +32,8 @@ export interface Device {
   readonly countsFor?: string;
   readonly manager?: string;
   readonly origin?: string;
+  /** The device whose copied key it reported with before it enrolled anew. */
+  readonly splitFrom?: string;
   readonly lastSeenAt?: string;
   readonly scannedAt?: string;
   readonly hardware?: Hardware;
@@ -52,6 +54,7 @@ export const listedFields = [
   "countsFor",
   "manager",
   "origin",
+  "splitFrom",
   "lastSeenAt",
   "hardware",
   "licenses",
@@ -267,6 +270,7 @@ function deviceOf(
     countsFor: row.counts_for ?? unassigned,
     ...(row.manager !== null && { manager: row.manager }),
     origin: row.origin,
+    ...(row.split_from !== null && { splitFrom: row.split_from }),
     ...(seen !== undefined && { lastSeenAt: iso(seen) }),
     ...(hardware !== undefined && { hardware }),
     ...(report !== undefined && {

@@ -10,7 +10,10 @@ type Db = Kysely<Schema> | Trx;
 const integer = (name: string) => ({ name, type: "integer" }) as const;
 const text = (name: string) => ({ name, type: "text" }) as const;
 
-export type DeviceRow = Omit<Schema["dev_devices"], "ordinal" | "created_at" | "origin" | "merged_into"> & {
+export type DeviceRow = Omit<
+  Schema["dev_devices"],
+  "ordinal" | "created_at" | "origin" | "merged_into" | "split_from"
+> & {
   readonly ordinal: number;
 };
 
@@ -88,6 +91,9 @@ export const deviceStore = {
   update: (db: Database, trx: Trx, columns: readonly BulkColumn[], rows: readonly (readonly BulkValue[])[]) =>
     db.bulk.update(trx, { table: "dev_devices", keys: [integer("ordinal")], set: columns }, rows),
 
+  setSplitFrom: (db: Database, trx: Trx, rows: readonly (readonly [device: number, from: number])[]) =>
+    db.bulk.update(trx, { table: "dev_devices", keys: [integer("ordinal")], set: [integer("split_from")] }, rows),
+
   /** Devices in ascending order, held until the transaction ends (PostgreSQL; SQLite has one writer). */
   async hold(db: Db, dialect: DialectName, devices: readonly number[], how: "update" | "share"): Promise<void> {
     if (dialect !== "postgres") return;
@@ -159,6 +165,10 @@ export const deviceStore = {
       .leftJoin("org_departments as c", (join) =>
         join.on("c.ordinal", "=", sql<number>`coalesce(e.department, v.department)`),
       )
+      // One that went into another device is shown no more.
+      .leftJoin("dev_devices as o", (join) =>
+        join.onRef("o.ordinal", "=", "v.split_from").on("o.merged_into", "is", null),
+      )
       .select([
         "v.ordinal",
         "v.id",
@@ -171,5 +181,6 @@ export const deviceStore = {
         "e.id as employee",
         "d.code as department",
         "c.code as counts_for",
+        "o.id as split_from",
       ]),
 };

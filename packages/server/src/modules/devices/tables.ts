@@ -22,5 +22,7 @@ export interface DeviceTables {
     created_at: number;
     /** The device it turned out to be the same machine as (merges/): it counts for nobody and is shown no more. */
     merged_into: number | null;
+    /** The device whose key this machine reported with before it had its own (ingest/clones.ts). */
+    split_from: number | null;
   };
 }

@@ -339,6 +339,112 @@ forEachStore((store) => {
     expect((await server.facts.factsOf(1))?.software.map((t) => t.name)).toEqual(["A"]);
   });
 
+  const machine = (name: string, evidence: string, pair = generateKeyPair()): TestDevice => {
+    const device = createTestDevice(name, pair);
+    device.evidence = evidence;
+    device.install([title(name)]);
+    return device;
+  };
+  /** What the machine does that is told so: a key of its own, and the same hardware. */
+  const anew = async ({ evidence = "" }: TestDevice): Promise<TestDevice> => {
+    const device = machine("anew", evidence);
+    await enroll(device, "anew");
+    return device;
+  };
+  const api = async (method: "GET" | "POST" | "DELETE", path: string, payload?: object, accept = "application/json") =>
+    server.app.inject({
+      method,
+      url: `/api/v1/${path}`,
+      headers: { authorization: `Bearer ${token}`, accept },
+      ...(payload && { payload }),
+    });
+  const splitFrom = async ({ id }: TestDevice) =>
+    (await api("GET", `devices/${id}`)).json<{ splitFrom?: string }>().splitFrom;
+  const remembered = async () => (await server.db.kysely.selectFrom("inv_clones").selectAll().execute()).length;
+
+  it("a machine that enrols anew because its key was a copy is linked to the original by its first report, and no other machine is (design: clones)", async () => {
+    await open();
+    const answer = async (report: Buffer, from: string) => {
+      const [result] = await server.intake.submit([report], from);
+      return result?.code ?? result?.status;
+    };
+    const pair = generateKeyPair();
+    const original = machine("pc01", "e1", pair);
+    const [second, third] = [machine("pc02", "e2", pair), machine("pc03", "e3", pair)];
+    await enroll(original, "pc01");
+    // They take turns, each by its own way; that they are two shows when the original has lost count.
+    const at = Array.from({ length: 9 }, (_, day) => ({ at: Date.UTC(2026, 2, day + 1) }));
+    second.seq = 10;
+    expect(await answer(original.report("full", at[0]), "r1")).toBe("stored");
+    expect(await answer(second.report("full", at[1]), "r2")).toBe("stored");
+    expect(await answer(original.report("heartbeat", at[2]), "r1")).toBe("sequence-regress");
+    expect(await answer(second.report("heartbeat", at[3]), "r2")).toBe("identity-cloned");
+    original.epoch = 2;
+    expect(await answer(original.report("full", at[4]), "r1")).toBe("stored");
+    expect(await answer(second.report("full", at[5]), "r2")).toBe("identity-cloned");
+    expect(await answer(original.report("heartbeat", at[6]), "r1")).toBe("stored");
+    expect(await answer(third.report("full", at[7]), "r3")).toBe("identity-cloned");
+    expect(await remembered()).toBe(2);
+
+    const stranger = machine("pc09", "e9");
+    await enroll(stranger, "pc09");
+    const [ofSecond, ofThird] = [await anew(second), await anew(third)];
+    expect(await splitFrom(ofSecond)).toBeUndefined();
+    expect(await send(stranger.report("full"), ofSecond.report("full"))).toEqual([
+      { status: "stored" },
+      { status: "stored" },
+    ]);
+    expect(await answer(ofThird.report("full"), "r3")).toBe("stored");
+    expect(await answer(original.report("full", at[8]), "r1")).toBe("stored");
+    const links = await Promise.all([ofSecond, ofThird, original, stranger].map(splitFrom));
+    expect(links).toEqual([original.id, original.id, undefined, undefined]);
+    expect(await remembered()).toBe(0);
+    const list = await api("GET", "devices?fields=splitFrom&sort=-hostname");
+    expect(list.json<{ items: object[] }>().items).toContainEqual({ id: ofSecond.id, splitFrom: original.id });
+    const [names, row] = (await api("GET", `devices?id=${ofThird.id}`, undefined, "text/csv")).body.split("\n");
+    expect(row?.split(",")[names?.split(",").indexOf("splitFrom") ?? -1]).toBe(original.id);
+
+    // Once: who comes with this hardware later is not told apart by it.
+    const later = await anew(second);
+    await send(later.report("full"));
+    expect(await splitFrom(later)).toBeUndefined();
+
+    // While people say that the two are one machine, it has split off from nobody.
+    const merge = await api("POST", "device-merges", { keep: ofSecond.id, from: original.id });
+    expect(await splitFrom(ofSecond)).toBeUndefined();
+    await api("DELETE", `device-merges/${merge.json<{ id: string }>().id}`);
+    expect(await splitFrom(ofSecond)).toBe(original.id);
+  });
+
+  it("a device is never split off from itself, nor does hardware that a copied key makes up fill the store or keep a true clone out", async () => {
+    await open();
+    const pair = generateKeyPair();
+    const original = machine("pc01", "e1", pair);
+    await enroll(original, "pc01");
+    await send(original.report("full"));
+    const at = { at: Date.UTC(2026, 2, 1) };
+    const refused = async (...evidence: string[]) => {
+      const reports = evidence.map((one) => machine("evil", one, pair).report("full", at));
+      for (const result of await send(...reports)) expect(result.code).toBe("identity-cloned");
+    };
+    const invented = (count: number) => Array.from({ length: count }, (_, i) => `made up ${count} ${i}`);
+    await refused(...invented(300));
+    await refused("e2", "e3", "e2");
+    await refused(...invented(100), "e2");
+    expect(await remembered()).toBe(256);
+    const clone = await anew(machine("pc02", "e2"));
+    await send(clone.report("full"));
+    expect(await splitFrom(clone)).toBe(original.id);
+
+    const same = await anew(machine("pc03", "e3"));
+    const { kysely } = server.db;
+    const device = kysely.selectFrom("dev_devices").select("ordinal").where("id", "=", original.id);
+    const enrolled = kysely.selectFrom("dev_devices").select("ordinal").where("id", "=", same.id);
+    await kysely.updateTable("inv_identities").set({ device }).where("device", "=", enrolled).execute();
+    expect(await send(same.report("full"))).toEqual([{ status: "stored" }]);
+    expect(await splitFrom(original)).toBeUndefined();
+  });
+
   it("a new policy version counts every stored device anew, by titles and by machine probes already reported", async () => {
     await open();
     const device = await made("pc01");

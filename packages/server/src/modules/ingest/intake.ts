@@ -28,6 +28,7 @@ import { headStore, type HeadRow, type IdentityRow, type StateRow } from "../inv
 import { applyDifference, difference } from "../inventory/pack.ts";
 import type { TitleIndex } from "../inventory/title-index.ts";
 import type { Titles } from "../inventory/titles.ts";
+import type { Clones } from "./clones.ts";
 import type { Judged, Missing } from "./missing.ts";
 import { orderOf, showsFork } from "./order.ts";
 import { openReport, readReport, rejected, type ReceivedReport, type Sender } from "./report.ts";
@@ -54,6 +55,7 @@ export interface IntakeDeps {
   /** Identities an administrator removed. */
   readonly removed: { has(identity: string): boolean };
   readonly missing: Pick<Missing, "note" | "altered">;
+  readonly clones: Clones;
   readonly limits: { readonly queue: number; readonly group: number; readonly newTitles: number };
   /** What was committed was derived under a policy that has been replaced meanwhile: whoever derived again may have missed it. */
   readonly onOutdated?: () => void;
@@ -177,7 +179,8 @@ export function createIntake(deps: IntakeDeps): Intake {
 
     const results: ReportResult[] = [];
     const judged: Judged[] = [];
-    const first = new Map<string, string>();
+    const clones: { identity: string; evidence: string }[] = [];
+    const first: { id: string; device: number; evidence: string }[] = [];
     const changed = new Map<number, { head: HeadRow; states: StateChange[] }>();
     const turn = createTurns();
 
@@ -201,6 +204,8 @@ export function createIntake(deps: IntakeDeps): Intake {
         results.push(result);
         judged.push({ header, result, from, held: head?.identity === sender.id ? head : undefined });
       };
+      const evidence = header.evidence ?? null;
+      if (refusal?.code === "identity-cloned" && evidence !== null) clones.push({ identity: sender.id, evidence });
       if (refusal !== undefined || tooMany.has(report)) {
         refuse(refusal ?? rejected("titles-too-many"));
         continue;
@@ -217,9 +222,8 @@ export function createIntake(deps: IntakeDeps): Intake {
         // Long groups give way now and then, so that no one waits for the loop.
         await turn();
       }
-      const evidence = header.evidence ?? null;
       if (identity.first_evidence === null && evidence !== null) {
-        first.set(sender.id, evidence);
+        first.push({ id: sender.id, device: sender.device, evidence });
         identity.first_evidence = evidence;
       }
       changed.set(sender.device, {
@@ -240,12 +244,10 @@ export function createIntake(deps: IntakeDeps): Intake {
       });
       results.push({ status: "stored" });
     }
-    await headStore.setFirstEvidence(
-      db,
-      trx,
-      [...first].map(([id, evidence]) => ({ id, evidence })),
-    );
+    await headStore.setFirstEvidence(db, trx, first);
     await deps.missing.note(trx, judged);
+    await deps.clones.note(trx, clones);
+    await deps.clones.link(trx, first);
     const committed = await writeDeviceChanges(trx, { ...deps, deriver }, [...changed.values()], now);
     return { results, ...committed, generation: deriver.generation };
   };

@@ -32,6 +32,7 @@ forEachStore((store) => {
         "postings",
         "marks",
         "missing",
+        "clones",
       ])
         await sql`drop table ${sql.ref(`inv_${table}`)}`.execute(trx);
       for (const migration of inventoryMigrations.slice(0, compact)) await migration.up(trx as never, db.dialect);

@@ -207,6 +207,20 @@ export const inventoryMigrations: readonly Migration[] = [
         .execute();
     },
   },
+  {
+    name: "202611302200-inventory-clones",
+    async up(db, dialect) {
+      const { time, blob } = columnTypes(dialect);
+      await db.schema
+        .createTable("inv_clones")
+        .addColumn("evidence", blob, (c) => c.notNull())
+        .addColumn("identity", blob, (c) => c.notNull())
+        .addColumn("at", time, (c) => c.notNull())
+        .addPrimaryKeyConstraint("inv_clones_key", ["evidence", "identity"])
+        .execute();
+      await db.schema.createIndex("inv_clones_identity").on("inv_clones").column("identity").execute();
+    },
+  },
 ];
 
 function packed(value: unknown, pack: (text: string) => Buffer): Buffer | null {

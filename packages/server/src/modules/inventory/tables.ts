@@ -76,6 +76,8 @@ export interface InventoryTables {
    * and was refused, so it is not missing.
    */
   inv_missing: { identity: string; epoch: number; seq: number; via: string | null; at: number };
+  /** Hardware that reported with a key copied from other hardware, until it reports with one of its own (ingest/clones.ts); both packed. */
+  inv_clones: { evidence: Buffer; identity: Buffer; at: number };
   /** Named positions in inv_changes up to which derived data is merged. */
   inv_marks: { name: string; change: number };
 }
