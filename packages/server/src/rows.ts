@@ -74,6 +74,9 @@ export function rowFault(
   return { row, field, code, message: rowFaults.make(code, details).message };
 }
 
+/** Of one kind, in one answer. */
+export const mostWarnings = 100;
+
 export interface WriteResult {
   readonly created: number;
   readonly updated: number;

@@ -215,11 +215,11 @@ export function createApplications(deps: {
         }
         const applicant = await applicantOf(trx, input, caller);
         const department = await departmentOf(trx, input.department, caller);
-        const licenses = await ensureLicenses(db, trx, new Map([[input.license, "device" satisfies Metric]]));
+        const { ordinals } = await ensureLicenses(db, trx, new Map([[input.license, "device" satisfies Metric]]));
         const place: Place = {
           department: department.ordinal,
           departmentCode: department.code,
-          license: licenses.get(input.license) as number,
+          license: ordinals.get(input.license) as number,
           licenseCode: input.license,
           quantity: input.quantity,
         };

@@ -318,6 +318,20 @@ forEachStore((store) => {
       expect(await s.organization.department("A")).toMatchObject({ name: "経理部" });
     });
 
+    it("a licence that nothing has named before is a warning: it may be a slip of the pen, or a policy is still to come", async () => {
+      const { run } = assemble(await store.open());
+      const csv = "license,quantity\nWORD,5\nWORDD,1\nWORD,2\n";
+      const first = await run("entitlements", csv);
+      expect(first).toMatchObject({ created: 3, faults: [] });
+      expect(first.warnings).toMatchObject([
+        { line: 2, column: "license", code: "reference-unknown" },
+        { line: 3, column: "license", code: "reference-unknown" },
+      ]);
+      await run("departments", "code,name,parent\nA,A,\n");
+      const rights = await run("rights", "department,license,rights\nA,WORD,1\nA,WROD,1\n");
+      expect(rights.warnings).toMatchObject([{ line: 3, column: "license", code: "reference-unknown" }]);
+    });
+
     it("unknown managers are warnings: they may come with a later file", async () => {
       const s = assemble(await store.open());
       await s.run("departments", company.departments);

@@ -8,6 +8,7 @@ import { text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
 import { inSet } from "../../db/sets.ts";
+import { mostWarnings, rowFault, type RowFault } from "../../rows.ts";
 import { slicesOf } from "../../slices.ts";
 
 export const licenseRows = (db: Kysely<Schema> | Trx) =>
@@ -17,15 +18,22 @@ export const licenseRows = (db: Kysely<Schema> | Trx) =>
     .select(["l.code", "l.name", "l.metric", "l.managed", "c.category"])
     .where("l.base", "is", null);
 
+export interface EnsuredLicenses {
+  readonly ordinals: ReadonlyMap<string, number>;
+  /** Codes that nothing had named before. */
+  readonly added: ReadonlySet<string>;
+}
+
 /** Ordinals of these codes; codes that are new get a row with the given metric. */
 export async function ensureLicenses(
   db: Database,
   trx: Trx,
   wanted: ReadonlyMap<string, Metric>,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<EnsuredLicenses> {
   const found = await findLicenses(db, trx, [...wanted.keys()]);
   const missing = [...wanted].filter(([code]) => !found.has(code)).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (missing.length === 0) return found;
+  const added = new Set(missing.map(([code]) => code));
+  if (missing.length === 0) return { ordinals: found, added };
   for await (const slice of slicesOf(missing, 1000))
     await db.bulk.insert(
       trx,
@@ -36,14 +44,21 @@ export async function ensureLicenses(
       },
       slice.map(([code, metric]) => [code, code, metric]),
     );
-  return new Map([
-    ...found,
-    ...(await findLicenses(
-      db,
-      trx,
-      missing.map(([code]) => code),
-    )),
-  ]);
+  return { ordinals: new Map([...found, ...(await findLicenses(db, trx, [...added]))]), added };
+}
+
+/** A code that nothing has named before may be a slip of the pen: the first row of each is worth a look. */
+export function warnOfAdded(
+  rows: readonly { readonly license?: string }[],
+  { added }: EnsuredLicenses,
+): readonly RowFault[] {
+  const firsts = new Map<string, number>();
+  if (added.size > 0)
+    for (const [row, { license }] of rows.entries())
+      if (license !== undefined && added.has(license) && !firsts.has(license)) firsts.set(license, row);
+  return [...firsts]
+    .slice(0, mostWarnings)
+    .map(([id, row]) => rowFault(row, "license", "reference-unknown", { what: "licence", id }));
 }
 
 async function findLicenses(db: Database, trx: Trx, codes: readonly string[]): Promise<Map<string, number>> {

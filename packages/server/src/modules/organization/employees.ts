@@ -8,7 +8,7 @@
 import type { Cause } from "@daicho/licensing";
 import type { Database, Trx } from "../../db/database.ts";
 import { lockLedger } from "../../db/locks.ts";
-import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
+import { mostWarnings, rowFault, type RowFault, type WriteMode, type WriteResult } from "../../rows.ts";
 import { eachPolitely, slicesOf } from "../../slices.ts";
 import { organizationStore as store, type EmployeeRow } from "./store.ts";
 
@@ -152,7 +152,7 @@ export async function unknownManagers(
   const found = await employees(db, trx, [...named]);
   const warnings: RowFault[] = [];
   await eachPolitely(rows.entries(), ([row, { manager }]) => {
-    if (warnings.length === 100 || typeof manager !== "string" || known.has(manager) || found.has(manager)) return;
+    if (warnings.length === mostWarnings || typeof manager !== "string" || known.has(manager) || found.has(manager)) return;
     warnings.push(rowFault(row, "manager", "reference-unknown", { what: "employee", id: manager }));
   });
   return warnings;

@@ -12,7 +12,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses } from "../catalog-store.ts";
+import { ensureLicenses, warnOfAdded } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store, type EntitlementRow } from "./store.ts";
 
@@ -58,7 +58,8 @@ export async function writeEntitlements(
   const at = await recordingTime(trx, options.at);
   const named = await byId(db, trx, rows);
   const departments = new Map((await store.departments(trx)).map((d) => [d.code, d.ordinal]));
-  const licenses = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));
+  const ensured = await ensureLicenses(db, trx, await metricsOf(db, trx, rows));
+  const licenses = ensured.ordinals;
 
   const known = await knownCodes(db, trx, rows);
   const faults: RowFault[] = [];
@@ -74,7 +75,7 @@ export async function writeEntitlements(
     parsed.push(cellsOf(row, input, before, { licenses, departments, faults }));
   });
   const parents = await parentsOf(db, trx, parsed);
-  const warnings: RowFault[] = [];
+  const warnings = [...warnOfAdded(rows, ensured)];
   // As it will be: rows may belong to one another.
   parsed.forEach(({ parent }, row) => {
     const id = rows[row]?.id;

@@ -8,7 +8,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
 import { eachInTurn, eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses } from "../catalog-store.ts";
+import { ensureLicenses, warnOfAdded } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { quotaStore } from "./quota-store.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
@@ -45,7 +45,8 @@ export async function writeRights(
   });
   if (faults.length > 0) return { created: 0, updated: 0, unchanged: 0, faults, warnings: [] };
 
-  const licenses = await ensureLicenses(db, trx, new Map(rows.map((row) => [row.license, "device" as const])));
+  const ensured = await ensureLicenses(db, trx, new Map(rows.map((row) => [row.license, "device" as const])));
+  const licenses = ensured.ordinals;
   const touched = [...new Set(rows.map((row) => departments.get(row.department) as number))].sort((a, b) => a - b);
   const held = new Map<string, RightsRow>();
   for await (const slice of slicesOf(touched, 16))
@@ -108,5 +109,11 @@ export async function writeRights(
   });
   for await (const slice of slicesOf(limited, 1000)) await quotaStore.setAll(db, trx, slice);
   if (changed.length > 0) await touchPositions(db, trx, at, { departments: changed.map((r) => r.department) });
-  return { created, updated: rows.length - created - unchanged, unchanged, faults, warnings: [] };
+  return {
+    created,
+    updated: rows.length - created - unchanged,
+    unchanged,
+    faults,
+    warnings: warnOfAdded(rows, ensured),
+  };
 }
