@@ -54,11 +54,15 @@ export function createPace(options: {
 }
 
 /**
- * The items in slices, with a breath after each: as many as are worked on in about 8 ms, at most `most`. Only what a slice costs beyond its items - a
- * statement, a round trip - speaks for more.
+ * The items in slices, with a breath after each: as many as are worked on in about 8 ms, at most `most`, at first `first`. Only what a slice costs
+ * beyond its items - a statement, a round trip - speaks for more.
  */
-export async function* slicesOf<T>(items: Iterable<T>, most: number): AsyncGenerator<readonly T[]> {
-  const pace = createPace({ first: Math.ceil(most / 4), least: Math.ceil(most / 16), most });
+export async function* slicesOf<T>(
+  items: Iterable<T>,
+  most: number,
+  first = Math.ceil(most / 4),
+): AsyncGenerator<readonly T[]> {
+  const pace = createPace({ first, least: Math.ceil(first / 4), most });
   let slice: T[] = [];
   for (const item of items) {
     slice.push(item);

@@ -9,7 +9,7 @@ import type { Database } from "../../db/database.ts";
 import type { Page } from "../../db/page.ts";
 import { createFirstOnes } from "../../http/first-ones.ts";
 import type { ListQuery } from "../../http/list.ts";
-import { eachInTurn, eachPolitely, inSteps } from "../../slices.ts";
+import { eachPolitely, inSteps, mapPolitely } from "../../slices.ts";
 import type { Deriver } from "./deriver.ts";
 import type { TitleIndex } from "./title-index.ts";
 import type { KnownTitle, Titles } from "./titles.ts";
@@ -83,19 +83,17 @@ export function createSoftwareView(deps: {
     }
     const first = createFirstOnes<Group>(1000, undefined, (group) => [-group.sum, group.title.name]);
     await eachPolitely(groups.values(), (group) => first.put(group));
-    const items: UnrecognizedItem[] = [];
-    await eachInTurn((await inSteps(first.taken())).items, async ({ title, ids, versions, sum }) => {
-      // A device with two versions of it counts once.
-      const devices = ids.length === 1 ? sum : await index.count(ids);
-      items.push({
-        name: title.name,
-        ...(title.publisher !== undefined && { publisher: title.publisher }),
-        source: title.source,
-        versions: [...versions].slice(0, 20),
-        devices,
-        draft: draftDefinition(title),
-      });
-    });
+    const { items: most } = await inSteps(first.taken());
+    // A device with two versions of it counts once.
+    const devices = await index.countsOfGroups(most.map(({ ids }) => ids));
+    const items = await mapPolitely(most.entries(), ([at, { title, versions }]) => ({
+      name: title.name,
+      ...(title.publisher !== undefined && { publisher: title.publisher }),
+      source: title.source,
+      versions: [...versions].slice(0, 20),
+      devices: devices[at] as number,
+      draft: draftDefinition(title),
+    }));
     return items.sort((a, b) => b.devices - a.devices || (a.name < b.name ? -1 : 1));
   };
 

@@ -25,8 +25,8 @@ export interface TitleIndex {
     titles: readonly number[],
     options?: { readonly after?: number; readonly limit?: number },
   ): Promise<readonly number[]>;
-  /** How many devices have any of them. */
-  count(titles: readonly number[]): Promise<number>;
+  /** How many devices have any of the titles of each group. */
+  countsOfGroups(groups: readonly (readonly number[])[]): Promise<readonly number[]>;
   /** How many devices have each of the titles. */
   counts(titles: readonly number[]): Promise<ReadonlyMap<number, number>>;
   /** Merges the whole tail now. */
@@ -249,10 +249,18 @@ export async function createTitleIndex(deps: {
       }
       return found;
     },
-    count: (titles) => withTail(titles, (containers, changes) => unionOf(titles, containers, changes).size()),
+    async countsOfGroups(groups) {
+      const out: number[] = [];
+      for await (const slice of slicesOf(groups, 500, 10))
+        await withTail(slice.flat(), (containers, changes) => {
+          for (const titles of slice) out.push(unionOf(titles, containers, changes).size());
+        });
+      return out;
+    },
     async counts(titles) {
       const out = new Map<number, number>();
-      for await (const slice of slicesOf(titles, sliceTitles)) {
+      // A title may have a container or hundreds; and PostgreSQL takes several round trips for each slice.
+      for await (const slice of slicesOf(titles, 2000, 25)) {
         await withTail(slice, (containers, changes) => {
           for (const title of slice) out.set(title, sizeWith(containers.get(title), changes(title)));
         });

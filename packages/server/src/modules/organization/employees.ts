@@ -152,7 +152,8 @@ export async function unknownManagers(
   const found = await employees(db, trx, [...named]);
   const warnings: RowFault[] = [];
   await eachPolitely(rows.entries(), ([row, { manager }]) => {
-    if (warnings.length === mostWarnings || typeof manager !== "string" || known.has(manager) || found.has(manager)) return;
+    if (warnings.length === mostWarnings || typeof manager !== "string" || known.has(manager) || found.has(manager))
+      return;
     warnings.push(rowFault(row, "manager", "reference-unknown", { what: "employee", id: manager }));
   });
   return warnings;
