@@ -213,7 +213,7 @@ export const repositoryStore = {
       let query = trx
         .selectFrom("lic_user_usage")
         .selectAll()
-        .where("employee", "in", employees.slice(at, at + 5000));
+        .where(among(trx, "employee", employees.slice(at, at + 5000)));
       if (dialect === "postgres")
         query = query.orderBy("employee").orderBy("department").orderBy("license").forUpdate();
       for (const row of await query.execute()) out.set(`${row.employee}:${row.department}:${row.license}`, row.devices);
