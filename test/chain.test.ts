@@ -282,7 +282,10 @@ describe("the chain of group, company, three relays and agents", { sequential: t
         "the server's refusal",
         () => acme.process.logged("report-rejected", "signature-invalid", device.id) > 0,
       );
-      expect(relays[0].process.logged("forwarded-report-rejected", "signature-invalid", device.id)).toBeGreaterThan(0);
+      await until(
+        "the relay to be told of it",
+        () => relays[0].process.logged("forwarded-report-rejected", "signature-invalid", device.id) > 0,
+      );
       expect(await softwareAt(acme, device.id)).toEqual(before);
       between.alterRequest = undefined;
       await heartbeatsUntilHeld(device);
