@@ -160,9 +160,6 @@ export async function holdDevices(
   await store.hold(trx, db.dialect, devices, "update");
 }
 
-/** Devices moved in one go on SQLite, and on PostgreSQL. */
-const [mostHeld, mostMoved] = [250, 2000];
-
 /** Moves what the devices use to whom they belong now. */
 export async function moveUsed(
   db: Database,
@@ -174,12 +171,13 @@ export async function moveUsed(
 ): Promise<void> {
   // On SQLite a slice holds up everything else. PostgreSQL does the work elsewhere, and the fewer times one transaction changes the same counter
   // the better: it steps over every former version of it.
-  if (devices.length > mostHeld) await holdCounting(trx, db.dialect);
+  const size = db.dialect === "sqlite" ? 250 : 2000;
+  if (devices.length > size) await holdCounting(trx, db.dialect);
   if (db.dialect === "sqlite")
-    for await (const slice of slicesOf(devices, mostHeld)) await counting.usage.reassign(trx, slice, at, cause);
+    for await (const slice of slicesOf(devices, size)) await counting.usage.reassign(trx, slice, at, cause);
   else
-    for (let from = 0; from < devices.length; from += mostMoved)
-      await counting.usage.reassign(trx, devices.slice(from, from + mostMoved), at, cause);
+    for (let from = 0; from < devices.length; from += size)
+      await counting.usage.reassign(trx, devices.slice(from, from + size), at, cause);
 }
 
 async function employeeOrdinals(
