@@ -150,6 +150,49 @@ forEachStore((store) => {
       expect((await laws()).filter(({ law }) => law === licenses)).toEqual([]);
     }));
 
+  it("of very many intervals without a state, each is found once", () =>
+    undone(async () => {
+      const interval = await server.db.kysely.selectFrom("lic_repository").selectAll().where("device", "=", 1).executeTakeFirstOrThrow(); // prettier-ignore
+      const strays = Array.from({ length: 250 }, (_, i) => 1000 + i);
+      for (const some of [strays.slice(0, 125), strays.slice(125)])
+        await server.db.kysely
+          .insertInto("lic_repository")
+          .values(some.map((device) => ({ ...interval, device, employee: null, department: 0 })))
+          .execute();
+      const found = (await server.reconcile()).differences.filter(({ law }) => law === licenses);
+      const told = found.map(({ device, license }) => `${device} ${license}`).sort();
+      expect(told).toEqual(
+        strays.flatMap((device) => ["@CHAT", "@DB", "@EDITOR"].map((l) => `#${device} ${l}`)).sort(),
+      );
+    }));
+
+  it("of very many devices, one without an interval is found, and nothing else", () =>
+    undone(async () => {
+      const { kysely } = server.db;
+      const state = await kysely.selectFrom("inv_states").selectAll().where("device", "=", 3).executeTakeFirstOrThrow();
+      const head = await kysely.selectFrom("inv_heads").selectAll().where("device", "=", 3).executeTakeFirstOrThrow();
+      const interval = await kysely.selectFrom("lic_repository").selectAll().where("device", "=", 3).executeTakeFirstOrThrow(); // prettier-ignore
+      for (let device = 1000; device < 1250; device++) {
+        await kysely
+          .insertInto("inv_states")
+          .values({ ...state, device })
+          .execute();
+        await kysely
+          .insertInto("inv_heads")
+          .values({ ...head, device })
+          .execute();
+        if (device !== 1005)
+          await kysely
+            .insertInto("lic_repository")
+            .values({ ...interval, device })
+            .execute();
+      }
+      const found = (await server.reconcile()).differences.filter(({ law }) => law === licenses || law === digest);
+      expect(found.map(({ device, license }) => `${device} ${license}`).sort()).toEqual(
+        ["@CHAT", "@DB", "@EDITOR"].map((license) => `#1005 ${license}`),
+      );
+    }));
+
   it("where something decides about installations, every device is asked by itself, with the same answer", async () => {
     const answer = await server.app.inject({
       method: "PUT",

@@ -119,11 +119,12 @@ async function compareSlice(
   { expect, digestOf }: { readonly expect: Expectations; readonly digestOf: (row: ReportedRow) => string },
   { after, limit }: { readonly after: number; readonly limit: number },
 ): Promise<{ last: number | undefined; differences: readonly FactDifference[] }> {
-  const rows = await stateStore.reportedAfter(trx, after, limit);
-  const last = rows.length < limit ? undefined : rows.at(-1)?.device;
-  const upTo = last ?? Number.MAX_SAFE_INTEGER;
-  const open = await deps.repository.openLicenses(trx, after, upTo);
-  const disposed = await deps.devices.disposedBetween(trx, after, upTo);
+  const states = await stateStore.reportedAfter(trx, after, limit);
+  const open = await deps.repository.openLicenses(trx, after, limit);
+  // As far as both of them were read.
+  const last = lowest([states.length < limit ? undefined : states.at(-1)?.device, open.last]);
+  const rows = last === undefined ? states : states.filter(({ device }) => device <= last);
+  const disposed = await deps.devices.disposedBetween(trx, after, rows.at(-1)?.device ?? after);
   const differences: Differing[] = [];
   const digests = new Map<number, string>();
   const differing: ReportedRow[] = [];
@@ -162,10 +163,15 @@ async function compareSlice(
   // Of a device that never reported nothing follows, whatever its interval says.
   const devices = new Set([...rows.map(({ device }) => device), ...open.packed.keys()]);
   await eachPolitely(devices, (device) => {
-    if (!unread.has(device)) compare(device, open.packed.get(device) ?? empty);
+    if (device <= (last ?? device) && !unread.has(device)) compare(device, open.packed.get(device) ?? empty);
   });
   const names = await deps.devices.idsOf(trx, [...new Set(differences.map((d) => d.device))]);
   return { last, differences: differences.map((d) => ({ ...d, device: names.get(d.device) ?? `#${d.device}` })) };
+}
+
+function lowest(numbers: readonly (number | undefined)[]): number | undefined {
+  const known = numbers.filter((number) => number !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 const empty = Buffer.alloc(0);

@@ -111,7 +111,8 @@ async function onePass(
   now: () => number,
 ): Promise<{ version: number; devices: number; still: boolean; differences: readonly ReconcileDifference[] }> {
   const list: ReconcileDifference[] = [];
-  const differences: Found = { push: (difference) => void (list.length < maxDifferences && list.push(difference)) };
+  const isFull = (): boolean => list.length >= maxDifferences;
+  const differences: Found = { push: (difference) => void (!isFull() && list.push(difference)) };
   const seen = await db.snapshot(async (trx) => {
     const cube = await positions.cube();
     const { version } = await store.version(trx);
@@ -163,7 +164,10 @@ async function onePass(
     await compareIntervals(trx, cube, differences);
     return { version, devices: counted.devices, same: cube.version === version };
   });
-  for await (const d of repository.rederive?.() ?? []) differences.push(d);
+  for await (const d of repository.rederive?.() ?? []) {
+    if (isFull()) break;
+    differences.push(d);
+  }
   const after = await db.snapshot((trx) => store.version(trx));
   return {
     version: seen.version,
@@ -245,8 +249,15 @@ async function compareCompany(
 
 async function compareUsers(trx: Trx, users: Iterable<UserCount>, named: Named, differences: Found): Promise<void> {
   const key = (u: UserCount): string => `${u.employee}:${u.department}:${u.license}`;
-  const recomputed = new Map<string, UserCount>();
-  await eachPolitely(users, (row) => void (row.devices !== 0 && recomputed.set(key(row), row)));
+  // By groups of people: one map with a text for each of their uses would be hashed anew, as it grows, in one go.
+  const recomputed = new Map<number, Map<string, UserCount>>();
+  const groupOf = ({ employee }: UserCount): Map<string, UserCount> => {
+    const group = Math.floor(employee / 256);
+    let found = recomputed.get(group);
+    if (found === undefined) recomputed.set(group, (found = new Map<string, UserCount>()));
+    return found;
+  };
+  await eachPolitely(users, (row) => void (row.devices !== 0 && groupOf(row).set(key(row), row)));
   const differ = (u: UserCount, stored: number, again: number): void => {
     if (stored !== again)
       differences.push({
@@ -264,10 +275,11 @@ async function compareUsers(trx: Trx, users: Iterable<UserCount>, named: Named, 
   );
   for await (const page of pages)
     for (const row of page) {
-      differ(row, row.devices, recomputed.get(key(row))?.devices ?? 0);
-      recomputed.delete(key(row));
+      const group = groupOf(row);
+      differ(row, row.devices, group.get(key(row))?.devices ?? 0);
+      group.delete(key(row));
     }
-  for (const row of recomputed.values()) differ(row, 0, row.devices);
+  for (const group of recomputed.values()) for (const row of group.values()) differ(row, 0, row.devices);
 }
 
 async function compareIntervals(trx: Trx, cube: Cube, differences: Found): Promise<void> {

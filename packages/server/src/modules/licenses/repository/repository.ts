@@ -56,8 +56,8 @@ export interface Repository extends UsageRepository {
   ): Promise<ReadonlyMap<number, readonly (ClassedLicense & { readonly since: number })[]>>;
   /** Devices above `after` that use the licence, ascending, at most `limit`. */
   devicesWith(license: string, after: number, limit: number): Promise<readonly number[]>;
-  /** Open intervals of the devices above `after`, up to and including `last`, for comparing with what their facts yield. */
-  openLicenses(trx: Trx, after: number, last: number): Promise<OpenLicenses>;
+  /** Open intervals of the devices above `after`, ascending, at most `limit`, for comparing with what their facts yield. */
+  openLicenses(trx: Trx, after: number, limit: number): Promise<OpenLicenses>;
 }
 
 type ClassedLicense = Use & { readonly count: number };
@@ -65,6 +65,8 @@ type ClassedLicense = Use & { readonly count: number };
 export interface OpenLicenses {
   /** By device, as they are stored. */
   readonly packed: ReadonlyMap<number, Buffer>;
+  /** The last of them where there may be more. */
+  readonly last: number | undefined;
   /** As they would be stored; undefined where one of them never was. */
   pack(licenses: readonly ClassedLicense[]): Buffer | undefined;
   unpack(packed: Buffer): readonly ClassedLicense[];
@@ -270,12 +272,14 @@ export function createRepository(deps: {
       return found.slice(0, limit);
     },
 
-    async openLicenses(trx, after, last) {
+    async openLicenses(trx, after, limit) {
       const rows = await repositoryStore.licenses(trx);
       const uses = usesByOrdinal(rows);
       const ordinals = new Map(rows.map((row) => [row.code, row.ordinal]));
+      const open = await repositoryStore.packedAfter(trx, after, limit);
       return {
-        packed: new Map((await repositoryStore.packedBetween(trx, after, last)).map((r) => [r.device, r.licenses])),
+        packed: new Map(open.map(({ device, licenses }) => [device, licenses])),
+        last: open.length < limit ? undefined : open.at(-1)?.device,
         pack(licenses) {
           const counts = licenses.map((l) => [ordinals.get(rowCode(l)) ?? 0, l.count] as const);
           return counts.some(([ordinal]) => ordinal === 0) ? undefined : packLicenses(counts);

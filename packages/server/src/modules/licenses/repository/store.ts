@@ -148,12 +148,13 @@ export const repositoryStore = {
   openAfter: (db: Db, device: number, limit: number) =>
     db.selectFrom("lic_repository").selectAll().where("device", ">", device).orderBy("device").limit(limit).execute(),
 
-  packedBetween: (db: Db, after: number, last: number) =>
+  packedAfter: (db: Db, device: number, limit: number) =>
     db
       .selectFrom("lic_repository")
       .select(["device", "licenses"])
-      .where("device", ">", after)
-      .where("device", "<=", last)
+      .where("device", ">", device)
+      .orderBy("device")
+      .limit(limit)
       .execute(),
 
   close: (db: Database, trx: Trx, rows: readonly ClosedInterval[]) =>
