@@ -199,6 +199,7 @@ export async function createServer(options: {
     log,
     events,
     titles,
+    index,
     policy: policies.current,
     readPolicy: policies.refresh,
     servers,

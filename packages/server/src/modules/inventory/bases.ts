@@ -50,6 +50,21 @@ export function unpackDifference(titles: Buffer): { readonly added: Uint32Array;
   };
 }
 
+/** What a row says beside its base, if it has one. */
+export interface TitleParts {
+  readonly base: number | null;
+  readonly added: Uint32Array;
+  readonly removed: Uint32Array;
+}
+
+/** @throws RangeError */
+export function partsOf({ base, titles }: PackedTitles): TitleParts {
+  if (base === null) return { base, added: unpackSorted(titles), removed: none };
+  return { base, ...unpackDifference(titles) };
+}
+
+const none = new Uint32Array(0);
+
 /** @throws RangeError where it is not in memory (`isDecoded`) */
 export function titlesOfBase(base: number): Uint32Array {
   const ids = decoded.get(base);

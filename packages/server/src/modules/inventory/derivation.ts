@@ -22,6 +22,7 @@ import { decideAll, deriveAll, type DeviceLicenses, type StoredState } from "./d
 import { headStore, lockHeads } from "./head-store.ts";
 import { rederive, type FactDifference } from "./rederive.ts";
 import { raiseRevision, reachMetricDay, readRevision } from "./revision.ts";
+import type { TitleIndex } from "./title-index.ts";
 import type { Titles } from "./titles.ts";
 
 export interface Derivation {
@@ -61,6 +62,7 @@ export async function createDerivation(deps: {
   readonly log: Log;
   readonly events: Events;
   readonly titles: Titles;
+  readonly index: Pick<TitleIndex, "watch" | "sets">;
   readonly policy: () => CurrentPolicy;
   /** Takes over what another server has published. */
   readonly readPolicy: () => Promise<void>;

@@ -7,7 +7,8 @@ import { createTestDevice } from "@daicho/testkit";
 import { createServer, type Server } from "../../app.ts";
 import { loadServerConfig } from "../../config.ts";
 import { forEachStore } from "../../testing/stores.ts";
-import { packSorted } from "./pack.ts";
+import { unpackDifference } from "./bases.ts";
+import { packChange, packSorted } from "./pack.ts";
 
 const policy = `
 daicho: policy/v1
@@ -34,7 +35,7 @@ licenses:
 
 const title = (name: string, source = "registry"): Title => ({ name, version: "1", source });
 const tables = ["lic_usage", "lic_user_usage", "lic_repository", "lic_licenses", "dev_devices", "inv_states", "inv_heads", "inv_bases", "inv_titles"] as const; // prettier-ignore
-/** So many that the devices share a base. */
+/** So many that the devices share a base, of which the third has one less. */
 const common = Array.from({ length: 100 }, (_, i) => title(`Tool ${i}`));
 
 forEachStore((store) => {
@@ -87,15 +88,22 @@ forEachStore((store) => {
         url: "/ingest/v1/enroll",
         payload: { ...enrollment, publicKey: device.signer.publicKey, evidence: { hostname: `pc${n}` }, proof },
       });
-      device.install([...common, title("Editor"), title("Chat"), title("database", "dpkg"), title(`Own ${n}`)]);
+      device.install([
+        ...common.slice(0, n === 3 ? -1 : undefined),
+        title("Editor"),
+        title("Chat"),
+        title("database", "dpkg"),
+        title(`Own ${n}`),
+      ]);
       expect(await server.intake.submit([device.report("full")])).toEqual([{ status: "stored" }]);
       devices.push(device.id);
     }
     await api("PATCH", `/api/v1/devices/${devices[1]}`, { employee: "E1" });
     await api("PATCH", `/api/v1/devices/${devices[2]}`, { employee: "E1" });
     expect(await laws()).toEqual([]);
-    const { base } = await server.db.kysely.selectFrom("inv_states").select("base").where("device", "=", 3).executeTakeFirstOrThrow(); // prettier-ignore
-    expect(base).not.toBeNull();
+    const row = await server.db.kysely.selectFrom("inv_states").select(["base", "titles"]).where("device", "=", 3).executeTakeFirstOrThrow(); // prettier-ignore
+    expect(row.base).not.toBeNull();
+    expect(unpackDifference(row.titles).removed).toHaveLength(1);
   });
   afterAll(() => server.stop());
 
@@ -141,6 +149,23 @@ forEachStore((store) => {
         }),
       );
   });
+
+  it("a title that the index has for other devices than have it is found, also where they are as many", () =>
+    undone(async () => {
+      const { kysely } = server.db;
+      const { id } = await kysely.selectFrom("inv_titles").select("id").where("name", "=", "Own 1").executeTakeFirstOrThrow(); // prettier-ignore
+      const moves = async (to: number, from: number): Promise<void> => {
+        const [came, went] = [{ added: [id], removed: [] }, { added: [], removed: [id] }].map(packChange) as [Buffer, Buffer]; // prettier-ignore
+        await kysely.insertInto("inv_changes").values([{ device: to, at: 0, change: came }, { device: from, at: 0, change: went }]).execute(); // prettier-ignore
+      };
+      const found = async () => (await server.reconcile()).differences;
+      const differs = { law: "title-index-follows-from-facts", title: id };
+      await moves(2, 1);
+      expect(await found()).toEqual([{ ...differs, stored: expect.stringMatching(/^1 \([0-9a-f]{8}\)$/) as string, recomputed: expect.stringMatching(/^1 /) as string }]); // prettier-ignore
+      await moves(1, 77);
+      expect(await found()).toEqual([{ ...differs, stored: 2, recomputed: 1 }]);
+      await moves(1, 2);
+    }));
 
   it("a device that is disposed of holds nothing, and one that holds something is found", () =>
     undone(async () => {

@@ -1,6 +1,7 @@
 /**
  * Purpose: for reconcile, what is counted worked out again from what devices reported: each title's text has its hash, each state has the digest that
- * was reported with it, and each device's open interval holds the licences that follow from its state.
+ * was reported with it, each device's open interval holds the licences that follow from its state, and the title index has for each title the devices
+ * whose states have it.
  * Invariants: nothing that reports left in memory decides here: the deriver is new, learns the titles from the store and reads bases that have been
  * held against their ids. What cannot be read is a difference, not a failure. Work is done in slices, each of one moment.
  */
@@ -9,16 +10,21 @@ import type { Database, Trx } from "../../db/database.ts";
 import type { DeviceDirectory } from "../../ports.ts";
 import { breathe, createPace, eachPolitely, pagesOf, slicesOf } from "../../slices.ts";
 import type { OpenLicenses, Repository } from "../licenses/repository/index.ts";
-import { isBase, titlesOfBase, unpackDifference, unpackTitles, type PackedTitles } from "./bases.ts";
+import { isBase, partsOf, titlesOfBase, unpackTitles, type PackedTitles, type TitleParts } from "./bases.ts";
 import { createCases } from "./cases.ts";
 import { deriveAll, type ClassedLicense, type DeviceLicenses } from "./derive.ts";
 import type { Deriver } from "./deriver.ts";
-import { unpackSorted } from "./pack.ts";
 import { probesOf, stateStore, type ReportedRow } from "./state-store.ts";
+import type { TitleIndex } from "./title-index.ts";
+import { createTitleTally, type TitleTally } from "./title-tally.ts";
 import type { Titles } from "./titles.ts";
 
 export interface FactDifference {
-  readonly law: "titles-equal-their-hash" | "facts-equal-their-digest" | "licenses-follow-from-facts";
+  readonly law:
+    | "titles-equal-their-hash"
+    | "facts-equal-their-digest"
+    | "licenses-follow-from-facts"
+    | "title-index-follows-from-facts";
   readonly device?: string;
   readonly license?: string;
   /** Id of the title. */
@@ -33,6 +39,7 @@ const unreadable = "unreadable";
 export async function* rederive(deps: {
   readonly db: Database;
   readonly titles: Titles;
+  readonly index: Pick<TitleIndex, "watch" | "sets">;
   readonly devices: Pick<DeviceDirectory, "idsOf" | "disposedBetween">;
   readonly repository: Pick<Repository, "openLicenses">;
   readonly generation: () => number;
@@ -42,11 +49,13 @@ export async function* rederive(deps: {
   const { db, titles } = deps;
   let deriver = deps.newDeriver();
   const off = titles.onLearn((learnt) => deriver.learn(learnt));
+  const tally = await createTitleTally(deps);
   try {
     const digestOf = createDigests(titles, await brokenBases(db));
     yield* learnTitles(titles, deriver);
     let expect = createExpectations(deriver);
     const pace = createPace({ first: 100, least: 30, most: mostDevices });
+    let allRead = true;
     for (let after = 0; ;) {
       if (deriver.generation !== deps.generation()) {
         // Another policy is in force: what is left is held against that one.
@@ -56,14 +65,20 @@ export async function* rederive(deps: {
       }
       const range = { after, limit: pace.size };
       pace.begin();
-      const { last, differences } = await db.snapshot((trx) => compareSlice(deps, trx, { expect, digestOf }, range));
+      const compared = await db.snapshot((trx) => compareSlice(deps, trx, { expect, digestOf, tally }, range));
       pace.end();
-      yield* differences;
-      if (last === undefined) return;
-      after = last;
+      yield* compared.differences;
+      allRead &&= compared.allRead;
+      if (compared.last === undefined) break;
+      after = compared.last;
       await breathe();
     }
+    // Of a state that cannot be read nobody knows which titles it has.
+    if (!allRead) return;
+    for await (const found of tally.differences())
+      for (const difference of found) yield { law: "title-index-follows-from-facts", ...difference };
   } finally {
+    tally.end();
     off();
   }
 }
@@ -116,9 +131,13 @@ interface Differing extends Omit<FactDifference, "device"> {
 async function compareSlice(
   deps: Parameters<typeof rederive>[0],
   trx: Trx,
-  { expect, digestOf }: { readonly expect: Expectations; readonly digestOf: (row: ReportedRow) => string },
+  {
+    expect,
+    digestOf,
+    tally,
+  }: { readonly expect: Expectations; readonly digestOf: DigestOf; readonly tally: TitleTally },
   { after, limit }: { readonly after: number; readonly limit: number },
-): Promise<{ last: number | undefined; differences: readonly FactDifference[] }> {
+): Promise<{ last: number | undefined; allRead: boolean; differences: readonly FactDifference[] }> {
   const states = await stateStore.reportedAfter(trx, after, limit);
   const open = await deps.repository.openLicenses(trx, after, limit);
   // As far as both of them were read.
@@ -129,16 +148,18 @@ async function compareSlice(
   const digests = new Map<number, string>();
   const differing: ReportedRow[] = [];
   await eachPolitely(rows, (row) => {
-    const digest = digestOf(row);
+    const parts = readable(row);
+    const digest = digestOf(row, parts);
+    if (parts !== undefined && digest !== unreadable) tally.add(row.device, parts);
     digests.set(row.device, digest);
     if (digest !== row.digest?.toString("hex")) differing.push(row);
   });
   if (differing.length > 0) {
     // Another server may have learnt titles since.
     await deps.titles.know(trx, differing.flatMap(idsIn));
-    for (const row of differing) digests.set(row.device, digestOf(row));
+    for (const row of differing) digests.set(row.device, digestOf(row, readable(row)));
   }
-  const readable: ReportedRow[] = [];
+  const inUse: ReportedRow[] = [];
   const unread = new Set<number>();
   for (const row of rows) {
     const recomputed = digests.get(row.device) as string;
@@ -146,10 +167,11 @@ async function compareSlice(
     if (recomputed !== stored)
       differences.push({ law: "facts-equal-their-digest", device: row.device, stored, recomputed });
     if (recomputed === unreadable) unread.add(row.device);
-    else if (!disposed.has(row.device)) readable.push(row);
+    else if (!disposed.has(row.device)) inUse.push(row);
   }
-  const expected = await expect.of(trx, readable);
-  for (const { device, digest } of readable)
+  const allRead = unread.size === 0;
+  const expected = await expect.of(trx, inUse);
+  for (const { device, digest } of inUse)
     if (expected.get(device) === undefined) {
       const stored = digest?.toString("hex") ?? "none";
       differences.push({ law: "facts-equal-their-digest", device, stored, recomputed: unreadable });
@@ -166,7 +188,8 @@ async function compareSlice(
     if (device <= (last ?? device) && !unread.has(device)) compare(device, open.packed.get(device) ?? empty);
   });
   const names = await deps.devices.idsOf(trx, [...new Set(differences.map((d) => d.device))]);
-  return { last, differences: differences.map((d) => ({ ...d, device: names.get(d.device) ?? `#${d.device}` })) };
+  const named = differences.map((d) => ({ ...d, device: names.get(d.device) ?? `#${d.device}` }));
+  return { last, allRead, differences: named };
 }
 
 function lowest(numbers: readonly (number | undefined)[]): number | undefined {
@@ -177,27 +200,39 @@ function lowest(numbers: readonly (number | undefined)[]): number | undefined {
 const empty = Buffer.alloc(0);
 const nothing: Expected = { licenses: [], packed: empty };
 
+/** Of a row and its parts; `unreadable` where they make none. */
+type DigestOf = (row: ReportedRow, parts: TitleParts | undefined) => string;
+
 /** The digest of what a row says; a base's part of it is added up once. */
-function createDigests({ table }: Titles, broken: ReadonlySet<number>): (row: ReportedRow) => string {
+function createDigests({ table }: Titles, broken: ReadonlySet<number>): DigestOf {
   const ofBase = new Map<number, Buffer>();
-  const sumOf = ({ base, titles }: PackedTitles): Buffer => {
-    if (base === null) return table.sumOf(unpackSorted(titles));
+  const sumOf = ({ base, added, removed }: TitleParts): Buffer => {
+    if (base === null) return table.sumOf(added);
     if (broken.has(base)) throw new RangeError(`base ${base} is not what it was`);
     let sum = ofBase.get(base);
     if (sum === undefined) ofBase.set(base, (sum = table.sumOf(titlesOfBase(base))));
-    const { added, removed } = unpackDifference(titles);
     // Both at once would cancel out in the sum. Whatever else does not fit the base makes another sum.
     if (haveCommon(added, removed)) throw new RangeError("titles come and go");
     return movedSum(sum, table.sumOf(added), table.sumOf(removed));
   };
-  return (row) => {
+  return (row, parts) => {
+    if (parts === undefined) return unreadable;
     try {
       const { details, machine } = row;
-      return digestSections(sumOf(row), { details, machine, probes: probesOf(row) });
+      return digestSections(sumOf(parts), { details, machine, probes: probesOf(row) });
     } catch {
       return unreadable;
     }
   };
+}
+
+/** Undefined where they cannot be read. */
+function readable(row: PackedTitles): TitleParts | undefined {
+  try {
+    return partsOf(row);
+  } catch {
+    return undefined;
+  }
 }
 
 /** None where they cannot be read. */

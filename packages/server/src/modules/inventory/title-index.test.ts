@@ -6,7 +6,7 @@ import { onlyServer } from "../../testing/servers.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore, type StateRow } from "./head-store.ts";
 import { indexStore } from "./index-store.ts";
-import { changeContainer, containerSize, members } from "./ordinals.ts";
+import { changeContainer, containerSize, markOf, members } from "./ordinals.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";
 
@@ -153,6 +153,8 @@ forEachStore((store) => {
             .sort((a, b) => a - b);
           expect(await index.devices([title])).toEqual(expected);
           expect((await index.counts([title])).get(title)).toBe(expected.length);
+          const mark = expected.reduce((marks, d) => marks ^ markOf(d), 0);
+          expect((await index.sets([title])).get(title)).toEqual({ size: expected.length, mark });
           const middle = expected[Math.floor(expected.length / 2)] ?? 0;
           expect(await index.devices([title], { after: middle, limit: 2 })).toEqual(
             expected.filter((d) => d > middle).slice(0, 2),
@@ -176,6 +178,8 @@ forEachStore((store) => {
     const model = new Map<number, Set<number>>();
     let seed = 11;
     const random = (n: number): number => (seed = (seed * 48271) % 2147483647) % n;
+    const moved = new Set<number>();
+    let whole = 0;
     const write = async (trx: Trx, device: number): Promise<void> => {
       const held = model.get(device);
       const before = Uint32Array.from(held ?? []).sort();
@@ -190,6 +194,8 @@ forEachStore((store) => {
       const change = packChange(held === undefined ? "first" : difference(before, titles));
       await headStore.insertChanges(db, trx, [{ device, at: 0, change }]);
       model.set(device, after);
+      for (const title of [...before, ...titles])
+        if (!titles.includes(title) || !before.includes(title)) moved.add(title);
     };
     const check = async (open: readonly number[]): Promise<void> => {
       for (const index of servers)
@@ -200,6 +206,8 @@ forEachStore((store) => {
         }
     };
     for (let round = 0; round < 12; round++) {
+      moved.clear();
+      const watches = [await servers[0].watch(), await servers[1].watch()];
       for (let i = 0; i < 3; i++) await db.transaction((trx) => write(trx, 1 + random(20)));
       // Devices nobody else touches, so that what is open is not seen at all.
       const late = 100 + round;
@@ -218,10 +226,17 @@ forEachStore((store) => {
       if (random(3) === 0) await servers[random(2) as 0 | 1].flush();
       if (random(5) === 0) await Promise.all(servers.map((index) => index.flush()));
       await check([]);
+      for (const watch of watches) {
+        const seen = await watch.moved();
+        if (seen !== undefined) whole++;
+        for (const title of moved) expect(seen?.has(title) ?? true, `${title}`).toBe(true);
+        watch.end();
+      }
       // One of them is killed and starts again.
       if (random(4) === 0) servers = [servers[1], await openAt()];
       await check([]);
     }
+    expect(whole).toBeGreaterThan(12);
     for (const index of servers) await index.stop();
   });
 });

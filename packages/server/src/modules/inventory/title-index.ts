@@ -12,7 +12,16 @@ import { wait, type Clock, type Log, type Timer } from "@daicho/kernel";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Servers } from "../../db/servers.ts";
 import { breathe, createPace, eachPolitely, slicesOf } from "../../slices.ts";
-import { changeContainer, chunkOf, chunkSize, createBitmapUnion, sizeWith, type BitmapUnion } from "./ordinals.ts";
+import {
+  changeContainer,
+  chunkOf,
+  chunkSize,
+  createBitmapUnion,
+  setWith,
+  sizeWith,
+  type BitmapUnion,
+  type DeviceSet,
+} from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore, type Containers } from "./index-store.ts";
 import { stateStore } from "./state-store.ts";
@@ -29,11 +38,21 @@ export interface TitleIndex {
   countsOfGroups(groups: readonly (readonly number[])[]): Promise<readonly number[]>;
   /** How many devices have each of the titles. */
   counts(titles: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  /** Which devices have each of the titles, as far as it tells sets apart; for reconcile. */
+  sets(titles: readonly number[]): Promise<ReadonlyMap<number, DeviceSet>>;
+  /** From now on notes which titles come to devices and go. */
+  watch(): Promise<Watch>;
   /** Merges the whole tail now. */
   flush(): Promise<void>;
   /** Throws the postings away and makes them again from the devices' states. */
   rebuild(): Promise<void>;
   stop(): Promise<void>;
+}
+
+export interface Watch {
+  /** Titles that changed since, or a little before; undefined where not every change was seen. */
+  moved(): Promise<ReadonlySet<number> | undefined>;
+  end(): void;
 }
 
 const mark = "postings";
@@ -72,8 +91,11 @@ export async function createTitleIndex(deps: {
   let barrier: { readonly upTo: number; readonly next: number } | undefined;
   let work: Promise<void> | undefined;
   let stopped = false;
+  const watches = new Set<{ readonly titles: Set<number>; whole: boolean }>();
 
   const beginAt = (at: number): void => {
+    // What lies before will not be read here any more.
+    if (at > newest || gaps.size > 0) for (const watch of watches) watch.whole = false;
     tail = new Map();
     entries = 0;
     merging = undefined;
@@ -87,6 +109,8 @@ export async function createTitleIndex(deps: {
     for (let i = 0; i < added.length; i++) append(into, added[i] as number, device);
     for (let i = 0; i < removed.length; i++) append(into, removed[i] as number, ~device);
     entries += added.length + removed.length;
+    for (const { titles } of watches)
+      for (const list of [added, removed]) for (let i = 0; i < list.length; i++) titles.add(list[i] as number);
   };
 
   // A device's first report brings hundreds of titles, a later one a few.
@@ -266,6 +290,26 @@ export async function createTitleIndex(deps: {
         });
       }
       return out;
+    },
+    async sets(titles) {
+      const out = new Map<number, DeviceSet>();
+      for await (const slice of slicesOf(titles, 500, 4))
+        await withTail(slice, (containers, changes) => {
+          for (const title of slice) out.set(title, setWith(containers.get(title), changes(title)));
+        });
+      return out;
+    },
+    async watch() {
+      await follow();
+      const own = { titles: new Set<number>(), whole: true };
+      watches.add(own);
+      return {
+        async moved() {
+          await follow();
+          return own.whole ? own.titles : undefined;
+        },
+        end: () => void watches.delete(own),
+      };
     },
     async flush() {
       // A merge under way takes only what was there when it began.

@@ -43,7 +43,8 @@ export interface ReconcileDifference {
     | "interval-counts-for-its-department"
     | "titles-equal-their-hash"
     | "facts-equal-their-digest"
-    | "licenses-follow-from-facts";
+    | "licenses-follow-from-facts"
+    | "title-index-follows-from-facts";
   readonly department?: string;
   readonly license?: string;
   readonly device?: string;
