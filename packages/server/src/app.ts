@@ -3,23 +3,16 @@
  * routes and owns start and stop. Read it top to bottom to see what a server consists of.
  */
 import "@fastify/swagger";
-import fastify, { type FastifyInstance } from "fastify";
-import swagger from "@fastify/swagger";
-import swaggerUi from "@fastify/swagger-ui";
-import websocket from "@fastify/websocket";
-import { readTls, systemClock, type Clock, type Log } from "@daicho/kernel";
-import { loadValidation, maxBatchBytes } from "@daicho/protocol";
+import type { FastifyInstance } from "fastify";
+import { systemClock, type Clock, type Log } from "@daicho/kernel";
+import { loadValidation } from "@daicho/protocol";
 import type { ServerConfig } from "./config.ts";
 import { openDatabase, type Database, type Trx } from "./db/database.ts";
 import { openServers, whileOnDuty } from "./db/servers.ts";
 import { createEvents, shareEvents } from "./events.ts";
 import { createAuthorize } from "./http/authorize.ts";
+import { createHttp } from "./http/app.ts";
 import { createMetrics, metricsRoutes } from "./http/metrics.ts";
-import { compiledOnFirstUse } from "./http/schemas.ts";
-import { describeAnswers } from "./http/openapi.ts";
-import { installSlicedAnswers } from "./http/sliced-answers.ts";
-import { installProblems, unreadableAddress } from "./http/problem.ts";
-import { watchRoutes } from "./http/routes.ts";
 import { accessRoutes, createAccessService, type AccessService } from "./modules/access/index.ts";
 import {
   applicationRoutes,
@@ -446,46 +439,8 @@ export async function createServer(options: {
   const duties: { stop(): Promise<void> }[] = [];
 
   let stopping = false;
-  const tls = readTls(config.tls);
-  const app = fastify({
-    bodyLimit: maxBatchBytes,
-    // Idle agents keep their sockets: Node's 5 s default would close them between two reports.
-    keepAliveTimeout: 72_000,
-    // Nobody holds a connection by sending a body for ever.
-    requestTimeout: 300_000,
-    forceCloseConnections: true,
-    ...(tls?.cert !== undefined && { https: { ...tls } }),
-    schemaController: compiledOnFirstUse,
-    // Ids have up to 128 characters, each up to nine in an address.
-    routerOptions: { maxParamLength: 2048 },
-    frameworkErrors: unreadableAddress,
-    // The schemas are ours and typed: holding each against the meta-schema costs a good part of every start.
-    ajv: {
-      customOptions: {
-        removeAdditional: false,
-        coerceTypes: "array",
-        allErrors: false,
-        strict: false,
-        validateSchema: false,
-      },
-    },
-  } as Record<string, unknown>) as unknown as FastifyInstance;
-  installProblems(app, { clock, log, methodsOf: watchRoutes(app) });
+  const { app, secure } = await createHttp({ config, clock, log });
   installProtocolCheck(app);
-  installSlicedAnswers(app);
-  await app.register(websocket, { options: { maxPayload: 1024 * 1024 } });
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: { title: "Daicho", description: "Software licence ledger", version: "1" },
-      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
-      security: [{ token: [] }],
-    },
-    transformObject: (document) => describeAnswers((document as { openapiObject: object }).openapiObject),
-  });
-  await app.register(swaggerUi, { routePrefix: "/api/docs" });
-  app.get("/api/openapi.json", { schema: { hide: true } }, () => app.swagger());
-  app.get("/healthz", { schema: { hide: true } }, () => ({ status: "alive" }));
 
   accessRoutes(app, {
     access,
@@ -594,7 +549,7 @@ export async function createServer(options: {
       const actual = typeof address === "object" && address !== null ? address.port : port;
       duties.push(...jobs.map((job) => whileOnDuty(servers, log, job)));
       const shown = host.includes(":") ? `[${host}]` : host;
-      return { url: `${tls?.cert === undefined ? "http" : "https"}://${shown}:${actual}` };
+      return { url: `${secure ? "https" : "http"}://${shown}:${actual}` };
     },
     async stop() {
       stopping = true;
