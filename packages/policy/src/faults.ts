@@ -105,7 +105,7 @@ export const policyFaults = {
   ),
   "unknown-code": entry(
     "unknown code {code}: no software defines it and no rule yields it",
-    "Check the spelling (codes are compared exactly), or define it.",
+    "Check the spelling (codes are compared exactly), or define it. The enterprise edition can only use its own codes.",
   ),
   cycle: entry(
     "the rules go round in a circle: {codes}",

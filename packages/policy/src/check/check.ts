@@ -99,9 +99,17 @@ function checkCodes(policies: readonly ParsedPolicy[], rules: readonly LocatedRu
     if (other === undefined) yielded.set(code, at);
   }
   const known = new Set([...defined.keys(), ...yielded.keys(), ...faultyCodesOf(policies)]);
+  // The enterprise edition stands by itself: it is the same in companies with other local editions.
+  const isEnterprise = (policy: ParsedPolicy): boolean => policy.edition === "enterprise";
+  const ofEnterprise = new Set([
+    ...policies.filter(isEnterprise).flatMap((p) => definitionsOf(p).map(({ code }) => code)),
+    ...rules.filter(({ policy }) => isEnterprise(policy)).map(({ rule }) => rule.parsed.yields),
+    ...faultyCodesOf(policies.filter(isEnterprise)),
+  ]);
   for (const { policy, rule } of rules) {
+    const usable = isEnterprise(policy) ? ofEnterprise : known;
     eachTerm(rule.parsed.expression, (code, _negated, at) => {
-      if (!known.has(code)) report({ policy, place: rule.placeInRule(at) }, "unknown-code", { code });
+      if (!usable.has(code)) report({ policy, place: rule.placeInRule(at) }, "unknown-code", { code });
     });
   }
 }
