@@ -26,6 +26,23 @@ describe("the dpkg collector", () => {
     ]);
   });
 
+  it("lists a package with two records once, as the later one says, and names the place", async () => {
+    const record = (name: string, state: string, version: string): string =>
+      `Package: ${name}\nStatus: ${state}\nArchitecture: amd64\nVersion: ${version}\n\n`;
+    const { titles, errors } = await scan({
+      "var/lib/dpkg/status":
+        record("renewed", "install ok installed", "1") +
+        record("gone", "install ok installed", "1") +
+        record("renewed", "install ok installed", "2") +
+        record("gone", "deinstall ok config-files", "1"),
+    });
+    expect(titles.map((title) => `${title.name} ${title.version}`)).toEqual(["renewed 2"]);
+    expect(errors.map((error) => error.message)).toEqual([
+      "line 11: renewed again, after line 1; the later one counts",
+      "line 16: gone again, after line 6; the later one counts",
+    ]);
+  });
+
   it("gives maintainer, size in bytes and the install date from the file list", async () => {
     const list = (mtime: string) => ({ content: "/.\n", mtime });
     const { titles } = await scan({

@@ -4,7 +4,8 @@
  * running or broken-off dpkg has noted in `updates` and not yet written into the status file counts, as it does for dpkg itself.
  * Copies for several architectures are titles of their own. The install date is the mtime of the package's file list, which dpkg
  * writes at every installation and upgrade.
- * On failure: an unreadable file is an error and no titles; a broken stanza is an error with its line, the others stay.
+ * On failure: an unreadable file is an error and no titles; a broken stanza is an error with its line, the others stay. Two records of one package
+ * (dpkg itself stops there) are an error and one package: the later record.
  */
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
@@ -55,6 +56,7 @@ interface StatusReading {
 }
 
 const wanted = ["Package", "Status", "Version", "Architecture", "Multi-Arch", "Maintainer", "Installed-Size"] as const;
+type Fields = Partial<Record<(typeof wanted)[number], string>>;
 
 /** Adds the installed packages of a status file. */
 export function parseStatus(
@@ -63,6 +65,7 @@ export function parseStatus(
   findings: Findings,
   { installDate = () => undefined, updated = () => false, bare = false }: StatusReading = {},
 ): void {
+  const records = new Map<string, { line: number; fields: Fields }>();
   for (const { line, fields, badLine } of stanzas(text, wanted)) {
     if (badLine !== undefined)
       findings.error(place, "malformed", `line ${badLine}: neither a field nor its continuation`);
@@ -71,10 +74,21 @@ export function parseStatus(
       if (badLine === undefined) findings.error(place, "malformed", `line ${line}: a record without Package or Status`);
       continue;
     }
+    const key = `${name}:${fields.Architecture}`;
+    const earlier = records.get(key);
+    if (earlier !== undefined)
+      findings.error(
+        place,
+        "malformed",
+        `line ${line}: ${name} again, after line ${earlier.line}; the later one counts`,
+      );
+    records.set(key, { line, fields });
+  }
+  for (const { line, fields } of records.values()) {
     if ((fields.Status !== undefined && !isInstalled(fields.Status)) || updated(keyOf(fields))) continue;
     if (fields.Version === undefined)
       findings.error(place, "malformed", `line ${line}: an installed package without Version`);
-    const arch = fields.Architecture;
+    const { Package: name = "", Architecture: arch } = fields;
     findings.title(
       place,
       {
@@ -109,7 +123,7 @@ function readUpdates(files: RootedFiles, findings: Findings): Map<string, { plac
 }
 
 /** Packages of one name for several architectures are several only where they say so. */
-function keyOf(fields: Partial<Record<(typeof wanted)[number], string>>): string {
+function keyOf(fields: Fields): string {
   return fields["Multi-Arch"] === "same" ? `${fields.Package}:${fields.Architecture}` : `${fields.Package}`;
 }
 
