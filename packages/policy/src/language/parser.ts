@@ -56,6 +56,8 @@ export function createParser(text: string): Parser {
     peek: () => token,
     take() {
       const taken = token;
+      if (taken.kind !== "bad" && taken.fault !== undefined)
+        report(taken.fault.code, taken.fault.at, taken.fault.details);
       if (taken.kind !== "end") token = nextToken(text, taken.end);
       return taken;
     },

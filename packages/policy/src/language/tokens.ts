@@ -15,7 +15,7 @@ export interface Token {
   readonly value: string;
   readonly at: number;
   readonly end: number;
-  /** Only with kind `bad`: why. */
+  /** With kind `bad`: why. With another kind: a look-alike stands here; it is a fault, and is read as what it is meant for. */
   readonly fault?: { readonly code: FaultCode; readonly at: number; readonly details: FaultDetails };
 }
 
@@ -99,6 +99,8 @@ export function nextToken(text: string, from: number): Token {
     case "@":
       return readCode(text, at);
   }
+  const meant = readLookalike(text, at);
+  if (meant !== undefined) return meant;
   const end = runOf(text, at, (x) => !isSpace(x) && !wordEnds.has(x) && lookalikes[x] === undefined);
   if (end === at || c < " " || c === "\u007f") return unexpected(text, at);
   return { kind: "word", value: text.slice(at, end), at, end };
@@ -147,6 +149,15 @@ function readCode(text: string, at: number): Token {
   const value = text.slice(at, end);
   if (!isCode(value)) return { kind: "bad", value, at, end, fault: { code: "bad-code", at, details: { text: value } } };
   return { kind: "code", value, at, end };
+}
+
+/** A full-width `（ ） ， ＝ ～ ＜ ＞ ＠`: one fault, not one for everything around it. */
+function readLookalike(text: string, at: number): Token | undefined {
+  const meant = lookalikes[text[at] ?? ""];
+  if (meant === undefined || !/^[(),=~<>@]$/.test(meant)) return undefined;
+  const { fault } = unexpected(text, at);
+  const { kind, end } = nextToken(meant + text.slice(at + 1, at + 2 * codeLimit), 0);
+  return kind === "bad" ? undefined : { kind, value: meant + text.slice(at + 1, at + end), at, end: at + end, fault };
 }
 
 function readString(text: string, at: number): Token {
