@@ -1,6 +1,6 @@
 /**
  * Purpose: postings, marks and the change log as rows.
- * A container is kept in pieces of at most `pieceBytes`: a page of SQLite holds several, where a larger row would take pages of its own and leave the rest
+ * A container is kept in pieces of at most a thousand bytes (pieces.ts): a page of SQLite holds several, where a larger row would take pages of its own and leave the rest
  * of them empty, and PostgreSQL keeps it in the table itself. What is written at one time lies together, by chunk: while a fleet grows, the
  * pages of earlier devices are left alone.
  */
@@ -9,26 +9,20 @@ import { blob, integer, text } from "../../db/dialect.ts";
 import type { Database, Trx } from "../../db/database.ts";
 import type { Schema } from "../../db/schema.ts";
 import { among } from "../../db/sets.ts";
+import { piecesOf } from "./pieces.ts";
 
 type Db = Kysely<Schema> | Trx;
-
-const pieceBytes = 1000;
-
-/** How many of them follows from the container's length alone. */
-export function piecesOf(container: Buffer): Buffer[] {
-  const count = Math.ceil(container.length / pieceBytes);
-  const each = Math.ceil(container.length / count);
-  return Array.from({ length: count }, (_, part) => container.subarray(part * each, (part + 1) * each));
-}
 
 /** Containers of a title, by chunk. */
 export type Containers = ReadonlyMap<number, Buffer>;
 
 export const indexStore = {
+  /** `first`: only their first pieces. */
   async containers(
     db: Db,
     titles: readonly number[],
     chunks: readonly number[],
+    which: "all" | "first" = "all",
   ): Promise<ReadonlyMap<number, Containers>> {
     if (titles.length === 0 || chunks.length === 0) return new Map();
     const rows = await db
@@ -36,6 +30,7 @@ export const indexStore = {
       .selectAll()
       .where(among(db, "chunk", chunks))
       .where(among(db, "title", titles))
+      .$if(which === "first", (query) => query.where("part", "=", 0))
       .execute();
     const pieces = new Map<number, Map<number, Buffer[]>>();
     for (const { title, chunk, part, piece } of rows) {

@@ -2,7 +2,7 @@ import { sql, type Kysely } from "kysely";
 import type { Migration } from "../../db/migrations.ts";
 import { columnTypes, ordinalType } from "../../db/dialect.ts";
 import { packEvidence, packText } from "./compact.ts";
-import { piecesOf } from "./index-store.ts";
+import { piecesOf } from "./pieces.ts";
 import { repackContainer } from "./ordinals.ts";
 
 export const inventoryMigrations: readonly Migration[] = [

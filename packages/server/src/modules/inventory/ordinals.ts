@@ -58,6 +58,23 @@ export function containerSize(container: Uint8Array): number {
   return count;
 }
 
+/** The same where the beginning of a container tells it. */
+export function sizeAhead(beginning: Uint8Array): number | undefined {
+  return (beginning[0] as number) >= rice ? containerSize(beginning) : undefined;
+}
+
+/** Whether the beginning of a container is known to have all of its members below `upTo`. */
+export function hasAllBelow(beginning: Uint8Array, upTo: number): boolean {
+  const kind = beginning[0] as number;
+  if (kind === bitmap) return (beginning.length - 1) * 8 >= upTo;
+  if (kind < rice) return false;
+  const dense = kind >= missing;
+  const [count, at] = readVarint(beginning, dense ? readVarint(beginning, 1)[1] : 1);
+  const list = unpackRice(beginning.subarray(at), kind - (dense ? missing : rice), count, 4 * upTo);
+  // Of a code that is cut off something else is read: the last one does not count.
+  return list.length > 1 && (list[list.length - 2] as number) >= upTo;
+}
+
 /** The container as a bitmap of 8,192 bytes. */
 function bitmapOf(container: Uint8Array | undefined): Uint8Array {
   const bits = new Uint8Array(bitmapBytes);

@@ -6,7 +6,8 @@ import { onlyServer } from "../../testing/servers.ts";
 import { forEachStore } from "../../testing/stores.ts";
 import { headStore, type StateRow } from "./head-store.ts";
 import { indexStore } from "./index-store.ts";
-import { changeContainer, containerSize, markOf, members } from "./ordinals.ts";
+import { changeContainer, containerSize, createBitmapUnion, markOf, members } from "./ordinals.ts";
+import { piecesOf, sizeByPiece, tellsUpTo } from "./pieces.ts";
 import { applyDifference, difference, packChange, packSorted, unpackChange, unpackSorted } from "./pack.ts";
 import { createTitleIndex, type TitleIndex } from "./title-index.ts";
 
@@ -81,6 +82,43 @@ it("a container that is cut off has the members that are there, and no more", ()
   }
 });
 
+/** Members of large containers: everything, every second, spread thinly or thickly, late, in crowds, and a few. */
+const large = ((): number[][] => {
+  let seed = 9;
+  const random = (): number => (seed = (seed * 48271) % 2147483647) / 2147483647;
+  const all = Array.from({ length: 65_536 }, (_, n) => n);
+  return [
+    all,
+    all.filter((n) => n % 2 === 0),
+    ...[0.02, 0.1, 0.4, 0.95, 0.999].map((part) => all.filter(() => random() < part)),
+    all.filter((n) => n > 40_000 && random() < 0.3),
+    all.filter((n) => n > 1700 && random() < 0.97),
+    all.filter((n) => Math.floor(n / 3000) % 2 === 1),
+    all.filter((n) => n < 1000 || (n > 30_000 && random() < 0.05)),
+    all.filter((n) => n % 300 === 7),
+  ];
+})();
+
+it("what the first piece of a container tells is so", () => {
+  let told = 0;
+  for (const list of large) {
+    const container = changeContainer(undefined, list) as Buffer;
+    const pieces = piecesOf(container);
+    const first = pieces[0] as Buffer;
+    expect(Buffer.concat(pieces)).toEqual(container);
+    expect([undefined, list.length]).toContain(sizeByPiece(first));
+    if (pieces.length === 1) expect(sizeByPiece(first)).toBe(list.length);
+    for (const upTo of [1, 100, 1600, 4000, 20_000, 65_536]) {
+      if (!tellsUpTo(first, upTo)) continue;
+      told++;
+      const union = createBitmapUnion(0, upTo);
+      union.add(new Map([[0, first]]), []);
+      expect(union.devices(0, -1, 65_536)).toEqual(list.filter((n) => n < upTo));
+    }
+  }
+  expect(told).toBeGreaterThan(30);
+});
+
 forEachStore((store) => {
   it("a container is read as it was written, also where it was longer or another's before", async () => {
     const db = await store.open();
@@ -99,6 +137,37 @@ forEachStore((store) => {
       expect(there.get(8)?.get(1)).toEqual(other);
       expect((await indexStore.containers(db.kysely, [7, 8], [0])).size).toBe(0);
     }
+  });
+
+  it("titles of tens of thousands of devices, spread, crowded or nearly everywhere: first pieces lead to the same pages and counts", async () => {
+    const db = await store.open();
+    const empty = { titles: new Uint32Array(0), details: Buffer.alloc(0), probes: Buffer.alloc(0), machine: Buffer.alloc(0) }; // prettier-ignore
+    await db.transaction((trx) => headStore.upsertStates(db, trx, [{ device: 131_000, ...empty, scan: null, asserted: null }])); // prettier-ignore
+    const model = large.map((list) => list.flatMap((n) => [n, 65_536 + n]).sort((a, b) => a - b));
+    for (const [i, list] of large.entries())
+      await db.transaction((trx) =>
+        indexStore.write(
+          db,
+          trx,
+          [0, 1].map((chunk) => ({
+            title: i + 1,
+            chunk,
+            container: changeContainer(undefined, list),
+            held: undefined,
+          })),
+        ),
+      );
+    const index = await open(db);
+    for (const [i, list] of model.entries()) {
+      const title = i + 1;
+      expect((await index.counts([title])).get(title)).toBe(list.length);
+      for (const after of [0, 5, 900, 7000, 65_000, 65_600, 131_071])
+        for (const limit of [1, 100, 2000])
+          expect(await index.devices([title], { after, limit })).toEqual(list.filter((d) => d > after).slice(0, limit));
+    }
+    const either = [...new Set([...(model[1] ?? []), ...(model[3] ?? [])])].sort((a, b) => a - b);
+    expect(await index.devices([2, 4], { after: 10, limit: 100 })).toEqual(either.filter((d) => d > 10).slice(0, 100));
+    await index.stop();
   });
 
   const open = (db: Database): Promise<TitleIndex> =>

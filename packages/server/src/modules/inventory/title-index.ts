@@ -24,6 +24,7 @@ import {
 } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore, type Containers } from "./index-store.ts";
+import { sizeByPiece, tellsUpTo } from "./pieces.ts";
 import { stateStore } from "./state-store.ts";
 
 export interface TitleIndex {
@@ -230,17 +231,32 @@ export async function createTitleIndex(deps: {
   const withTail = async <T>(
     titles: readonly number[],
     answer: (containers: ReadonlyMap<number, Containers>, changes: (title: number) => Int32Array[]) => T,
-    chunk?: number,
+    { chunk, pieces }: { readonly chunk?: number; readonly pieces?: "first" } = {},
   ): Promise<T> => {
     for (;;) {
       const before = floor;
       const chunks = chunk === undefined ? Array.from({ length: chunkCount }, (_, at) => at) : [chunk];
-      const held = await db.latest((from) => indexStore.containers(from, titles, chunks));
+      const held = await db.latest((from) => indexStore.containers(from, titles, chunks, pieces));
       await follow();
       if (floor === before)
         return answer(held, (title) => [merging?.tail, tail].map((part) => entriesOf(part?.get(title))));
     }
   };
+
+  /** As many as are wanted, if the first pieces have them below `upTo`. */
+  const firstOnes = (
+    titles: readonly number[],
+    { chunk, upTo, after, wanted }: Readonly<Record<"chunk" | "upTo" | "after" | "wanted", number>>,
+  ): Promise<readonly number[] | undefined> =>
+    withTail(
+      titles,
+      (held, changes) => {
+        for (const containers of held.values()) if (!tellsUpTo(containers.get(chunk) as Buffer, upTo)) return undefined;
+        const found = unionOf(titles, held, changes, chunk, upTo).devices(chunk, after, wanted);
+        return found.length === wanted ? found : undefined;
+      },
+      { chunk, pieces: "first" },
+    );
 
   const index: TitleIndex = {
     grown() {
@@ -258,18 +274,10 @@ export async function createTitleIndex(deps: {
       for (let chunk = chunkOf(after + 1); chunk <= last && found.length < limit; chunk++) {
         const some = Math.max(0, after - chunk * chunkSize) + limit * 16;
         const wanted = limit - found.length;
-        found.push(
-          ...(await withTail(
-            titles,
-            (containers, changes) => {
-              const within = (upTo?: number): readonly number[] =>
-                unionOf(titles, containers, changes, chunk, upTo).devices(chunk, after, wanted);
-              const first = some < chunkSize ? within(some) : [];
-              return first.length === wanted ? first : within();
-            },
-            chunk,
-          )),
-        );
+        const first = some < chunkSize ? await firstOnes(titles, { chunk, upTo: some, after, wanted }) : undefined;
+        const all = (): Promise<readonly number[]> =>
+          withTail(titles, (held, changes) => unionOf(titles, held, changes, chunk).devices(chunk, after, wanted), { chunk }); // prettier-ignore
+        found.push(...(first ?? (await all())));
       }
       return found;
     },
@@ -285,9 +293,22 @@ export async function createTitleIndex(deps: {
       const out = new Map<number, number>();
       // A title may have a container or hundreds; and PostgreSQL takes several round trips for each slice.
       for await (const slice of slicesOf(titles, 2000, 25)) {
-        await withTail(slice, (containers, changes) => {
-          for (const title of slice) out.set(title, sizeWith(containers.get(title), changes(title)));
-        });
+        // Most containers begin with how many there are.
+        const sizes = await withTail(
+          slice,
+          (held, changes) => slice.map((title) => sizeByPieces(held.get(title), changes(title))),
+          { pieces: "first" },
+        );
+        const others: number[] = [];
+        for (const [i, title] of slice.entries()) {
+          const size = sizes[i];
+          if (size === undefined) others.push(title);
+          else out.set(title, size);
+        }
+        if (others.length > 0)
+          await withTail(others, (held, changes) => {
+            for (const title of others) out.set(title, sizeWith(held.get(title), changes(title)));
+          });
       }
       return out;
     },
@@ -382,6 +403,18 @@ function unionOf(
   const union = createBitmapUnion(chunk, upTo);
   for (const title of titles) union.add(containers.get(title), changes(title));
   return union;
+}
+
+/** Undefined where the containers' first pieces do not tell. */
+function sizeByPieces(pieces: Containers | undefined, changes: readonly Int32Array[]): number | undefined {
+  if (changes.some((list) => list.length > 0)) return undefined;
+  let sum = 0;
+  for (const piece of pieces?.values() ?? []) {
+    const size = sizeByPiece(piece);
+    if (size === undefined) return undefined;
+    sum += size;
+  }
+  return sum;
 }
 
 function append(tail: Tail, title: number, entry: number): void {
