@@ -135,8 +135,8 @@ export const indexStore = {
     ),
 
   /**
-   * Changes above `after` and those of `gaps`, at most `limit`, in their order; the mark; how many chunks there are; and which transactions were under way: all before `oldest` had
-   * ended, and none from `next` on had begun. One statement, so that all of it is true for one moment.
+   * Changes above `after` and those of `gaps`, at most `limit`, in their order; the last one there is; the mark; how many chunks there are; and which transactions were under way: all
+   * before `oldest` had ended, and none from `next` on had begun. One statement, so that all of it is true for one moment.
    */
   async log(db: Db, mark: string, after: number, gaps: readonly number[], limit: number) {
     const postgres = db.getExecutor().adapter instanceof PostgresAdapter;
@@ -149,12 +149,13 @@ export const indexStore = {
       next: string | number;
       mark: number | null;
       chunks: number;
+      last: number;
       id: number | null;
       device: number;
       change: Buffer;
     }>`select now.*, c.id, c.device, c.change
       from (select ${under}, (select change from inv_marks where name = ${mark}) as mark,
-        (select coalesce(max(chunk) + 1, 0) from inv_postings) as chunks) as now
+        (select coalesce(max(chunk) + 1, 0) from inv_postings) as chunks, (select coalesce(max(id), 0) from inv_changes) as last) as now
       left join (select id, device, change from inv_changes where id > ${after} ${filled} order by id limit ${limit}) as c
       on 1 = 1 order by c.id`.execute(db);
     const [now] = rows;
@@ -163,6 +164,7 @@ export const indexStore = {
       next: Number(now?.next),
       mark: now?.mark ?? 0,
       chunks: now?.chunks ?? 0,
+      last: now?.last ?? 0,
       rows: rows.flatMap(({ id, device, change }) => (id === null ? [] : [{ id, device, change }])),
     };
   },

@@ -171,7 +171,7 @@ forEachStore((store) => {
   });
 
   const open = (db: Database): Promise<TitleIndex> =>
-    createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer });
+    createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer, tailLimit: 100 });
 
   it("posting + tail is the truth, through merges, crashes and a rebuild", async () => {
     const db = await store.open();
@@ -239,10 +239,26 @@ forEachStore((store) => {
     await index.stop();
   });
 
+  it("a long log is merged while it is read: what is kept in memory does not grow with it", async () => {
+    const db = await store.open();
+    const titles = Uint32Array.of(1, 2, 3, 4, 5);
+    const empty = { details: Buffer.alloc(0), probes: Buffer.alloc(0), machine: Buffer.alloc(0) };
+    for (let from = 1; from <= 400; from += 100)
+      await db.transaction(async (trx) => {
+        const some = Array.from({ length: 100 }, (_, i) => from + i);
+        await headStore.upsertStates(db, trx, some.map((device) => ({ device, titles, ...empty, scan: null, asserted: null }))); // prettier-ignore
+        await headStore.insertChanges(db, trx, some.map((device) => ({ device, at: 0, change: packChange("first") }))); // prettier-ignore
+      });
+    const index = await open(db);
+    expect((await index.counts([3])).get(3)).toBe(400);
+    expect(await indexStore.mark(db.kysely, "postings")).toBeGreaterThan(60);
+    await index.stop();
+  });
+
   it("two servers answer alike with all that was committed, whoever merges, also where a lower change commits late", async () => {
     const db = await store.open();
     const openAt = (): Promise<TitleIndex> =>
-      createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer });
+      createTitleIndex({ db, clock: systemClock, log: silentLog, servers: onlyServer, tailLimit: 40 });
     let servers = [await openAt(), await openAt()] as const;
     const model = new Map<number, Set<number>>();
     let seed = 11;

@@ -63,7 +63,7 @@ const mergeMark = "postings-merge";
  * Entries in the tail (4 bytes each) before it is merged: about 23,000 new devices. A merge rewrites every title it touches, so the
  * longer the tail, the less a device costs.
  */
-const tailLimit = 16_000_000;
+const mostEntries = 16_000_000;
 const sliceTitles = 100;
 /** The log is read on at most so often while nobody asks. */
 const followMs = 1000;
@@ -75,12 +75,15 @@ export async function createTitleIndex(deps: {
   readonly log: Log;
   readonly servers: Pick<Servers, "onDuty" | "duty" | "tell" | "hear">;
   readonly idleMs?: number;
+  readonly tailLimit?: number;
 }): Promise<TitleIndex> {
-  const { db, log, clock, servers } = deps;
+  const { db, log, clock, servers, tailLimit = mostEntries } = deps;
   let tail: Tail = new Map();
   let entries = 0;
   /** The part being merged, and the last change that is in it; still read by queries. */
-  let merging: { readonly tail: Tail; readonly upTo: number } | undefined;
+  let merging: Merging | undefined;
+  /** Nothing is read any more for the part being merged: it is written. */
+  let writing = false;
   /** The mark that the tail begins at, and how many chunks the postings have that were merged up to there. */
   let floor = 0;
   let chunkCount = 0;
@@ -114,19 +117,28 @@ export async function createTitleIndex(deps: {
       for (const list of [added, removed]) for (let i = 0; i < list.length; i++) titles.add(list[i] as number);
   };
 
+  const atPage: (() => void)[] = [];
+  /** A long reading settles much before it ends. */
+  const pageRead = (): Promise<void> => new Promise((resolve) => atPage.push(resolve));
   // A device's first report brings hundreds of titles, a later one a few.
   const pace = createPace({ first: 10, least: 4, most: 1000 });
   const read = async (): Promise<void> => {
+    // What comes while it reads is the next reading's: who asks would wait for as long as reports come.
+    let goal: number | undefined;
     while (!stopped) {
       pace.begin();
       const logPage = pace.size;
+      const asked = floor;
       const page = await db.latest((from) => indexStore.log(from, mark, newest, [...gaps], logPage));
+      // This server's own merge has ended meanwhile: the page still says what was before.
+      if (floor !== asked) continue;
       // Another server has merged, or made everything anew: what it has merged need not be kept here.
       if (page.mark !== floor) {
         beginAt(page.mark);
         chunkCount = page.chunks;
         continue;
       }
+      goal ??= page.last;
       // Before this page's changes are taken: what was open when its statement began may still be missing in it.
       const decided =
         page.oldest >= page.next ? newest : barrier && page.oldest >= barrier.next ? barrier.upTo : undefined;
@@ -147,11 +159,16 @@ export async function createTitleIndex(deps: {
         settled = decided;
         for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
       }
-      if (page.rows.length < logPage) break;
+      for (const go of atPage.splice(0)) go();
+      if (entries >= tailLimit && servers.onDuty) {
+        // While one tail is written another one fills; no third.
+        if (writing) await work;
+        void merge();
+      }
+      if (page.rows.length < logPage || newest >= goal) break;
       pace.end();
       await breathe();
     }
-    if (entries >= tailLimit && servers.onDuty) void merge();
   };
   // One at a time. Who asks gets a reading that began after it asked.
   let last: Promise<unknown> = Promise.resolve();
@@ -175,12 +192,17 @@ export async function createTitleIndex(deps: {
       .catch(failed("postings-merge-failed"))
       .finally(() => {
         work = undefined;
+        writing = false;
       });
     return work;
   };
 
-  const mergeTail = async (): Promise<void> => {
+  const mergeAll = async (): Promise<void> => {
     await follow();
+    await merge();
+  };
+
+  const mergeTail = async (): Promise<void> => {
     if (tail.size === 0 && merging === undefined) return;
     // A merge that failed is taken up again, with what has come since behind it.
     const earlier = merging?.tail;
@@ -193,8 +215,13 @@ export async function createTitleIndex(deps: {
     for (let tries = 0; settled < own.upTo; tries++) {
       if (tries > 10) await wait(clock, settleMs);
       if (stopped || merging !== own) return;
-      await follow();
+      await Promise.race([follow(), pageRead()]);
     }
+    writing = true;
+    await writeTail(own);
+  };
+
+  const writeTail = async (own: Merging): Promise<void> => {
     const token = await db.transaction((trx) => indexStore.raiseMark(db, trx, mergeMark));
     const isMine = async (trx: Trx): Promise<boolean> =>
       merging === own && (await indexStore.holdMark(db, trx, mergeMark)) === token;
@@ -335,7 +362,7 @@ export async function createTitleIndex(deps: {
     async flush() {
       // A merge under way takes only what was there when it began.
       await work;
-      await merge();
+      await mergeAll();
     },
     async rebuild() {
       await work;
@@ -372,7 +399,7 @@ export async function createTitleIndex(deps: {
       if (!stopped) void follow().catch(failed("titles-unread"));
     });
     quiet?.cancel();
-    quiet = clock.after(deps.idleMs ?? 60_000, () => void merge());
+    quiet = clock.after(deps.idleMs ?? 60_000, () => void mergeAll().catch(failed("titles-unread")));
   };
   beginAt(await indexStore.mark(db.kysely, mark));
   chunkCount = await indexStore.chunkCount(db.kysely);
@@ -381,6 +408,11 @@ export async function createTitleIndex(deps: {
   const off = [servers.hear("titles", look), servers.hear("missed", look)];
   servers.duty(look);
   return index;
+}
+
+interface Merging {
+  readonly tail: Tail;
+  readonly upTo: number;
 }
 
 /** Title → devices. */
