@@ -50,9 +50,17 @@ describe("CSV (contract.md, CSV)", () => {
       { line: 2, malformed: "something follows a closing quote" },
       { line: 3, cells: ["z", "2"] },
     ]);
-    const open = records('a,b\n"x,1\nz,2\n');
-    expect(open).toHaveLength(2);
-    expect(open[1]).toMatchObject({ line: 2, malformed: expect.stringContaining("not closed") as string });
+    const unclosed = (text: string) => {
+      const [header, record, ...more] = records(text);
+      expect([header?.line, record?.line, more]).toEqual([1, 2, []]);
+      return record !== undefined && "malformed" in record ? record.malformed : "";
+    };
+    expect(unclosed('a,b\n"x,1\nz,2\n')).toContain("opened in line 2 is not closed before the file ends");
+    expect(unclosed('a,b\n"x\ny","1\n""')).toContain("opened in line 3 is not closed before the file ends");
+    const far = `"x${"y".repeat(2 * maxCellLength)}"`;
+    expect(unclosed(`a,b\n${far},1\n`)).toContain(
+      `opened in line 2 is not closed within ${2 * maxCellLength} characters`,
+    );
     const long = records(`a\n${"x".repeat(maxCellLength + 5)}\nb\n`);
     expect(long[1]).toMatchObject({ line: 2, malformed: expect.stringContaining("longer") as string });
     expect(long[2]).toEqual({ line: 3, cells: ["b"] });

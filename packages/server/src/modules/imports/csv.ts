@@ -12,6 +12,8 @@ const cr = 0x0d;
 const lf = 0x0a;
 export const maxCellLength = 32_768;
 export const maxCells = 256;
+/** Every quote inside counts twice. */
+const maxQuoted = maxCellLength * 2;
 
 export function* parseCsv(text: string, delimiter = delimiterOf(text)): Generator<CsvRecord> {
   const comma = delimiter.charCodeAt(0);
@@ -26,10 +28,10 @@ export function* parseCsv(text: string, delimiter = delimiterOf(text)): Generato
       let cell: string;
       if (text.charCodeAt(at) === quote) {
         const closed = closingQuote(text, at);
-        if (closed === undefined)
+        if (typeof closed === "string")
           return yield {
             line: begins,
-            malformed: `a quoted cell is not closed within ${maxCellLength} characters; nothing behind it was read`,
+            malformed: `the quote opened in line ${line} is not closed ${closed}; nothing behind it was read`,
           };
         const inside = text.slice(at + 1, closed);
         for (let i = inside.indexOf("\n"); i !== -1; i = inside.indexOf("\n", i + 1)) line++;
@@ -80,13 +82,10 @@ function endOfLine(text: string, at: number): number {
   return r === -1 ? end : at + r;
 }
 
-/** Place of the quote that closes the cell opened at `open`; undefined where there is none near enough. */
-function closingQuote(text: string, open: number): number | undefined {
-  for (
-    let at = text.indexOf('"', open + 1);
-    at !== -1 && at - open <= maxCellLength * 2;
-    at = text.indexOf('"', at + 2)
-  )
+/** Place of the quote that closes the cell opened at `open`; where there is none near enough, what comes first instead. */
+function closingQuote(text: string, open: number): number | string {
+  let at = text.indexOf('"', open + 1);
+  for (; at !== -1 && at - open <= maxQuoted; at = text.indexOf('"', at + 2))
     if (text.charCodeAt(at + 1) !== quote) return at;
-  return undefined;
+  return at === -1 ? "before the file ends" : `within ${maxQuoted} characters`;
 }
