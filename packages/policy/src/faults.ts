@@ -34,7 +34,7 @@ export const policyFaults = {
     "Split it into several policies with their own ids.",
   ),
   "wrong-encoding": entry("the file is not UTF-8 text: these bytes are of another encoding", "Save it as UTF-8."),
-  "yaml-syntax": entry("{reason}", 'Correct the YAML. A value that begins with @ must be quoted: "@CODE".'),
+  "yaml-syntax": entry("{reason}", "Correct the YAML."),
   "yaml-too-deep": entry("the document is nested too deeply", "A policy is never deeper than a list of maps."),
   "yaml-alias": entry("anchors and aliases (& and *) are not part of the policy format", "Write the value out."),
   "not-a-policy": entry(

@@ -255,6 +255,16 @@ describe("a file that is no policy text", () => {
     expect(faultsOf(Buffer.from([...Buffer.from("a: 会")].slice(0, 5)))).toEqual([["wrong-encoding", 1, 4]]);
   });
 
+  it("has only the faults of its YAML told, and of quoting only where a quote is missing", () => {
+    const told = (text: string) =>
+      loadPolicies([{ file: "p.yaml", text }]).faults.map((f) => `${f.line}:${f.column} ${f.code} ${f.message}`);
+    expect(told("{x\n")).toEqual(["2:1 yaml-syntax Flow map must end with a }. Correct the YAML."]);
+    expect(told(`${sound}colour: red\nlicenses:\n  - rule: @A\n  - rule: \`A\n`)).toEqual([
+      '7:11 yaml-syntax A value that begins with @ must be quoted: "@CODE". Correct the YAML.',
+      "8:11 yaml-syntax Plain value cannot start with reserved character `. Correct the YAML.",
+    ]);
+  });
+
   it("holds one document, and is not nested deeper than any policy", () => {
     expect(faultsOf(`${sound}---\n${sound}`)).toEqual([["yaml-syntax", 5, 1]]);
     expect(faultsOf(`${sound}x: ${"[".repeat(100_000)}`).map(([code]) => code)).toContain("yaml-too-deep");

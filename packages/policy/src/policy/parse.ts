@@ -1,9 +1,9 @@
 /**
  * Purpose: reads a policy file (YAML or JSON, contract.md "Files") into a ParsedPolicy, or into faults with their
  * places - as many as one reading can find.
- * Invariants: pure; no input crashes or hangs it; a fault never hides the faults behind it.
+ * Invariants: pure; no input crashes or hangs it; a fault never hides the faults behind it, but for those of the YAML itself: they stand alone.
  */
-import { isMap, isScalar, LineCounter, parseDocument, type Document, type YAMLMap } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument, type Document, type YAMLMap, type YAMLParseError } from "yaml";
 import { metrics, type LicenseRule, type Metric, type SoftwareDefinition } from "@daicho/protocol";
 import { byPlace, makeFault, type Place, type PolicyFault } from "../faults.ts";
 import { parseCondition } from "../language/condition.ts";
@@ -106,17 +106,22 @@ function readDocument(reader: Reader): YAMLMap | undefined {
     if (told === last) continue;
     last = told;
     const place = reader.lines.placeOf(error.pos[0]);
-    if (error.code === "MULTIPLE_DOCS")
-      reader.fault(place, "yaml-syntax", { reason: "A second document begins here; a file holds one policy" });
-    else if (/call stack/i.test(error.message)) reader.fault(place, "yaml-too-deep");
-    else reader.fault(place, "yaml-syntax", { reason: oneSentence(error.message) });
+    if (/call stack/i.test(error.message)) reader.fault(place, "yaml-too-deep");
+    else reader.fault(place, "yaml-syntax", { reason: syntaxReason(error, reader.source) });
   }
+  // What a parser makes of text that is no YAML is a guess: its faults would be the guess's, not the author's.
+  if (document.errors.length > 0) return undefined;
   const root: unknown = document.contents;
   if (isMap(root)) return root;
-  if (document.errors.length === 0) {
-    reader.fault(start, "not-a-policy", { reason: root === null ? "it is empty" : "it is no map" });
-  }
+  reader.fault(start, "not-a-policy", { reason: root === null ? "it is empty" : "it is no map" });
   return undefined;
+}
+
+function syntaxReason(error: YAMLParseError, source: string): string {
+  if (error.code === "MULTIPLE_DOCS") return "A second document begins here; a file holds one policy";
+  if (error.code === "BAD_SCALAR_START" && source[error.pos[0]] === "@")
+    return 'A value that begins with @ must be quoted: "@CODE"';
+  return oneSentence(error.message);
 }
 
 function readFormat(reader: Reader, entries: Entries, root: YAMLMap): void {
