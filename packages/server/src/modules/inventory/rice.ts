@@ -38,10 +38,24 @@ export function unpackRice(bytes: Uint8Array, k: number, count: number, end = 65
   let at = 0;
   let next = 0;
   let i = 0;
-  for (; i < count && at < bits && next < end; i++) {
+  while (i < count && at < bits && next < end) {
+    // At least 25 bits are there: several codes, most often.
     let word = view.getUint32(at >> 3, true) >>> (at & 7);
+    const last = at + 25;
+    for (; i < count && at < bits && next < end; i++) {
+      const zeros = 31 - Math.clz32(word & -word);
+      const length = zeros + 1 + k;
+      // Nothing but zeros is a zero with -1.
+      if (zeros < 0 || at + length > last) break;
+      const gap = (zeros << k) | ((word >>> (zeros + 1)) & low);
+      word >>>= length;
+      at += length;
+      list[i] = next += gap;
+      next++;
+    }
+    if (i >= count || at >= bits || next >= end || last - at < 25) continue;
+    // One that is longer.
     let high = 0;
-    // At least 25 of the bits are there.
     while ((word & 0x1ffffff) === 0) {
       high += 25;
       at += 25;
@@ -51,7 +65,7 @@ export function unpackRice(bytes: Uint8Array, k: number, count: number, end = 65
     at += zeros + 1;
     const gap = ((high + zeros) << k) | ((view.getUint32(at >> 3, true) >>> (at & 7)) & low);
     at += k;
-    list[i] = next += gap;
+    list[i++] = next += gap;
     next++;
   }
   return list.subarray(0, i);
