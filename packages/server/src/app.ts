@@ -269,7 +269,9 @@ export async function createServer(options: {
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
   const organization = createOrganization({ db, clock, events, devices });
-  const entitlements = createEntitlements({ db, clock, events, bought: derivation.bought });
+  const ofPolicy = (): ReadonlySet<string> =>
+    new Set(policies.current().licensePolicy?.software.map(({ code }) => code));
+  const entitlements = createEntitlements({ db, clock, events, bought: derivation.bought, ofPolicy });
   const classifications = createClassifications({
     db,
     clock,
@@ -290,7 +292,7 @@ export async function createServer(options: {
     lockHeads: (trx, ordinals) => lockHeads(db, trx, ordinals),
   });
   const versionPaths = createVersionPaths({ db, clock, events });
-  const rights = createRights({ db, clock, events });
+  const rights = createRights({ db, clock, events, ofPolicy });
   const positions = createPositions({ db, clock });
   const explain = createExplain({
     db,

@@ -17,7 +17,7 @@ import { createRepository } from "../licenses/repository/index.ts";
 import { createOrganization } from "../organization/index.ts";
 import { createImports, type ImportKind } from "./index.ts";
 
-function assemble(db: Database) {
+function assemble(db: Database, policy: readonly string[] = []) {
   const common = { db, clock: systemClock, events: createEvents(silentLog) };
   const directory = createDeviceDirectory(common);
   const repository = createRepository({ ...common, devices: directory, deriveAgain: () => Promise.resolve() });
@@ -35,8 +35,8 @@ function assemble(db: Database) {
     lockHeads: (trx, ids) => lockHeads(db, trx, ids),
   });
   const organization = createOrganization({ ...common, devices });
-  const entitlements = createEntitlements(common);
-  const rights = createRights(common);
+  const entitlements = createEntitlements({ ...common, ofPolicy: () => new Set(policy) });
+  const rights = createRights({ ...common, ofPolicy: () => new Set(policy) });
   const positions = createPositions(common);
   const reconcile = createReconcile({ ...common, positions, repository });
   const imports = createImports({
@@ -330,6 +330,16 @@ forEachStore((store) => {
       await run("departments", "code,name,parent\nA,A,\n");
       const rights = await run("rights", "department,license,rights\nA,WORD,1\nA,WROD,1\n");
       expect(rights.warnings).toMatchObject([{ line: 3, column: "license", code: "reference-unknown" }]);
+    });
+
+    it("a licence of a policy that was published this very moment is no warning", async () => {
+      const { run } = assemble(await store.open(), ["WORD", "EXCEL", "OFFICE"]);
+      const csv = "license,quantity,rights\nOFFICE,5,suite(WORD EXCEL)\nOFFICES,1,\n";
+      expect((await run("entitlements", csv)).warnings).toMatchObject([{ line: 3, column: "license" }]);
+      await run("departments", "code,name,parent\nA,A,\n");
+      expect((await run("rights", "department,license,rights\nA,WORD,1\nA,WROD,1\n")).warnings).toMatchObject([
+        { line: 3, column: "license" },
+      ]);
     });
 
     it("unknown managers are warnings: they may come with a later file", async () => {

@@ -47,15 +47,20 @@ export async function ensureLicenses(
   return { ordinals: new Map([...found, ...(await findLicenses(db, trx, [...added]))]), added };
 }
 
+/** The licences of the policy in force. They get their rows a moment after it is published. */
+export type PolicyLicenses = () => ReadonlySet<string>;
+
 /** A code that nothing has named before may be a slip of the pen: the first row of each is worth a look. */
 export function warnOfAdded(
   rows: readonly { readonly license?: string }[],
   { added }: EnsuredLicenses,
+  ofPolicy: ReadonlySet<string> | undefined,
 ): readonly RowFault[] {
   const firsts = new Map<string, number>();
   if (added.size > 0)
     for (const [row, { license }] of rows.entries())
-      if (license !== undefined && added.has(license) && !firsts.has(license)) firsts.set(license, row);
+      if (license !== undefined && added.has(license) && ofPolicy?.has(license) !== true && !firsts.has(license))
+        firsts.set(license, row);
   return [...firsts]
     .slice(0, mostWarnings)
     .map(([id, row]) => rowFault(row, "license", "reference-unknown", { what: "licence", id }));

@@ -10,6 +10,7 @@ import type { ListQuery } from "../../../http/list.ts";
 import { page, type Page } from "../../../db/page.ts";
 import { errorOfRow, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { mapPolitely } from "../../../slices.ts";
+import type { PolicyLicenses } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store } from "./store.ts";
 import { withdrawAll, withdrawUnchanged } from "./withdraw.ts";
@@ -82,6 +83,7 @@ export function createEntitlements(deps: {
   readonly events: Events;
   /** What was bought has changed; metrics may follow it (modules/inventory). */
   readonly bought?: (trx: Trx) => Promise<void>;
+  readonly ofPolicy?: PolicyLicenses;
 }): Entitlements {
   const { db, clock, events } = deps;
 
@@ -179,7 +181,8 @@ export function createEntitlements(deps: {
       return removed;
     },
 
-    write: async (trx, rows, options) => written(trx, await writeEntitlements(db, trx, rows, options)),
+    write: async (trx, rows, options) =>
+      written(trx, await writeEntitlements(db, trx, rows, { ...options, ofPolicy: deps.ofPolicy })),
 
     async withdrawUnchanged(trx, ids, at) {
       const changed = await withdrawUnchanged(db, trx, ids, at);

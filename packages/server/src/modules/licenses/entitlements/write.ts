@@ -12,7 +12,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteMode, type WriteResult } from "../../../rows.ts";
 import { breathe, eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses, warnOfAdded } from "../catalog-store.ts";
+import { ensureLicenses, warnOfAdded, type PolicyLicenses } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { entitlementStore as store, type EntitlementRow } from "./store.ts";
 
@@ -51,7 +51,7 @@ export async function writeEntitlements(
   db: Database,
   trx: Trx,
   rows: readonly EntitlementInput[],
-  options: { readonly mode: WriteMode; readonly at: number },
+  options: { readonly mode: WriteMode; readonly at: number; readonly ofPolicy?: PolicyLicenses | undefined },
 ): Promise<WriteResult & { readonly ids: readonly string[] }> {
   const { mode } = options;
   await lockLedger(trx, db.dialect);
@@ -75,7 +75,8 @@ export async function writeEntitlements(
     parsed.push(cellsOf(row, input, before, { licenses, departments, faults }));
   });
   const parents = await parentsOf(db, trx, parsed);
-  const warnings = [...warnOfAdded(rows, ensured)];
+  const ofPolicy = options.ofPolicy?.();
+  const warnings = [...warnOfAdded(rows, ensured, ofPolicy)];
   // As it will be: rows may belong to one another.
   parsed.forEach(({ parent }, row) => {
     const id = rows[row]?.id;
@@ -83,9 +84,9 @@ export async function writeEntitlements(
   });
   await eachPolitely(parsed.entries(), ([row, cells]) => {
     if (cells.parent != null) faults.push(...parentFaults(row, cells.parent, rows[row]?.id, parents));
-    for (const { licenses: named = [] } of parseAttachedRights(cells.rights).rights)
-      for (const code of named)
-        if (!licenses.has(code) && !known.has(code))
+    for (const { licenses: others = [] } of parseAttachedRights(cells.rights).rights)
+      for (const code of others)
+        if (!licenses.has(code) && !known.has(code) && ofPolicy?.has(code) !== true)
           warnings.push(rowFault(row, "rights", "reference-unknown", { what: "licence", id: code }));
   });
   const none = { created: 0, updated: 0, unchanged: 0, warnings: [], ids: [] };

@@ -4,6 +4,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { serverErrors } from "../../../errors.ts";
 import type { Events } from "../../../events.ts";
 import { errorOfRow, type WriteResult } from "../../../rows.ts";
+import type { PolicyLicenses } from "../catalog-store.ts";
 import { quotaStore } from "./quota-store.ts";
 import { rightsStore as store } from "./store.ts";
 import { writeRights, type RightsInput } from "./write.ts";
@@ -25,8 +26,13 @@ export interface Rights {
   write(trx: Trx, rows: readonly RightsInput[], options: { at: number }): Promise<WriteResult>;
 }
 
-export function createRights(deps: { readonly db: Database; readonly clock: Clock; readonly events: Events }): Rights {
-  const { db, clock, events } = deps;
+export function createRights(deps: {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly ofPolicy?: PolicyLicenses;
+}): Rights {
+  const { db, clock, events, ofPolicy } = deps;
   const get: Rights["get"] = async (department, license) => {
     const row = await store.find(db.kysely, department, license);
     if (row === undefined) return undefined;
@@ -47,6 +53,6 @@ export function createRights(deps: { readonly db: Database; readonly clock: Cloc
       if (result.unchanged === 0) events.emit("positions-changed", {});
       return (await get(input.department, input.license)) as DepartmentRights;
     },
-    write: (trx, rows, options) => writeRights(db, trx, rows, options),
+    write: (trx, rows, options) => writeRights(db, trx, rows, { ...options, ofPolicy }),
   };
 }

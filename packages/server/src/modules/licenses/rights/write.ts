@@ -8,7 +8,7 @@ import type { Database, Trx } from "../../../db/database.ts";
 import { lockLedger } from "../../../db/locks.ts";
 import { rowFault, type RowFault, type WriteResult } from "../../../rows.ts";
 import { eachInTurn, eachPolitely, slicesOf } from "../../../slices.ts";
-import { ensureLicenses, warnOfAdded } from "../catalog-store.ts";
+import { ensureLicenses, warnOfAdded, type PolicyLicenses } from "../catalog-store.ts";
 import { recordingTime, touchPositions } from "../version.ts";
 import { quotaStore } from "./quota-store.ts";
 import { rightsStore as store, type RightsRow } from "./store.ts";
@@ -32,7 +32,7 @@ export async function writeRights(
   db: Database,
   trx: Trx,
   rows: readonly RightsInput[],
-  options: { readonly at: number; readonly cause?: Cause },
+  options: { readonly at: number; readonly cause?: Cause; readonly ofPolicy?: PolicyLicenses | undefined },
 ): Promise<WriteResult> {
   await lockLedger(trx, db.dialect);
   const at = await recordingTime(trx, options.at);
@@ -114,6 +114,6 @@ export async function writeRights(
     updated: rows.length - created - unchanged,
     unchanged,
     faults,
-    warnings: warnOfAdded(rows, ensured),
+    warnings: warnOfAdded(rows, ensured, options.ofPolicy?.()),
   };
 }
