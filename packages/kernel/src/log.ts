@@ -16,13 +16,14 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
-function wrap(logger: PinoLogger): Log {
+/** What every line says (`base`) is put in here and not by the logger, which would write a field of the same name beside it: no key stands twice. */
+function wrap(logger: PinoLogger, base: LogFields): Log {
   return {
-    info: (event, fields) => logger.info({ event, ...fields }),
-    warn: (event, fields) => logger.warn({ event, ...fields }),
-    error: (event, fields) => logger.error({ event, ...fields }),
-    debug: (event, fields) => logger.debug({ event, ...fields }),
-    child: (fields) => wrap(logger.child({ ...fields })),
+    info: (event, fields) => logger.info({ ...base, event, ...fields }),
+    warn: (event, fields) => logger.warn({ ...base, event, ...fields }),
+    error: (event, fields) => logger.error({ ...base, event, ...fields }),
+    debug: (event, fields) => logger.debug({ ...base, event, ...fields }),
+    child: (fields) => wrap(logger, { ...base, ...fields }),
   };
 }
 
@@ -34,9 +35,8 @@ export function createLog(
 ): Log {
   // Loaded here and not above: most commands log nothing.
   const { pino } = createRequire(import.meta.url)("pino") as typeof import("pino");
-  return wrap(
-    pino({ level, base: { ...fields }, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(destination)),
-  );
+  const settings = { level, base: {}, timestamp: pino.stdTimeFunctions.isoTime };
+  return wrap(pino(settings, pino.destination(destination)), fields);
 }
 
 export const silentLog: Log = { info() {}, warn() {}, error() {}, debug() {}, child: () => silentLog };

@@ -70,7 +70,10 @@ export function createEvents(log: Log): Events {
         try {
           listener(event as never);
         } catch (error) {
-          log.error("event-listener-failed", { name, reason: error instanceof Error ? error.message : "unknown" });
+          log.error("event-listener-failed", {
+            about: name,
+            reason: error instanceof Error ? error.message : "unknown",
+          });
         }
       };
       emitter.on(name, guarded);

@@ -8,7 +8,7 @@ import { runNode } from "./run.ts";
 
 export async function runRelay(file: string, io: Io): Promise<Outcome> {
   const config = loadRelayConfig({ file, env: io.env });
-  const relay = createRelay({ config, log: createLog({ node: config.name, role: "relay" }), program: version });
+  const relay = createRelay({ config, log: createLog({ name: config.name, role: "relay" }), program: version });
   const start = async (): Promise<string> => {
     const { url } = await relay.start();
     return `daicho relay ${config.name} listens on ${url}`;
