@@ -7,7 +7,7 @@ import { buildProgram, everyCommand, fullName } from "./program.ts";
 
 const head = `# Command line: \`daicho\`
 
-Made from the commands themselves (\`node scripts/docs-cli.js\`); do not edit. From a checkout: \`npx daicho …\`.
+Made from the commands themselves (\`npm run check -- --fix\`); do not edit. From a checkout: \`npx daicho …\`.
 
 Exit status: 0 done · 1 failed · 2 wrong usage. Data goes to standard output; errors go to standard error as one line: what, where,
 what to do. Client commands take \`--server\` and \`--token\`, or \`DAICHO_SERVER\` and \`DAICHO_TOKEN\`.

@@ -61,10 +61,11 @@ function oneReport(context: Context, kind: string, says: string): Command {
       .option("--by-department", "of every department by itself")
       .option("--detail", "the single events, by time");
   const line = `daicho report ${kind}${kind === "changes" ? " --from 2026-03-31" : ""}`;
+  const reconciles = kind === "reconcile";
   return withClientOptions(
     withExamples(command, [
-      [line, "as a table"],
-      [`${line} --json`, "as the server's { items }, all pages of it"],
+      [line, reconciles ? "the differences as a table, or that there are none" : "as a table"],
+      [`${line} --json`, reconciles ? "as the server's { differences }" : "as the server's { items }, all pages of it"],
       [`${line} --format csv > ${kind}.csv`, "for a spreadsheet"],
     ]),
   )

@@ -32,7 +32,7 @@ export function simulateCommand(context: Context): Command {
     .description(
       "Load a server with a made-up fleet: real enrolment, real signed reports, deterministic by seed. " +
         "Reports that get no answer are kept and sent again until they are stored. Like a relay it sends several devices' reports in " +
-        "one request (--batch) over kept connections (--concurrency); times are those of requests.",
+        "one request (--batch) over kept connections (--concurrency); times are those of requests",
     )
     .requiredOption("--upstream <url>", "server or relay to load")
     .requiredOption(
