@@ -1,5 +1,5 @@
 /** Every code the command itself can end with; codes of a server's answer are the server's. */
-import { defineErrors } from "@daicho/kernel";
+import { defineErrors, isDaichoError } from "@daicho/kernel";
 
 export const cliErrors = defineErrors({
   usage: {
@@ -15,6 +15,11 @@ export const cliErrors = defineErrors({
   "file-unwritable": {
     status: 500,
     message: "{file}: cannot be written ({reason})",
+    action: "Check the path, its permissions and the free space.",
+  },
+  "path-unusable": {
+    status: 500,
+    message: "{path}: cannot be used ({reason})",
     action: "Check the path, its permissions and the free space.",
   },
   "file-invalid": {
@@ -65,8 +70,8 @@ export const cliErrors = defineErrors({
   },
   "node-not-started": {
     status: 500,
-    message: "{file}: cannot listen ({reason})",
-    action: "Check `listen` in the configuration.",
+    message: "{file}: cannot listen on {address} ({reason})",
+    action: "Choose another address under `listen`, or stop what uses it.",
   },
   "round-trip-missing": {
     status: 500,
@@ -79,3 +84,10 @@ export const cliErrors = defineErrors({
     action: "Make a token with `daicho enrollment create`; it needs as many uses as there are devices.",
   },
 });
+
+/** What the operating system refuses about a file or directory, with its path and what to do; everything else as it is. */
+export function tellingPath(error: unknown): unknown {
+  const { code, path } = error as { code?: unknown; path?: unknown };
+  if (isDaichoError(error) || typeof code !== "string" || typeof path !== "string") return error;
+  return cliErrors.make("path-unusable", { path, reason: code }, { cause: error });
+}

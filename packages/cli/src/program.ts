@@ -75,7 +75,8 @@ export async function run(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
   } catch (error) {
     if (error instanceof CommanderError) return isHelp(error) ? 0 : 2;
     const { isDaichoError, oneLine } = await import("@daicho/kernel");
-    await say(io.err, `daicho: ${oneLine(error)}`);
+    const { tellingPath } = await import("./errors.ts");
+    await say(io.err, `daicho: ${oneLine(tellingPath(error))}`);
     return isDaichoError(error) && usageCodes.has(error.code) ? 2 : 1;
   }
 }

@@ -43,5 +43,6 @@ describe("TLS files", () => {
     expect(inWords("CERT_HAS_EXPIRED")).toBe("CERT_HAS_EXPIRED: its certificate has expired");
     expect(inWords("SELF_SIGNED_CERT_IN_CHAIN")).toMatch(/caFile/);
     expect(inWords("ECONNREFUSED")).toBe("ECONNREFUSED");
+    expect(inWords("UND_ERR_SOCKET")).toMatch(/https:/);
   });
 });

@@ -75,6 +75,7 @@ const words: Readonly<Record<string, string>> = {
   CERT_SIGNATURE_FAILURE: untrusted,
   ERR_SSL_WRONG_VERSION_NUMBER: notTls,
   EPROTO: notTls,
+  UND_ERR_SOCKET: "it hung up; where it speaks TLS, the address must begin with https://",
 };
 
 /** Why there was no connection: the code, and for what an operator has to do about certificates the words. */

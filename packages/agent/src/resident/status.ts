@@ -1,7 +1,7 @@
 /**
  * Purpose: what `daicho agent status` shows: the resident writes it (`status.json`), anyone reads it, running or not.
  */
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "@daicho/kernel";
@@ -96,7 +96,9 @@ export async function agentStatus(dir: string): Promise<AgentStatus> {
 
 /** An agent that was enrolled by hand and has not run yet. */
 async function neverRun(dir: string): Promise<AgentStatus | undefined> {
-  if (!existsSync(join(dir, "identity.json"))) return undefined;
+  // Where that may not be known, it throws: a directory that is closed to the caller is not an empty one.
+  const made = statSync(join(dir, "identity.json"), { throwIfNoEntry: false })?.mtime;
+  if (made === undefined) return undefined;
   const { id, enrollment } = await openIdentity({ dir });
   return {
     device: id,
@@ -117,7 +119,7 @@ async function neverRun(dir: string): Promise<AgentStatus | undefined> {
     identityReplacedAt: undefined,
     pid: 0,
     running: false,
-    at: statSync(join(dir, "identity.json")).mtime.toISOString(),
+    at: made.toISOString(),
   };
 }
 

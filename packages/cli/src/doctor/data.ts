@@ -65,9 +65,10 @@ async function documentIn(file: string): Promise<unknown> {
   }
 }
 
+/** What may not be looked at counts as there: whoever reads it then says so. */
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
-    () => false,
+    ({ code }: NodeJS.ErrnoException) => code !== "ENOENT" && code !== "ENOTDIR",
   );
 }

@@ -42,8 +42,11 @@ export function untilAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Of the system's errors only those of a socket are about listening; a data directory can be refused as well. */
 function listenError(error: unknown, file: string): unknown {
-  const code = (error as { code?: unknown }).code;
+  const { code, syscall, address, hostname, port } = error as Readonly<Record<string, unknown>>;
   if (error instanceof DaichoError || typeof code !== "string") return error;
-  return /^E[A-Z]+$/.test(code) ? cliErrors.make("node-not-started", { file, reason: code }, { cause: error }) : error;
+  if (syscall !== "listen" && syscall !== "getaddrinfo") return error;
+  const where = [address ?? hostname, port].filter((part) => part !== undefined).join(":");
+  return cliErrors.make("node-not-started", { file, address: where, reason: code }, { cause: error });
 }
