@@ -74,6 +74,16 @@ describe("tokens", () => {
     expect((await server.access.authenticate(out.trim()))?.role).toBe("auditor");
   });
 
+  it("admin token says where it had to make the database: the server's own may be another", async () => {
+    const elsewhere = join(dir, "elsewhere.db");
+    const args = ["admin", "token", "--config", configFile];
+    const first = await daicho(args, { DAICHO_DATABASE: `sqlite:${elsewhere}` });
+    expect(first.status).toBe(0);
+    expect(first.out).toMatch(/^dat1\.\S+\n$/);
+    expect(first.err).toContain(`${elsewhere} was not there and was made.`);
+    expect((await daicho(args, { DAICHO_DATABASE: `sqlite:${elsewhere}` })).err).toBe("");
+  });
+
   it("enrollment create prints the token and nothing else; as JSON with its id", async () => {
     const { status, out, err } = await call("enrollment", "create", "--uses", "2", "--expires", "1h");
     expect({ status, err }).toEqual({ status: 0, err: "" });

@@ -1,4 +1,6 @@
 /** Purpose: an API token without a running server (`daicho admin token`): the first way in. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Clock, Log } from "@daicho/kernel";
 import type { ServerConfig } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
@@ -6,6 +8,8 @@ import { createAccessService, type AccessService } from "./modules/access/index.
 
 export interface OpenedAccess {
   readonly access: AccessService;
+  /** The database file, where there was none before: a server that runs already has another one. */
+  readonly made?: string;
   close(): Promise<void>;
 }
 
@@ -16,9 +20,12 @@ export async function openAccess(options: {
   readonly log: Log;
 }): Promise<OpenedAccess> {
   const { config, clock, log } = options;
+  const file = /^sqlite:(?!:memory:)(.+)$/.exec(config.database)?.[1];
+  const made = file === undefined || existsSync(file) ? undefined : resolve(file);
   const db = await openDatabase({ url: config.database, clock, log });
   try {
-    return { access: await createAccessService({ db, clock, company: config.name }), close: () => db.close() };
+    const access = await createAccessService({ db, clock, company: config.name });
+    return { access, ...(made !== undefined && { made }), close: () => db.close() };
   } catch (error) {
     await db.close();
     throw error;

@@ -23,6 +23,11 @@ export async function printAdminToken(
     const { name, role } = options;
     const made = await opened.access.createApiToken({ name, role, ...(expiresAt !== undefined && { expiresAt }) });
     await say(io.out, options.json === true ? JSON.stringify(made) : made.token);
+    if (opened.made !== undefined)
+      await say(
+        io.err,
+        `${opened.made} was not there and was made. A server that runs already has another database: then run this in its directory.`,
+      );
   } finally {
     await opened.close();
   }
