@@ -1,8 +1,10 @@
-/** Purpose: the checks of a node that is configured on this host: what its file says, its store, what is signed, the way up. */
+/** Purpose: the checks of a node that is configured on this host: what its file says, its certificate, its store, what is signed, the way up. */
 import { loadAgentConfig } from "@daicho/agent";
+import type { TlsConfig } from "@daicho/kernel";
 import { loadRelayConfig } from "@daicho/relay";
 import type { ServerConfig } from "@daicho/server";
 import { readText } from "../files/read.ts";
+import { checkCertificate } from "./certificate.ts";
 import { checkData } from "./data.ts";
 import { attempt, Finding, type Check } from "./check.ts";
 import { checkClock } from "./server.ts";
@@ -16,14 +18,13 @@ export async function* checkConfiguration(file: string, env: Env): AsyncGenerato
   else if (/^\s*["']?name["']?\s*:/m.test(text) || env["DAICHO_NAME"] !== undefined) kind = "relay";
 
   if (kind === "server") return yield* checkServerNode(file, env);
-  let config:
-    | { readonly upstream: readonly string[]; readonly data: string; readonly tls?: { readonly caFile?: string } }
-    | undefined;
+  let config: { readonly upstream: readonly string[]; readonly data: string; readonly tls?: TlsConfig } | undefined;
   yield await attempt("configuration", file, () => {
     config = kind === "relay" ? loadRelayConfig({ file, env }) : loadAgentConfig({ file, env });
     return Promise.resolve(`of ${kind === "relay" ? "a relay" : "an agent"}, ${config.upstream.length} upstream(s)`);
   });
   if (config === undefined) return;
+  yield* checkCertificate(config.tls);
   yield* checkData(config.data);
   yield* checkUpstreams(config.upstream, config.tls?.caFile);
 }
@@ -36,6 +37,7 @@ async function* checkServerNode(file: string, env: Env): AsyncGenerator<Check> {
     return Promise.resolve(`of the ${config.role} server ${config.name}`);
   });
   if (config === undefined) return;
+  yield* checkCertificate(config.tls);
   const store = await inspectStore(config);
   const place = store.dialect;
   yield await attempt("store", place, () => {
