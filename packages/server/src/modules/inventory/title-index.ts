@@ -24,6 +24,7 @@ import {
 } from "./ordinals.ts";
 import { unpackChange } from "./pack.ts";
 import { indexStore, type Containers } from "./index-store.ts";
+import { createTail, type Tail } from "./tail.ts";
 import { sizeByPiece, tellsUpTo } from "./pieces.ts";
 import { stateStore } from "./state-store.ts";
 
@@ -78,8 +79,7 @@ export async function createTitleIndex(deps: {
   readonly tailLimit?: number;
 }): Promise<TitleIndex> {
   const { db, log, clock, servers, tailLimit = mostEntries } = deps;
-  let tail: Tail = new Map();
-  let entries = 0;
+  let tail = createTail();
   /** The part being merged, and the last change that is in it; still read by queries. */
   let merging: Merging | undefined;
   /** Nothing is read any more for the part being merged: it is written. */
@@ -100,8 +100,7 @@ export async function createTitleIndex(deps: {
   const beginAt = (at: number): void => {
     // What lies before will not be read here any more.
     if (at > newest || gaps.size > 0) for (const watch of watches) watch.whole = false;
-    tail = new Map();
-    entries = 0;
+    tail = createTail();
     merging = undefined;
     barrier = undefined;
     gaps.clear();
@@ -110,9 +109,8 @@ export async function createTitleIndex(deps: {
 
   const note = (change: number, device: number, added: ArrayLike<number>, removed: ArrayLike<number>): void => {
     const into = merging !== undefined && change <= merging.upTo ? merging.tail : tail;
-    for (let i = 0; i < added.length; i++) append(into, added[i] as number, device);
-    for (let i = 0; i < removed.length; i++) append(into, removed[i] as number, ~device);
-    entries += added.length + removed.length;
+    for (let i = 0; i < added.length; i++) into.append(added[i] as number, device);
+    for (let i = 0; i < removed.length; i++) into.append(removed[i] as number, ~device);
     for (const { titles } of watches)
       for (const list of [added, removed]) for (let i = 0; i < list.length; i++) titles.add(list[i] as number);
   };
@@ -160,7 +158,7 @@ export async function createTitleIndex(deps: {
         for (const gap of gaps) if (gap <= settled) gaps.delete(gap);
       }
       for (const go of atPage.splice(0)) go();
-      if (entries >= tailLimit && servers.onDuty) {
+      if (tail.size >= tailLimit && servers.onDuty) {
         // While one tail is written another one fills; no third.
         if (writing) await work;
         void merge();
@@ -207,11 +205,10 @@ export async function createTitleIndex(deps: {
     // A merge that failed is taken up again, with what has come since behind it.
     const earlier = merging?.tail;
     if (earlier !== undefined)
-      for (const [title, list] of tail) for (const entry of entriesOf(list)) append(earlier, title, entry);
+      for (const title of tail.titles()) for (const entry of tail.entriesOf(title)) earlier.append(title, entry);
     const own = { tail: earlier ?? tail, upTo: newest };
     merging = own;
-    tail = new Map();
-    entries = 0;
+    tail = createTail();
     for (let tries = 0; settled < own.upTo; tries++) {
       if (tries > 10) await wait(clock, settleMs);
       if (stopped || merging !== own) return;
@@ -225,9 +222,8 @@ export async function createTitleIndex(deps: {
     const token = await db.transaction((trx) => indexStore.raiseMark(db, trx, mergeMark));
     const isMine = async (trx: Trx): Promise<boolean> =>
       merging === own && (await indexStore.holdMark(db, trx, mergeMark)) === token;
-    const titles = [...own.tail.keys()].sort((a, b) => a - b);
-    for await (const slice of slicesOf(titles, sliceTitles)) {
-      const changes = slice.map((title) => [title, byChunk(entriesOf(own.tail.get(title)))] as const);
+    for await (const slice of slicesOf(own.tail.titles(), sliceTitles)) {
+      const changes = slice.map((title) => [title, byChunk(own.tail.entriesOf(title))] as const);
       const chunks = [...new Set(changes.flatMap(([, lists]) => [...lists.keys()]))];
       const written = await db.transaction(async (trx) => {
         if (!(await isMine(trx))) return false;
@@ -266,7 +262,7 @@ export async function createTitleIndex(deps: {
       const held = await db.latest((from) => indexStore.containers(from, titles, chunks, pieces));
       await follow();
       if (floor === before)
-        return answer(held, (title) => [merging?.tail, tail].map((part) => entriesOf(part?.get(title))));
+        return answer(held, (title) => [merging?.tail.entriesOf(title) ?? noEntries, tail.entriesOf(title)]);
     }
   };
 
@@ -415,15 +411,6 @@ interface Merging {
   readonly upTo: number;
 }
 
-/** Title → devices. */
-type Tail = Map<number, TailList>;
-
-/** Device ordinals in the order they came; `~device` where the device lost the title. */
-interface TailList {
-  entries: Int32Array;
-  length: number;
-}
-
 /** Of one chunk alone, where it is named. */
 function unionOf(
   titles: readonly number[],
@@ -449,22 +436,7 @@ function sizeByPieces(pieces: Containers | undefined, changes: readonly Int32Arr
   return sum;
 }
 
-function append(tail: Tail, title: number, entry: number): void {
-  let list = tail.get(title);
-  if (list === undefined) tail.set(title, (list = { entries: new Int32Array(4), length: 0 }));
-  if (list.length === list.entries.length) {
-    const wider = new Int32Array(list.length * 2);
-    wider.set(list.entries);
-    list.entries = wider;
-  }
-  list.entries[list.length++] = entry;
-}
-
 const noEntries = new Int32Array(0);
-
-function entriesOf(list: TailList | undefined): Int32Array {
-  return list === undefined ? noEntries : list.entries.subarray(0, list.length);
-}
 
 /** Changes as `changeContainer` takes them. */
 function byChunk(list: Int32Array): Map<number, number[]> {
