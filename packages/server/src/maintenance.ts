@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Clock, Log } from "@daicho/kernel";
 import type { ServerConfig } from "./config.ts";
 import { openDatabase } from "./db/database.ts";
+import { sqliteFile } from "./db/sqlite.ts";
 import { createAccessService, type AccessService } from "./modules/access/index.ts";
 
 export interface OpenedAccess {
@@ -20,8 +21,8 @@ export async function openAccess(options: {
   readonly log: Log;
 }): Promise<OpenedAccess> {
   const { config, clock, log } = options;
-  const file = /^sqlite:(?!:memory:)(.+)$/.exec(config.database)?.[1];
-  const made = file === undefined || existsSync(file) ? undefined : resolve(file);
+  const file = config.database.startsWith("sqlite:") ? sqliteFile(config.database) : ":memory:";
+  const made = file === ":memory:" || existsSync(file) ? undefined : resolve(file);
   const db = await openDatabase({ url: config.database, clock, log });
   try {
     const access = await createAccessService({ db, clock, company: config.name });

@@ -14,7 +14,7 @@ import { preparingStatements } from "./prepared.ts";
 import { postgresBulk, sqliteBulk, type Bulk, type DialectName } from "./dialect.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
-import { keepingStatements, Sqlite, type SqliteDatabase } from "./sqlite.ts";
+import { keepingStatements, Sqlite, type SqliteDatabase, sqliteFile } from "./sqlite.ts";
 
 export type Trx = Transaction<Schema>;
 
@@ -67,7 +67,7 @@ export async function openDatabase(options: {
 type Opened = Omit<Database, "transaction">;
 
 function openSqlite(url: string): Opened {
-  const file = url.slice("sqlite:".length);
+  const file = sqliteFile(url);
   let database: SqliteDatabase;
   try {
     if (file !== ":memory:") mkdirSync(dirname(resolve(file)), { recursive: true });

@@ -10,7 +10,7 @@ import { accessStore } from "../modules/access/store.ts";
 import { policyStore } from "../modules/policies/store.ts";
 import { migrations } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
-import { Sqlite } from "./sqlite.ts";
+import { Sqlite, sqliteFile } from "./sqlite.ts";
 
 export interface StoreReport {
   readonly dialect: "sqlite" | "postgres";
@@ -48,7 +48,7 @@ export async function inspectStore(config: Pick<ServerConfig, "database" | "name
 }
 
 function readSqlite(url: string): Kysely<Schema> {
-  const database = new Sqlite(url.slice("sqlite:".length), { readonly: true, fileMustExist: true });
+  const database = new Sqlite(sqliteFile(url), { readonly: true, fileMustExist: true });
   return new Kysely<Schema>({ dialect: new SqliteDialect({ database }) });
 }
 

@@ -34,3 +34,6 @@ export function keepingStatements(database: SqliteDatabase, begin?: "begin immed
     },
   };
 }
+
+/** The file that a `sqlite:` URL names; `:memory:` is none. */
+export const sqliteFile = (url: string): string => url.slice("sqlite:".length);

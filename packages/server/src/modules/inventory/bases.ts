@@ -8,6 +8,7 @@
 import { sha256 } from "@daicho/protocol";
 import { readVarint, writeVarint } from "../../db/varint.ts";
 import { applyDifference, packSorted, unpackSorted } from "./pack.ts";
+import { scattered } from "./scattered.ts";
 
 /** Titles as stored: packed ids where `base` is null, else varint length + packed ids added + packed ids removed. */
 export interface PackedTitles {
@@ -33,9 +34,9 @@ export function remember({ id, bytes }: Base): Uint32Array {
 }
 
 /** @throws RangeError where the bytes do not fit their base */
-export function unpackTitles({ base, titles }: PackedTitles): Uint32Array {
-  if (base === null) return unpackSorted(titles);
-  const { added, removed } = unpackDifference(titles);
+export function unpackTitles(packed: PackedTitles): Uint32Array {
+  const { base, added, removed } = partsOf(packed);
+  if (base === null) return added;
   const ids = applyDifference(titlesOfBase(base), added, removed);
   if (ids === undefined) throw new RangeError(`titles do not fit base ${base}`);
   return ids;
@@ -289,9 +290,7 @@ function packAgainst(base: Uint32Array, ids: Uint32Array): Buffer {
 function marksOf(ids: Uint32Array): Uint32Array {
   const marks = new Uint32Array(markCount).fill(0xffffffff);
   for (let i = 0; i < ids.length; i++) {
-    let h = Math.imul((ids[i] as number) ^ 0x9e3779b9, 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    h = (h ^ (h >>> 16)) >>> 0;
+    const h = scattered(ids[i] as number);
     const heap = h & (markCount - 1);
     // The heap stays in the low bits, so that marks of different heaps differ.
     if (h < (marks[heap] as number)) marks[heap] = h;

@@ -9,6 +9,7 @@
  * Whichever is shortest is written. A set of ordinals is a map chunk → container.
  */
 import { readVarint, writeVarint } from "../../db/varint.ts";
+import { scattered } from "./scattered.ts";
 import { packRice, unpackRice } from "./rice.ts";
 
 export const chunkSize = 65_536;
@@ -140,12 +141,8 @@ export interface DeviceSet {
 
 export const noDevices: DeviceSet = { size: 0, mark: 0 };
 
-/** 32 bits that look like chance: sets that differ come to different ones, but for one in four thousand million. */
-export function markOf(device: number): number {
-  let h = Math.imul(device ^ 0x9e3779b9, 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
+/** Sets that differ come to different marks, but for one in four thousand million. */
+export const markOf = (device: number): number => scattered(device) | 0;
 
 /** The set that the containers make with these changes, oldest first (`~device` where it went). */
 export function setWith(

@@ -25,7 +25,7 @@ import {
 import { unpackChange } from "./pack.ts";
 import { indexStore, type Containers } from "./index-store.ts";
 import { createTail, type Tail } from "./tail.ts";
-import { sizeByPiece, tellsUpTo } from "./pieces.ts";
+import { sizeByPieces, tellsUpTo } from "./pieces.ts";
 import { stateStore } from "./state-store.ts";
 
 export interface TitleIndex {
@@ -319,7 +319,10 @@ export async function createTitleIndex(deps: {
         // Most containers begin with how many there are.
         const sizes = await withTail(
           slice,
-          (held, changes) => slice.map((title) => sizeByPieces(held.get(title), changes(title))),
+          (held, changes) =>
+            slice.map((title) =>
+              changes(title).some((list) => list.length > 0) ? undefined : sizeByPieces(held.get(title)),
+            ),
           { pieces: "first" },
         );
         const others: number[] = [];
@@ -422,18 +425,6 @@ function unionOf(
   const union = createBitmapUnion(chunk, upTo);
   for (const title of titles) union.add(containers.get(title), changes(title));
   return union;
-}
-
-/** Undefined where the containers' first pieces do not tell. */
-function sizeByPieces(pieces: Containers | undefined, changes: readonly Int32Array[]): number | undefined {
-  if (changes.some((list) => list.length > 0)) return undefined;
-  let sum = 0;
-  for (const piece of pieces?.values() ?? []) {
-    const size = sizeByPiece(piece);
-    if (size === undefined) return undefined;
-    sum += size;
-  }
-  return sum;
 }
 
 const noEntries = new Int32Array(0);
